@@ -1,0 +1,107 @@
+/* Configuration: what an operator may say, as one typed value. Loaded from YAML (config/load.c),
+ * checked as a whole, printed back. The keys, their units, defaults and bounds are one table
+ * (config/schema.c); config/ixnd.yaml is the annotated example and a test keeps the two in step.
+ *
+ * Promises: every error names file, line and column, the value, and what is allowed; an unknown key
+ * is refused with the nearest known one; a configuration is loaded whole or not at all.
+ */
+#ifndef IXN_CONFIG_CONFIG_H
+#define IXN_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/base/error.h"
+#include "core/base/id.h"
+#include "core/base/limits.h"
+#include "core/base/types.h"
+
+#define CONFIG_NAME_SIZE (LIMIT_NAME + 1)
+#define CONFIG_PATH_SIZE 512
+#define CONFIG_CONNINFO_SIZE 1024
+
+/* One way to reach the pair's database. */
+typedef struct {
+    char name[CONFIG_NAME_SIZE];
+    char conninfo[CONFIG_CONNINFO_SIZE]; /* libpq connection string or URI */
+    uint32_t weight;                     /* share of the work that is spread; 1 … 100 */
+} config_dap_t;
+
+typedef struct {
+    char name[CONFIG_NAME_SIZE];
+} config_tenant_t;
+
+typedef struct {
+    char name[CONFIG_NAME_SIZE];
+    char tenant[CONFIG_NAME_SIZE];
+    char strategy[CONFIG_NAME_SIZE]; /* empty: nothing routes from here */
+    uint32_t max_length;             /* 0: only limits.max_interactions */
+} config_queue_t;
+
+/* What we say about a router, whatever it says about itself ("annex"). Routers that are not listed
+ * may connect all the same. */
+typedef struct {
+    char name[CONFIG_NAME_SIZE];
+    bool has_max_submitted_interactions;
+    uint32_t max_submitted_interactions;
+    bool agent_reservation;
+} config_router_t;
+
+
+typedef struct {
+    /* node */
+    char node_name[CONFIG_NAME_SIZE];
+    char client_endpoint[CONFIG_PATH_SIZE]; /* ZeroMQ endpoint that is bound for clients */
+    char state_dir[CONFIG_PATH_SIZE];       /* what this node remembers between starts */
+    /* database */
+    bool has_database_id;
+    id128_t database_id; /* optional: the only identity that is accepted */
+    config_dap_t *daps;
+    size_t daps_len;
+    uint32_t connect_timeout_ms;
+    uint32_t statement_timeout_ms; /* our own deadline for a statement, also of a frozen server */
+    uint32_t retry_after_ms; /* a commit older than this: clients hear RETRY, not silence */
+    /* journal, checkpoint, history */
+    uint64_t journal_retention_ms;
+    uint64_t journal_retention_size; /* bytes */
+    uint32_t checkpoint_interval_ms;
+    uint64_t checkpoint_max_lag_size; /* bytes of journal beyond the checkpoint before BUSY */
+    uint64_t history_retention_ms;
+    /* engine */
+    uint64_t routing_timeout_ms;
+    uint64_t hold_timeout_ms;
+    uint32_t max_router_attempts;
+    uint32_t max_submitted_interactions; /* per router, unless its annex says otherwise */
+    uint64_t dedupe_window_ms;
+    uint64_t dedupe_guaranteed_ms;
+    uint32_t dedupe_max_keys;
+    /* limits */
+    uint32_t max_interactions;
+    uint32_t max_attributes_size; /* bytes */
+    uint32_t max_clients;
+    uint64_t max_unfinished_size; /* bytes of decided but not yet durable entries before BUSY */
+    uint32_t heartbeat_ms;        /* asked of clients; three times as long silent = gone */
+    /* tables */
+    config_tenant_t *tenants;
+    size_t tenants_len;
+    config_queue_t *queues;
+    size_t queues_len;
+    config_router_t *routers;
+    size_t routers_len;
+    /* log */
+    int log_level; /* LOG_LEVEL_… of core/base/log.h */
+} config_t;
+
+/* Loads and checks a file. NULL and an error otherwise; the error's text begins with
+ * "FILE:LINE:COLUMN: ". Caller owns the result. */
+config_t *config_load(const char *path, error_t *ret_error);
+/* The same from memory; `name` stands for the file in errors. (Also what the fuzzer calls.) */
+config_t *config_parse(const char *name, const char *text, size_t len, error_t *ret_error);
+void config_destroy(config_t **self_p);
+
+/* Prints the effective values as YAML that loads back to an equal configuration; passwords in
+ * conninfo are shown as "********". */
+void config_print(const config_t *self, FILE *file);
+
+#endif

@@ -1,0 +1,44 @@
+/* Every limit of the house, in one place, with the relations that must hold between them. Limits
+ * that an operator may change are in config/schema.h; these are what the formats allow.
+ */
+#ifndef IXN_BASE_LIMITS_H
+#define IXN_BASE_LIMITS_H
+
+#include <stdint.h>
+
+/* Names: tenants, queues, strategies, routers, clients, media types… in bytes of UTF-8. */
+#define LIMIT_NAME 64
+/* A client-made key of a change. */
+#define LIMIT_KEY 64
+/* External ids, reasons. */
+#define LIMIT_TEXT 255
+/* Attributes of one interaction, as JSON text; the configuration may only lower it. */
+#define LIMIT_ATTRIBUTES (1024 * 1024)
+/* Nesting of attributes. PostgreSQL's own parser gives up at thousands; nobody needs more. */
+#define LIMIT_ATTRIBUTES_DEPTH 64
+/* Requests in one packet from a client, messages in one packet to it. */
+#define LIMIT_PACKET_REQUESTS 1000
+/* A packet from a client, in bytes: room for one interaction at its limit and its envelope. */
+#define LIMIT_PACKET (4 * 1024 * 1024)
+/* One batch of entries, in bytes, and how many entries. A turn of the loop stops taking requests
+ * when it has reached a quarter of it, so that one more packet always fits. */
+#define LIMIT_BATCH (32 * 1024 * 1024)
+#define LIMIT_BATCH_ENTRIES 100000
+/* Steps in the journey of one interaction. The first is kept, then the newest. */
+#define LIMIT_JOURNEY 32
+/* Names that the state can hold of one kind (they have 16-bit numbers). */
+#define LIMIT_SYMBOLS 65000
+/* Interactions in memory (they have 32-bit handles). */
+#define LIMIT_INTERACTIONS 100000000
+/* Sessions of clients on one node. */
+#define LIMIT_SESSIONS 100000
+/* Priorities. */
+#define LIMIT_PRIORITY 1000000
+
+_Static_assert(LIMIT_ATTRIBUTES * 2 + 65536 < LIMIT_PACKET,
+               "a packet holds an interaction and a change of it");
+_Static_assert(LIMIT_PACKET * 2 < LIMIT_BATCH / 2, "a batch holds the largest packets of a turn");
+_Static_assert(LIMIT_SYMBOLS < UINT16_MAX, "symbols have 16 bits");
+_Static_assert(LIMIT_INTERACTIONS < UINT32_MAX, "handles have 32 bits");
+
+#endif

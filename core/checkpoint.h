@@ -1,0 +1,28 @@
+/* Checkpoint image: every row that changed since the checkpoint before, exactly as of one index.
+ * Made by the state (core/state.h), written by dap/checkpoint_writer.h.
+ */
+#ifndef IXN_CORE_CHECKPOINT_H
+#define IXN_CORE_CHECKPOINT_H
+
+#include "core/row.h"
+
+typedef struct {
+    uint64_t from;   /* the index the tables are at */
+    uint64_t to;     /* the index they are brought to; to > from */
+    id128_t hash;    /* of the batch whose last index is `to` */
+    usec_t log_time; /* log time at `to` */
+    const interaction_row_t *changed; /* rows of ixn.interaction to insert or update */
+    size_t changed_len;
+    const id128_t *gone; /* ids whose row leaves ixn.interaction; none of them is in `changed` */
+    size_t gone_len;
+    const interaction_row_t *finished; /* rows to insert into ixn.interaction_history */
+    size_t finished_len;
+    bool configuration_changed;
+    text_t configuration; /* encoded ixn.v1.EngineConfiguration, when it changed */
+    size_t bytes;         /* about how much memory this holds */
+} checkpoint_image_t;
+
+/* Frees the image and all its rows. */
+void checkpoint_image_destroy(checkpoint_image_t **self_p);
+
+#endif

@@ -1,0 +1,50 @@
+/* Checkpoint lane: one thread with one connection that writes checkpoint images, one transaction
+ * each, and keeps the tables in shape: journal retention, history partitions ahead of time, history
+ * retention.
+ *
+ * Promises: an image is written whole or not at all, only while the checkpoint's row has our
+ * generation and the index the image starts from; an unknown outcome is resolved by reading that row.
+ * A failed write is tried again, unchanged, until it is done.
+ */
+#ifndef IXN_DAP_CHECKPOINT_WRITER_H
+#define IXN_DAP_CHECKPOINT_WRITER_H
+
+#include <czmq.h>
+
+#include "config/config.h"
+#include "core/checkpoint.h"
+#include "dap/identity.h"
+
+typedef struct checkpoint_writer checkpoint_writer_t;
+
+typedef struct {
+    const config_t *config; /* read during checkpoint_writer_new only */
+    identity_t identity;
+    id128_t generation;
+} checkpoint_writer_options_t;
+
+typedef enum {
+    CHECKPOINT_WRITTEN, /* `index` is where the tables are now */
+    CHECKPOINT_WAITING, /* cannot write now; still trying; `error` says why */
+    CHECKPOINT_FENCED,  /* another generation is in the row; nothing more will be written */
+    /* The database refuses a row for what it holds; will not pass by trying. `error` names it. */
+    CHECKPOINT_REFUSED,
+} checkpoint_event_kind_t;
+
+typedef struct {
+    checkpoint_event_kind_t kind;
+    uint64_t index;
+    usec_t elapsed;
+    size_t rows;
+    error_t error;
+} checkpoint_event_t;
+
+checkpoint_writer_t *checkpoint_writer_new(const checkpoint_writer_options_t *options);
+void checkpoint_writer_destroy(checkpoint_writer_t **self_p);
+
+/* Hands an image over; the lane frees it. One at a time: the next only after WRITTEN. */
+void checkpoint_writer_write(checkpoint_writer_t *self, checkpoint_image_t *image);
+zsock_t *checkpoint_writer_socket(checkpoint_writer_t *self);
+bool checkpoint_writer_next(checkpoint_writer_t *self, checkpoint_event_t *ret_event);
+
+#endif

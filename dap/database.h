@@ -1,0 +1,87 @@
+/* Database: what is done to the pair's database once, at start and by `ixnctl database …`: create the
+ * schema, check what is there, claim the next epoch, load the state. Calls block, each within its own
+ * deadline.
+ */
+#ifndef IXN_DAP_DATABASE_H
+#define IXN_DAP_DATABASE_H
+
+#include "config/config.h"
+#include "core/batch.h"
+#include "core/row.h"
+#include "dap/identity.h"
+
+/* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
+#define DATABASE_SCHEMA_VERSION 1
+
+/* What the pair's row and the journal's head say. */
+typedef struct {
+    identity_t identity;
+    char server[200];   /* for people: "database ixn on 127.0.0.1:5432, PostgreSQL 15.8" */
+    uint32_t schema_version;
+    uint64_t epoch;
+    id128_t generation; /* zero: never claimed */
+    char owner[CONFIG_NAME_SIZE]; /* name of the node that claimed it */
+    uint64_t head_index;
+    id128_t head_hash;
+    usec_t head_log_time;
+    usec_t head_wall_time;
+    uint64_t checkpoint_index;
+} database_status_t;
+
+/* A connection that blocks within deadlines; tries the DAPs in their order and takes the first that
+ * answers. NULL and DATABASE_UNREACHABLE with each DAP's reason otherwise. */
+typedef struct database database_t;
+database_t *database_open(const config_t *config, error_t *ret_error);
+void database_destroy(database_t **self_p);
+
+/* DATABASE_EMPTY where there is no ixn schema, DATABASE_SCHEMA where its version is another one
+ * (both versions in the text). Reads in one snapshot. */
+bool database_status(database_t *self, database_status_t *ret_status, error_t *ret_error);
+
+/* Applies all migrations to a database without an ixn schema and stamps a new identity; everything
+ * in one transaction. Refused when there is one already (its identity is in the error). */
+bool database_init(database_t *self, identity_t *ret_identity, error_t *ret_error);
+/* Applies the migrations that are missing; sets how many that were. */
+bool database_migrate(database_t *self, uint32_t *ret_applied, error_t *ret_error);
+
+/* Compares the database that answers with what the node remembers and what its configuration
+ * demands (`database.id`); any difference is DATABASE_WRONG with both values and what to do. */
+bool database_check_identity(const database_status_t *status, const identity_memory_t *memory,
+                             bool has_memory, const config_t *config, error_t *ret_error);
+
+/* Claims the next epoch: one transaction that locks the pair's row, then (in the next statement)
+ * reads the head, and changes the row only while identity, epoch and generation are still those of
+ * `judged`. The new epoch is greatest(epoch, highest_seen) + 1. Also adds the row to ixn.epoch and
+ * carries the generation into ixn.checkpoint. Blocking sessions of the same database role that hold
+ * the row's lock are terminated. On success `ret_status` is the state after it (head = what must be
+ * continued). DATABASE_FENCED: somebody else was quicker; judge again. An unknown outcome
+ * (connection lost at commit) is resolved by looking whose generation is in the row. */
+typedef struct {
+    uint64_t highest_seen;
+    id128_t generation; /* fresh, random */
+    const char *owner;  /* node name */
+    const char *reason;
+} database_claim_t;
+bool database_claim(database_t *self, const database_status_t *judged,
+                    const database_claim_t *claim, database_status_t *ret_status,
+                    error_t *ret_error);
+
+/* Loads the state: the checkpoint's rows, the completed interactions that the dedupe window still
+ * needs, then the journal after the checkpoint, in one REPEATABLE READ snapshot, calling back in
+ * that order. Row text and batch entries are valid during the call only. A callback that returns
+ * false with an error stops the load with that error. */
+typedef struct {
+    bool (*configuration)(void *context, text_t encoded, error_t *ret_error); /* absent: not called */
+    bool (*checkpoint)(void *context, uint64_t index, id128_t hash, usec_t log_time,
+                       error_t *ret_error); /* first of all */
+    bool (*interaction)(void *context, const interaction_row_t *row, error_t *ret_error);
+    bool (*completed)(void *context, const interaction_row_t *row, error_t *ret_error);
+    bool (*batch)(void *context, const batch_t *batch, error_t *ret_error);
+    void (*progress)(void *context, uint64_t interactions, uint64_t batches); /* about once a second */
+    void *context;
+} database_load_t;
+/* `dedupe_window_us`: completed rows whose log time is at most that far before the checkpoint's. */
+bool database_load(database_t *self, usec_t dedupe_window_us, const database_load_t *callbacks,
+                   error_t *ret_error);
+
+#endif

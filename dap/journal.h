@@ -1,0 +1,61 @@
+/* Journal lane: one thread with one connection that commits batches in order.
+ *
+ * Promises: a batch is one statement and one round trip that locks the pair's row under database id,
+ * epoch and generation, requires the journal's last row to be the batch before, and inserts. A batch
+ * whose outcome is unknown is sent again unchanged until it is known. Every wait has a deadline. The
+ * lane tries its DAPs in turn for as long as it takes; it never drops a batch and never reorders.
+ * After FENCED, WRONG or DIVERGED it does nothing more.
+ */
+#ifndef IXN_DAP_JOURNAL_H
+#define IXN_DAP_JOURNAL_H
+
+#include <czmq.h>
+
+#include "config/config.h"
+#include "core/batch.h"
+#include "dap/identity.h"
+
+typedef struct journal journal_t;
+
+typedef struct {
+    const config_t *config; /* read during journal_new only */
+    identity_t identity;
+    uint64_t epoch;
+    id128_t generation;
+    uint64_t head_index; /* what the first batch continues */
+    id128_t head_hash;
+} journal_options_t;
+
+typedef enum {
+    /* `index`: everything up to it is committed. `clean`: the server said so itself. Not clean: it
+     * was found there after its outcome had been unknown, and is released only by a later clean
+     * commit. */
+    JOURNAL_COMMITTED,
+    JOURNAL_WAITING,  /* the database does not take it now; still trying; `error` says why */
+    JOURNAL_RESUMED,  /* … and now it does */
+    JOURNAL_FENCED,   /* another epoch or generation is in the row: `error` names both */
+    JOURNAL_WRONG,    /* another database answers: `error` names both */
+    JOURNAL_DIVERGED, /* the head is not the batch before: `error` names both */
+} journal_event_kind_t;
+
+typedef struct {
+    journal_event_kind_t kind;
+    uint64_t index;
+    bool clean;
+    usec_t elapsed; /* COMMITTED: from the first send to the answer */
+    error_t error;
+} journal_event_t;
+
+/* Starts the thread; connects in the background. */
+journal_t *journal_new(const journal_options_t *options);
+/* Stops the thread after the statement in flight or its deadline; batches not sent are dropped
+ * (nothing of them was released). */
+void journal_destroy(journal_t **self_p);
+
+/* Hands a batch over; the lane frees it. The caller keeps the number in flight bounded. */
+void journal_append(journal_t *self, batch_t *batch);
+/* Becomes readable when there are events; drain with journal_next before polling again. */
+zsock_t *journal_socket(journal_t *self);
+bool journal_next(journal_t *self, journal_event_t *ret_event); /* never blocks */
+
+#endif
