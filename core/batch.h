@@ -11,8 +11,8 @@
 
 typedef struct {
     uint64_t epoch;
-    uint64_t first; /* index of its first entry */
-    uint64_t last;  /* index of its last entry; last >= first */
+    uint64_t first;   /* index of its first entry */
+    uint64_t last;    /* index of its last entry; last >= first */
     id128_t previous; /* hash of the batch before it */
     id128_t hash;
     usec_t log_time;  /* the time inside the log of all its entries */
@@ -21,8 +21,8 @@ typedef struct {
 } batch_t;
 
 /* A copy of `entries` is made. The hash is computed. */
-batch_t *batch_new(uint64_t epoch, uint64_t first, uint64_t last, id128_t previous,
-                   usec_t log_time, usec_t wall_time, text_t entries);
+batch_t *batch_new(uint64_t epoch, uint64_t first, uint64_t last, id128_t previous, usec_t log_time,
+                   usec_t wall_time, text_t entries);
 void batch_destroy(batch_t **self_p);
 
 /* The hash that a batch with these contents has. */

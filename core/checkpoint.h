@@ -7,10 +7,10 @@
 #include "core/row.h"
 
 typedef struct {
-    uint64_t from;   /* the index the tables are at */
-    uint64_t to;     /* the index they are brought to; to > from */
-    id128_t hash;    /* of the batch whose last index is `to` */
-    usec_t log_time; /* log time at `to` */
+    uint64_t from;                    /* the index the tables are at */
+    uint64_t to;                      /* the index they are brought to; to > from */
+    id128_t hash;                     /* of the batch whose last index is `to` */
+    usec_t log_time;                  /* log time at `to` */
     const interaction_row_t *changed; /* rows of ixn.interaction to insert or update */
     size_t changed_len;
     const id128_t *gone; /* ids whose row leaves ixn.interaction; none of them is in `changed` */
