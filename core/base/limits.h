@@ -18,6 +18,10 @@
 #define LIMIT_ATTRIBUTES_DEPTH 64
 /* Requests in one packet from a client, messages in one packet to it. */
 #define LIMIT_PACKET_REQUESTS 1000
+/* Tokens that one Register may report. */
+#define LIMIT_TOKENS 100000
+/* Names that one change of attributes may remove. */
+#define LIMIT_REMOVED_NAMES 256
 /* A packet from a client, in bytes: room for one interaction at its limit and its envelope. */
 #define LIMIT_PACKET (4 * 1024 * 1024)
 /* One batch of entries, in bytes, and how many entries. A turn of the loop stops taking requests

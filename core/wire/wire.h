@@ -18,7 +18,8 @@
 
 #define WIRE_VERSION 1
 
-/* Memory that messages are decoded into: taken from one growing block, given back all at once. */
+/* Memory that messages are decoded into: taken from a list of growing blocks, given back all at
+ * once. */
 typedef struct wire_arena wire_arena_t;
 wire_arena_t *wire_arena_new(void);
 void wire_arena_destroy(wire_arena_t **self_p);
@@ -27,7 +28,8 @@ ProtobufCAllocator *wire_arena_allocator(wire_arena_t *self);
 
 /* Decodes a frame. The message lives in the arena until its reset; the bytes are not needed after
  * the call. NULL and an error (MALFORMED, UNSUPPORTED_VERSION, TOO_LARGE) otherwise. Strings may
- * still be too long or not UTF-8: wire_check_text. */
+ * still be too long or not UTF-8: wire_check_text; a NUL byte ends a string. Bodies and submessages
+ * that were not sent are NULL; a Request whose body is not known here has body_case 0. */
 Ixn__V1__ToNode *wire_decode_to_node(wire_arena_t *arena, const uint8_t *bytes, size_t len,
                                      error_t *ret_error);
 Ixn__V1__FromNode *wire_decode_from_node(wire_arena_t *arena, const uint8_t *bytes, size_t len,

@@ -1,0 +1,387 @@
+/* Wire, the code: an arena that protobuf-c allocates from, frames decoded into it within a bound of
+ * memory, elements encoded straight into a buffer. It keeps no state beside the arena, and never
+ * logs or touches a socket: the pure floors use it.
+ */
+#include "core/wire/wire.h"
+
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unictype.h>
+#include <unistr.h>
+
+#include "core/base/alloc.h"
+#include "core/base/check.h"
+#include "core/base/limits.h"
+
+/* ---------------------------------------------------------------------------------------------
+ * Arena */
+
+/* Chunks grow twofold from the first to the largest; a single piece that is larger gets a chunk of
+ * its own. After a reset at most one chunk of the largest size stays: one hostile frame must not
+ * make a node keep what it needed for it. */
+#define ARENA_FIRST_CHUNK ((size_t)64 * 1024)
+#define ARENA_LARGEST_CHUNK ((size_t)8 * 1024 * 1024)
+
+typedef struct chunk chunk_t;
+struct chunk {
+    chunk_t *older;
+    size_t capacity;
+    size_t used;
+    alignas(max_align_t) uint8_t bytes[];
+};
+
+struct wire_arena {
+    ProtobufCAllocator allocator;
+    chunk_t *newest; /* the one that is allocated from; NULL before the first use */
+    size_t left;     /* how much the decoding in progress may still take */
+    bool refused;    /* … and it wanted more */
+};
+
+static chunk_t *s_chunk_new(chunk_t *older, size_t needed)
+{
+    size_t capacity = ARENA_FIRST_CHUNK;
+    if (older && older->capacity < ARENA_LARGEST_CHUNK)
+        capacity = older->capacity * 2;
+    else if (older)
+        capacity = ARENA_LARGEST_CHUNK;
+    if (capacity < needed)
+        capacity = needed;
+    chunk_t *self = memory_new(sizeof *self + capacity);
+    *self = (chunk_t){.older = older, .capacity = capacity};
+    return self;
+}
+
+/* What protobuf-c calls. NULL, which makes it give up cleanly, is returned only for a frame that
+ * wants more memory than any frame within the limits needs. */
+static void *s_alloc(void *data, size_t size)
+{
+    wire_arena_t *self = data;
+    size_t align = alignof(max_align_t);
+    if (size > self->left) {
+        self->refused = true;
+        return NULL;
+    }
+    size = (size + align - 1) / align * align;
+    self->left -= size < self->left ? size : self->left;
+    chunk_t *chunk = self->newest;
+    if (!chunk || chunk->capacity - chunk->used < size)
+        chunk = self->newest = s_chunk_new(chunk, size);
+    void *piece = chunk->bytes + chunk->used;
+    chunk->used += size;
+    return piece;
+}
+
+static void s_free(void *data, void *piece)
+{
+    (void)data; /* all pieces go together, in wire_arena_reset */
+    (void)piece;
+}
+
+wire_arena_t *wire_arena_new(void)
+{
+    wire_arena_t *self = memory_zero(1, sizeof *self);
+    self->allocator =
+        (ProtobufCAllocator){.alloc = s_alloc, .free = s_free, .allocator_data = self};
+    self->left = SIZE_MAX;
+    return self;
+}
+
+void wire_arena_destroy(wire_arena_t **self_p)
+{
+    wire_arena_t *self = *self_p;
+    if (!self)
+        return;
+    for (chunk_t *chunk = self->newest; chunk;) {
+        chunk_t *older = chunk->older;
+        free(chunk);
+        chunk = older;
+    }
+    free(self);
+    *self_p = NULL;
+}
+
+void wire_arena_reset(wire_arena_t *self)
+{
+    chunk_t *kept = NULL;
+    for (chunk_t *chunk = self->newest; chunk;) {
+        chunk_t *older = chunk->older;
+        if (chunk->capacity <= ARENA_LARGEST_CHUNK && (!kept || chunk->capacity > kept->capacity)) {
+            free(kept);
+            kept = chunk;
+        } else {
+            free(chunk);
+        }
+        chunk = older;
+    }
+    if (kept) {
+        kept->older = NULL;
+        kept->used = 0;
+    }
+    self->newest = kept;
+}
+
+ProtobufCAllocator *wire_arena_allocator(wire_arena_t *self)
+{
+    return &self->allocator;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Decoding */
+
+/* What kind of frame is decoded, and how much memory a frame of it may take: elements are larger
+ * in memory than on the wire (an empty one takes two bytes there and a hundred here), so that part
+ * is bounded by their allowed number, and the rest by the frame's size. */
+typedef struct {
+    const char *name;
+    const ProtobufCMessageDescriptor *descriptor;
+    size_t max_len;
+    size_t fixed_memory;
+    size_t memory_per_byte;
+} frame_kind_t;
+
+static ProtobufCMessage *s_decode(wire_arena_t *arena, const frame_kind_t *kind, text_t frame,
+                                  error_t *ret_error)
+{
+    if (frame.len > kind->max_len) {
+        error_set(ret_error, ERROR_TOO_LARGE, "the %s has %zu bytes, at most %zu are allowed",
+                  kind->name, frame.len, kind->max_len);
+        return NULL;
+    }
+    arena->left = kind->fixed_memory + kind->memory_per_byte * frame.len;
+    size_t allowed = arena->left;
+    arena->refused = false;
+    ProtobufCMessage *message = protobuf_c_message_unpack(kind->descriptor, &arena->allocator,
+                                                          frame.len, (const uint8_t *)frame.data);
+    arena->left = SIZE_MAX;
+    if (message)
+        return message;
+    if (arena->refused)
+        error_set(ret_error, ERROR_TOO_LARGE,
+                  "the %s of %zu bytes has so many parts that it needs more than the %zu bytes of "
+                  "memory that are allowed for its size; send fewer at once",
+                  kind->name, frame.len, allowed);
+    else
+        error_set(ret_error, ERROR_MALFORMED,
+                  "the %zu bytes are not an %s of core/wire/*.proto; check how it was encoded",
+                  frame.len, kind->descriptor->name);
+    return NULL;
+}
+
+static bool s_check_count(const char *what, size_t count, size_t max, error_t *ret_error)
+{
+    if (count <= max)
+        return true;
+    return error_set(ret_error, ERROR_TOO_LARGE, "%zu %s, at most %zu are allowed", count, what,
+                     max);
+}
+
+/* The repeated parts of one request. */
+static bool s_check_request(const Ixn__V1__Request *request, error_t *ret_error)
+{
+    const Ixn__V1__AttributesChange *change = NULL;
+    switch (request->body_case) {
+    case IXN__V1__REQUEST__BODY_REGISTER:
+        return s_check_count("tokens in one Register", request->register_->n_tokens, LIMIT_TOKENS,
+                             ret_error);
+    case IXN__V1__REQUEST__BODY_CHANGE_PROPERTIES:
+        change = request->change_properties->attributes;
+        break;
+    case IXN__V1__REQUEST__BODY_PLACE_IN_QUEUE:
+        change = request->place_in_queue->attributes;
+        break;
+    case IXN__V1__REQUEST__BODY_STOP:
+        change = request->stop->attributes;
+        break;
+    default:
+        break;
+    }
+    return !change || s_check_count("names in AttributesChange.remove", change->n_remove,
+                                    LIMIT_REMOVED_NAMES, ret_error);
+}
+
+Ixn__V1__ToNode *wire_decode_to_node(wire_arena_t *arena, const uint8_t *bytes, size_t len,
+                                     error_t *ret_error)
+{
+    static const frame_kind_t kind = {
+        .name = "packet",
+        .descriptor = &ixn__v1__to_node__descriptor,
+        .max_len = LIMIT_PACKET,
+        .fixed_memory = (size_t)LIMIT_PACKET_REQUESTS * 512,
+        .memory_per_byte = 24, /* tokens of a Register: about 20 */
+    };
+    Ixn__V1__ToNode *frame =
+        (Ixn__V1__ToNode *)s_decode(arena, &kind, (text_t){(const char *)bytes, len}, ret_error);
+    if (!frame)
+        return NULL;
+    if (frame->version != WIRE_VERSION) {
+        error_set(ret_error, ERROR_UNSUPPORTED_VERSION,
+                  "the packet is in protocol version %u, this program speaks version %d",
+                  frame->version, WIRE_VERSION);
+        return NULL;
+    }
+    if (!s_check_count("requests in one packet", frame->n_requests, LIMIT_PACKET_REQUESTS,
+                       ret_error))
+        return NULL;
+    for (size_t i = 0; i < frame->n_requests; i++) {
+        if (!s_check_request(frame->requests[i], ret_error))
+            return NULL;
+    }
+    return frame;
+}
+
+Ixn__V1__FromNode *wire_decode_from_node(wire_arena_t *arena, const uint8_t *bytes, size_t len,
+                                         error_t *ret_error)
+{
+    /* The number of messages is the node's own affair: a client that refused its answers would only
+     * ask again. */
+    static const frame_kind_t kind = {
+        .name = "frame",
+        .descriptor = &ixn__v1__from_node__descriptor,
+        .max_len = LIMIT_BATCH,
+        .fixed_memory = (size_t)LIMIT_PACKET_REQUESTS * 1024,
+        .memory_per_byte = 48,
+    };
+    return (Ixn__V1__FromNode *)s_decode(arena, &kind, (text_t){(const char *)bytes, len},
+                                         ret_error);
+}
+
+Ixn__V1__Batch *wire_decode_batch(wire_arena_t *arena, const uint8_t *bytes, size_t len,
+                                  error_t *ret_error)
+{
+    static const frame_kind_t kind = {
+        .name = "batch",
+        .descriptor = &ixn__v1__batch__descriptor,
+        .max_len = LIMIT_BATCH,
+        .fixed_memory = (size_t)LIMIT_BATCH_ENTRIES * 512,
+        .memory_per_byte = 24,
+    };
+    Ixn__V1__Batch *batch =
+        (Ixn__V1__Batch *)s_decode(arena, &kind, (text_t){(const char *)bytes, len}, ret_error);
+    if (!batch ||
+        !s_check_count("entries in one batch", batch->n_entries, LIMIT_BATCH_ENTRIES, ret_error))
+        return NULL;
+    return batch;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Encoding */
+
+#define VARINT_SIZE 10 /* the longest */
+
+static size_t s_put_varint(uint8_t *out, uint64_t value)
+{
+    size_t len = 0;
+    while (value >= 0x80) {
+        out[len++] = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    out[len++] = (uint8_t)value;
+    return len;
+}
+
+static uint8_t s_tag(unsigned field, ProtobufCWireType type)
+{
+    return (uint8_t)(field << 3 | type); /* fields below 16 */
+}
+
+static void s_append_element(buffer_t *buffer, unsigned field, const ProtobufCMessage *element)
+{
+    size_t size = protobuf_c_message_get_packed_size(element);
+    uint8_t *out = buffer_reserve(buffer, 1 + VARINT_SIZE + size);
+    size_t len = 0;
+    out[len++] = s_tag(field, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
+    len += s_put_varint(out + len, size);
+    size_t packed = protobuf_c_message_pack(element, out + len);
+    CHECK(packed == size);
+    buffer->len += len + size;
+}
+
+static void s_append_number(buffer_t *buffer, unsigned field, uint64_t value)
+{
+    uint8_t *out = buffer_reserve(buffer, 1 + VARINT_SIZE);
+    out[0] = s_tag(field, PROTOBUF_C_WIRE_TYPE_VARINT);
+    buffer->len += 1 + s_put_varint(out + 1, value);
+}
+
+void wire_append_message(buffer_t *buffer, const Ixn__V1__Message *message)
+{
+    s_append_element(buffer, 3, &message->base);
+}
+
+void wire_append_request(buffer_t *buffer, const Ixn__V1__Request *request)
+{
+    s_append_element(buffer, 2, &request->base);
+}
+
+void wire_append_entry(buffer_t *buffer, const Ixn__V1__Entry *entry)
+{
+    s_append_element(buffer, 1, &entry->base);
+}
+
+void wire_append_from_node_head(buffer_t *buffer, uint64_t epoch, uint64_t index)
+{
+    if (epoch)
+        s_append_number(buffer, 1, epoch);
+    if (index)
+        s_append_number(buffer, 2, index);
+}
+
+void wire_append_to_node_head(buffer_t *buffer)
+{
+    s_append_number(buffer, 1, WIRE_VERSION);
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * Text and ids */
+
+static bool s_is_plain(const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] < 0x20 || bytes[i] > 0x7e)
+            return false;
+    }
+    return true;
+}
+
+bool wire_check_text(const char *field, const char *text, size_t min, size_t max,
+                     error_t *ret_error)
+{
+    const uint8_t *bytes = (const uint8_t *)(text ? text : "");
+    size_t len = strlen((const char *)bytes);
+    if (len > max)
+        return error_set(ret_error, ERROR_TOO_LARGE, "%s has %zu bytes, at most %zu are allowed",
+                         field, len, max);
+    if (len < min)
+        return error_set(ret_error, ERROR_INVALID_ARGUMENT,
+                         "%s has %zu bytes, at least %zu are needed", field, len, min);
+    if (s_is_plain(bytes, len))
+        return true;
+    const uint8_t *bad = u8_check(bytes, len);
+    if (bad)
+        return error_set(ret_error, ERROR_INVALID_ARGUMENT,
+                         "%s is not UTF-8: byte 0x%02x at offset %zu", field, *bad,
+                         (size_t)(bad - bytes));
+    ucs4_t character;
+    for (const uint8_t *at = bytes, *next; (next = u8_next(&character, at)); at = next) {
+        if (uc_is_cntrl(character))
+            return error_set(ret_error, ERROR_INVALID_ARGUMENT,
+                             "%s has the control character U+%04X at offset %zu; none are allowed",
+                             field, character, (size_t)(at - bytes));
+    }
+    return true;
+}
+
+ProtobufCBinaryData wire_bytes(const id128_t *id)
+{
+    /* protobuf-c's structure is not const although encoding only reads. */
+    return (ProtobufCBinaryData){.len = sizeof id->bytes, .data = (uint8_t *)(uintptr_t)id->bytes};
+}
+
+bool wire_read_id(ProtobufCBinaryData bytes, id128_t *ret_id)
+{
+    if (bytes.len != sizeof ret_id->bytes)
+        return false;
+    memcpy(ret_id->bytes, bytes.data, sizeof ret_id->bytes);
+    return true;
+}
