@@ -4,72 +4,41 @@
  */
 #include "core/wire/wire.h"
 
-#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unictype.h>
 #include <unistr.h>
 
 #include "core/base/alloc.h"
+#include "core/base/arena.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
 
 /* ---------------------------------------------------------------------------------------------
  * Arena */
 
-/* Chunks grow twofold from the first to the largest; a single piece that is larger gets a chunk of
- * its own. After a reset at most one chunk of the largest size stays: one hostile frame must not
- * make a node keep what it needed for it. */
-#define ARENA_FIRST_CHUNK ((size_t)64 * 1024)
-#define ARENA_LARGEST_CHUNK ((size_t)8 * 1024 * 1024)
-
-typedef struct chunk chunk_t;
-struct chunk {
-    chunk_t *older;
-    size_t capacity;
-    size_t used;
-    alignas(max_align_t) uint8_t bytes[];
-};
+/* What is kept for the next frames is bounded: one hostile frame must not make a node keep what it
+ * needed for it. */
+#define ARENA_KEPT ((size_t)8 * 1024 * 1024)
 
 struct wire_arena {
     ProtobufCAllocator allocator;
-    chunk_t *newest; /* the one that is allocated from; NULL before the first use */
-    size_t left;     /* how much the decoding in progress may still take */
-    bool refused;    /* … and it wanted more */
+    arena_t memory;
+    size_t left;  /* how much the decoding in progress may still take */
+    bool refused; /* … and it wanted more */
 };
-
-static chunk_t *s_chunk_new(chunk_t *older, size_t needed)
-{
-    size_t capacity = ARENA_FIRST_CHUNK;
-    if (older && older->capacity < ARENA_LARGEST_CHUNK)
-        capacity = older->capacity * 2;
-    else if (older)
-        capacity = ARENA_LARGEST_CHUNK;
-    if (capacity < needed)
-        capacity = needed;
-    chunk_t *self = memory_new(sizeof *self + capacity);
-    *self = (chunk_t){.older = older, .capacity = capacity};
-    return self;
-}
 
 /* What protobuf-c calls. NULL, which makes it give up cleanly, is returned only for a frame that
  * wants more memory than any frame within the limits needs. */
 static void *s_alloc(void *data, size_t size)
 {
     wire_arena_t *self = data;
-    size_t align = alignof(max_align_t);
     if (size > self->left) {
         self->refused = true;
         return NULL;
     }
-    size = (size + align - 1) / align * align;
-    self->left -= size < self->left ? size : self->left;
-    chunk_t *chunk = self->newest;
-    if (!chunk || chunk->capacity - chunk->used < size)
-        chunk = self->newest = s_chunk_new(chunk, size);
-    void *piece = chunk->bytes + chunk->used;
-    chunk->used += size;
-    return piece;
+    self->left -= size;
+    return arena_take(&self->memory, size);
 }
 
 static void s_free(void *data, void *piece)
@@ -89,36 +58,18 @@ wire_arena_t *wire_arena_new(void)
 
 void wire_arena_destroy(wire_arena_t **self_p)
 {
-    wire_arena_t *self = *self_p;
-    if (!self)
+    if (!*self_p)
         return;
-    for (chunk_t *chunk = self->newest; chunk;) {
-        chunk_t *older = chunk->older;
-        free(chunk);
-        chunk = older;
-    }
-    free(self);
+    arena_free(&(*self_p)->memory);
+    free(*self_p);
     *self_p = NULL;
 }
 
 void wire_arena_reset(wire_arena_t *self)
 {
-    chunk_t *kept = NULL;
-    for (chunk_t *chunk = self->newest; chunk;) {
-        chunk_t *older = chunk->older;
-        if (chunk->capacity <= ARENA_LARGEST_CHUNK && (!kept || chunk->capacity > kept->capacity)) {
-            free(kept);
-            kept = chunk;
-        } else {
-            free(chunk);
-        }
-        chunk = older;
-    }
-    if (kept) {
-        kept->older = NULL;
-        kept->used = 0;
-    }
-    self->newest = kept;
+    arena_reset(&self->memory);
+    if (self->memory.total > ARENA_KEPT)
+        arena_free(&self->memory);
 }
 
 ProtobufCAllocator *wire_arena_allocator(wire_arena_t *self)
