@@ -1,6 +1,7 @@
 /* Configuration: what an operator may say, as one typed value. Loaded from YAML (config/load.c),
- * checked as a whole, printed back. The keys, their units, defaults and bounds are one table
- * (config/schema.c); config/ixnd.yaml is the annotated example and a test keeps the two in step.
+ * checked as a whole (config/check.c), printed back (config/print.c). The keys, their units,
+ * defaults and bounds are one table (config/schema.c); config/ixnd.yaml is the annotated example
+ * and a test keeps the two in step.
  *
  * Promises: every error names file, line and column, the value, and what is allowed; an unknown key
  * is refused with the nearest known one; a configuration is loaded whole or not at all.
@@ -34,7 +35,7 @@ typedef struct {
 
 typedef struct {
     char name[CONFIG_NAME_SIZE];
-    char tenant[CONFIG_NAME_SIZE];
+    char tenant[CONFIG_NAME_SIZE];   /* one of `tenants`; names are unique in it */
     char strategy[CONFIG_NAME_SIZE]; /* empty: nothing routes from here */
     uint32_t max_length;             /* 0: only limits.max_interactions */
 } config_queue_t;
@@ -48,7 +49,6 @@ typedef struct {
     bool agent_reservation;
 } config_router_t;
 
-
 typedef struct {
     /* node */
     char node_name[CONFIG_NAME_SIZE];
@@ -61,7 +61,7 @@ typedef struct {
     size_t daps_len;
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms; /* our own deadline for a statement, also of a frozen server */
-    uint32_t retry_after_ms; /* a commit older than this: clients hear RETRY, not silence */
+    uint32_t retry_after_ms;       /* a commit older than this: clients hear RETRY, not silence */
     /* journal, checkpoint, history */
     uint64_t journal_retention_ms;
     uint64_t journal_retention_size; /* bytes */
@@ -94,14 +94,18 @@ typedef struct {
 } config_t;
 
 /* Loads and checks a file. NULL and an error otherwise; the error's text begins with
- * "FILE:LINE:COLUMN: ". Caller owns the result. */
+ * "FILE:LINE:COLUMN: " (CONFIGURATION), or with "FILE: " where the system did not let it be read
+ * (SYSTEM). Caller owns the result. */
 config_t *config_load(const char *path, error_t *ret_error);
 /* The same from memory; `name` stands for the file in errors. (Also what the fuzzer calls.) */
 config_t *config_parse(const char *name, const char *text, size_t len, error_t *ret_error);
 void config_destroy(config_t **self_p);
 
 /* Prints the effective values as YAML that loads back to an equal configuration; passwords in
- * conninfo are shown as "********". */
+ * conninfo are shown as "********". Look at ferror(file) afterwards. */
 void config_print(const config_t *self, FILE *file);
+
+/* Prints every key with what it may be, its default and what it is for. */
+void config_describe(FILE *file);
 
 #endif

@@ -1,0 +1,177 @@
+/* Check: names that are used twice, names that nothing defines, numbers that contradict each other.
+ */
+#include "config/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/scalar.h"
+#include "core/base/alloc.h"
+#include "core/base/check.h"
+
+/* An item of a list by its name; `scope` is the tenant of a queue. */
+typedef struct {
+    const char *name;
+    const char *scope;
+    size_t item;
+} named_t;
+
+static int s_compare_names(const named_t *a, const named_t *b)
+{
+    int order = strcmp(a->scope, b->scope);
+    return order ? order : strcmp(a->name, b->name);
+}
+
+static int s_compare(const void *a_p, const void *b_p)
+{
+    const named_t *a = a_p;
+    const named_t *b = b_p;
+    int order = s_compare_names(a, b);
+    return order ? order : (a->item > b->item) - (a->item < b->item);
+}
+
+/* Names of a list are unique (those of queues in their tenant). The first item in the file that
+ * takes a name again is the error. */
+static bool s_check_names(const config_t *config, const places_t *places, schema_section_id_t id,
+                          error_t *ret_error)
+{
+    const schema_section_t *section = &schema_sections[id];
+    size_t len = schema_items_len(section, config);
+    named_t *names = memory_zero(len, sizeof *names);
+    for (size_t i = 0; i < len; i++) {
+        const char *item = schema_item(section, config, i);
+        const char *scope = id == SCHEMA_QUEUES ? config->queues[i].tenant : "";
+        names[i] = (named_t){item + section->keys[0].offset, scope, i};
+    }
+    qsort(names, len, sizeof *names, s_compare);
+    const named_t *again = NULL;
+    const named_t *first = NULL;
+    for (size_t i = 1; i < len; i++) {
+        bool same = s_compare_names(&names[i - 1], &names[i]) == 0;
+        if (same && (!again || names[i].item < again->item)) {
+            again = &names[i];
+            first = &names[i - 1];
+        }
+    }
+    bool ok = true;
+    if (again) {
+        char shown[PLACE_SHOWN_SIZE];
+        place_t before = places_of(places, id, first->item, 0);
+        ok = places_error(places, places_of(places, id, again->item, 0), ret_error,
+                          "%s has the name %s twice%s%s, first on line %u; names must differ",
+                          section->path, place_show(text_of(again->name), shown),
+                          *again->scope ? " in tenant " : "", again->scope, before.line);
+    }
+    free(names);
+    return ok;
+}
+
+static bool s_has_tenant(const config_t *config, const char *name)
+{
+    for (size_t i = 0; i < config->tenants_len; i++) {
+        if (strcmp(config->tenants[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* "a, b, c" as far as an error has room for it. */
+static void s_list_tenants(const config_t *config, buffer_t *out)
+{
+    const size_t max = 8;
+    for (size_t i = 0; i < config->tenants_len && i < max; i++)
+        buffer_printf(out, "%s%s", i ? ", " : "", config->tenants[i].name);
+    if (config->tenants_len > max)
+        buffer_printf(out, " and %zu more", config->tenants_len - max);
+    buffer_append(out, "", 1);
+}
+
+static bool s_check_queue(const config_t *config, const places_t *places, size_t item,
+                          error_t *ret_error)
+{
+    enum { KEY_TENANT = 1, KEY_MAX_LENGTH = 3 };
+    const schema_key_t *keys = schema_sections[SCHEMA_QUEUES].keys;
+    CHECK(strcmp(keys[KEY_TENANT].name, "tenant") == 0);
+    CHECK(strcmp(keys[KEY_MAX_LENGTH].name, "max_length") == 0);
+    const config_queue_t *queue = &config->queues[item];
+    if (!s_has_tenant(config, queue->tenant)) {
+        char shown[2][PLACE_SHOWN_SIZE];
+        buffer_t known = {0};
+        s_list_tenants(config, &known);
+        places_error(places, places_of(places, SCHEMA_QUEUES, item, KEY_TENANT), ret_error,
+                     "queue %s is of tenant %s, which is not one of `tenants`: %s; add it there or "
+                     "name one of these",
+                     place_show(text_of(queue->name), shown[0]),
+                     place_show(text_of(queue->tenant), shown[1]), (const char *)known.bytes);
+        buffer_free(&known);
+        return false;
+    }
+    if (queue->max_length > config->max_interactions)
+        return places_error(places, places_of(places, SCHEMA_QUEUES, item, KEY_MAX_LENGTH),
+                            ret_error,
+                            "queues.max_length is %u, but limits.max_interactions is %u and would "
+                            "be reached first; lower this one or raise the other",
+                            queue->max_length, config->max_interactions);
+    return true;
+}
+
+/* One key must not be larger than another of the same unit. */
+typedef struct {
+    schema_section_id_t smaller_section;
+    const char *smaller;
+    schema_section_id_t larger_section;
+    const char *larger;
+    const char *reason;
+} order_t;
+
+static const order_t s_orders[] = {
+    {SCHEMA_DEDUPE, "guaranteed", SCHEMA_DEDUPE, "window",
+     "no more can be guaranteed than is remembered"},
+    {SCHEMA_DEDUPE, "window", SCHEMA_HISTORY, "retention",
+     "after a restart keys are read back from the history"},
+};
+
+static bool s_check_order(const config_t *config, const places_t *places, const order_t *order,
+                          error_t *ret_error)
+{
+    const schema_section_t *sections[2] = {&schema_sections[order->smaller_section],
+                                           &schema_sections[order->larger_section]};
+    const schema_key_t *smaller = schema_find_key(sections[0], text_of(order->smaller));
+    const schema_key_t *larger = schema_find_key(sections[1], text_of(order->larger));
+    CHECK(smaller && larger && smaller->type == larger->type);
+    if (scalar_number(smaller, config) <= scalar_number(larger, config))
+        return true;
+    size_t smaller_index = (size_t)(smaller - sections[0]->keys);
+    size_t larger_index = (size_t)(larger - sections[1]->keys);
+    place_t place = places_given(places, order->smaller_section, 0, smaller_index)
+                        ? places_of(places, order->smaller_section, 0, smaller_index)
+                        : places_of(places, order->larger_section, 0, larger_index);
+    buffer_t text = {0};
+    buffer_printf(&text, "%s.%s is ", sections[0]->path, smaller->name);
+    scalar_write(smaller, config, &text);
+    buffer_printf(&text, ", more than %s.%s, which is ", sections[1]->path, larger->name);
+    scalar_write(larger, config, &text);
+    buffer_printf(&text, "; %s: lower the one or raise the other", order->reason);
+    places_error(places, place, ret_error, "%.*s", (int)text.len, (const char *)text.bytes);
+    buffer_free(&text);
+    return false;
+}
+
+bool check_all(const config_t *config, const places_t *places, error_t *ret_error)
+{
+    static const schema_section_id_t lists[] = {SCHEMA_DAPS, SCHEMA_TENANTS, SCHEMA_QUEUES,
+                                                SCHEMA_ROUTERS};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        if (!s_check_names(config, places, lists[i], ret_error))
+            return false;
+    }
+    for (size_t i = 0; i < config->queues_len; i++) {
+        if (!s_check_queue(config, places, i, ret_error))
+            return false;
+    }
+    for (size_t i = 0; i < sizeof s_orders / sizeof s_orders[0]; i++) {
+        if (!s_check_order(config, places, &s_orders[i], ret_error))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,432 @@
+/* Schema: the table. A new key is one row here, one field in config.h and one line in
+ * config/ixnd.yaml; the tests name the one that was forgotten. Bounds that are not simply generous
+ * say in their sentence where they come from.
+ */
+#include "config/schema.h"
+
+#include <string.h>
+
+#include "core/base/check.h"
+#include "core/base/log.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+#define KIB ((uint64_t)1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define TIB (1024 * GIB)
+
+#define SECOND ((uint64_t)1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+/* Where a key's field is; FIELD in config_t, ITEM in the item of a list, and with the bool beside
+ * it that says that it was given. */
+#define IN(type, member)                                                                           \
+    .offset = offsetof(type, member), .size = sizeof(((type *)0)->member),                         \
+    .given_offset = SCHEMA_NOWHERE
+#define IN_IF_GIVEN(type, member)                                                                  \
+    .offset = offsetof(type, member), .size = sizeof(((type *)0)->member),                         \
+    .given_offset = offsetof(type, has_##member)
+#define FIELD(member) IN(config_t, member)
+
+static const schema_key_t s_node[] = {
+    {.name = "name",
+     .type = SCHEMA_NAME,
+     .required = true,
+     FIELD(node_name),
+     .sentence = "name of this node, in answers to clients, in logs and in the database"},
+    {.name = "client_endpoint",
+     .type = SCHEMA_ENDPOINT,
+     FIELD(client_endpoint),
+     .standard = "tcp://127.0.0.1:7420",
+     .sentence = "where clients connect: tcp://HOST:PORT or ipc://PATH"},
+    {.name = "state_dir",
+     .type = SCHEMA_PATH,
+     FIELD(state_dir),
+     .standard = "/var/lib/ixn",
+     .sentence = "folder for what this node remembers between starts: which database is its own"},
+};
+
+static const schema_key_t s_database[] = {
+    {.name = "id",
+     .type = SCHEMA_UUID,
+     IN_IF_GIVEN(config_t, database_id),
+     .sentence = "the only database that is accepted, as `ixnctl database status` shows its id"},
+    {.name = "connect_timeout",
+     .type = SCHEMA_DURATION,
+     FIELD(connect_timeout_ms),
+     .standard = "2s",
+     .minimum = 100,
+     .maximum = MINUTE,
+     .sentence = "how long opening a connection may take before the next DAP is tried"},
+    {.name = "statement_timeout",
+     .type = SCHEMA_DURATION,
+     FIELD(statement_timeout_ms),
+     .standard = "5s",
+     .minimum = 100,
+     .maximum = 10 * MINUTE,
+     .sentence = "how long a statement may take, also of a frozen server, before it is retried"},
+    {.name = "retry_after",
+     .type = SCHEMA_DURATION,
+     FIELD(retry_after_ms),
+     .standard = "1s",
+     .minimum = 10,
+     .maximum = 10 * SECOND,
+     .sentence = "a commit that waits for longer: clients hear RETRY instead of silence"},
+};
+
+static const schema_key_t s_daps[] = {
+    {.name = "name",
+     .type = SCHEMA_NAME,
+     .required = true,
+     IN(config_dap_t, name),
+     .sentence = "name of the DAP in logs, errors and status"},
+    {.name = "conninfo",
+     .type = SCHEMA_CONNINFO,
+     .required = true,
+     IN(config_dap_t, conninfo),
+     .sentence = "libpq connection string (host=… dbname=…) or URI (postgresql://…)"},
+    {.name = "weight",
+     .type = SCHEMA_INTEGER,
+     IN(config_dap_t, weight),
+     .standard = "10",
+     .minimum = 1,
+     .maximum = 100,
+     .sentence = "its share of the work that is spread, relative to the other DAPs"},
+};
+
+static const schema_key_t s_tenants[] = {
+    {.name = "name",
+     .type = SCHEMA_NAME,
+     .required = true,
+     IN(config_tenant_t, name),
+     .sentence = "name of the tenant, as clients register with it"},
+};
+
+static const schema_key_t s_queues[] = {
+    {.name = "name",
+     .type = SCHEMA_NAME,
+     .required = true,
+     IN(config_queue_t, name),
+     .sentence = "name of the queue, unique in its tenant"},
+    {.name = "tenant",
+     .type = SCHEMA_NAME,
+     IN(config_queue_t, tenant),
+     .standard = "default",
+     .sentence = "whose queue it is; one of `tenants`"},
+    {.name = "strategy",
+     .type = SCHEMA_NAME,
+     IN(config_queue_t, strategy),
+     .sentence = "the strategy that routers run on what waits here; absent: nothing is routed"},
+    {.name = "max_length",
+     .type = SCHEMA_INTEGER,
+     IN(config_queue_t, max_length),
+     .standard = "0",
+     .minimum = 0,
+     .maximum = LIMIT_INTERACTIONS,
+     .sentence = "more are refused with BUSY; 0: only limits.max_interactions counts"},
+};
+
+static const schema_key_t s_routers[] = {
+    {.name = "name",
+     .type = SCHEMA_NAME,
+     .required = true,
+     IN(config_router_t, name),
+     .sentence = "name under which the router registers"},
+    {.name = "max_submitted_interactions",
+     .type = SCHEMA_INTEGER,
+     IN_IF_GIVEN(config_router_t, max_submitted_interactions),
+     .minimum = 0,
+     .maximum = 50000,
+     .sentence = "in place of routing.max_submitted_interactions; 0 stops it, recalling nothing"},
+    {.name = "agent_reservation",
+     .type = SCHEMA_BOOLEAN,
+     IN(config_router_t, agent_reservation),
+     .standard = "false",
+     .sentence = "shares a strategy with other routers; the router must announce it too"},
+};
+
+static const schema_key_t s_routing[] = {
+    {.name = "timeout",
+     .type = SCHEMA_DURATION,
+     FIELD(routing_timeout_ms),
+     .standard = "720min",
+     .minimum = 100,
+     .maximum = 30 * DAY,
+     .sentence = "a router that keeps an interaction for longer loses it: back to its queue"},
+    {.name = "hold_timeout",
+     .type = SCHEMA_DURATION,
+     FIELD(hold_timeout_ms),
+     .standard = "30d",
+     .minimum = SECOND,
+     .maximum = 3650 * DAY,
+     .sentence = "a held interaction is resumed by itself after this time"},
+    {.name = "max_router_attempts",
+     .type = SCHEMA_INTEGER,
+     FIELD(max_router_attempts),
+     .standard = "5",
+     .minimum = 1,
+     .maximum = 1000,
+     .sentence = "an interaction that fails this often at one step is quarantined"},
+    {.name = "max_submitted_interactions",
+     .type = SCHEMA_INTEGER,
+     FIELD(max_submitted_interactions),
+     .standard = "1000",
+     .minimum = 0,
+     .maximum = 50000,
+     .sentence = "most interactions with one router at once; 0: none are sent to any"},
+};
+
+static const schema_key_t s_dedupe[] = {
+    {.name = "window",
+     .type = SCHEMA_DURATION,
+     FIELD(dedupe_window_ms),
+     .standard = "10min",
+     .minimum = 35 * SECOND,
+     .maximum = 30 * DAY,
+     .sentence = "how long a completed interaction's key still answers a repeated submit"},
+    {.name = "guaranteed",
+     .type = SCHEMA_DURATION,
+     FIELD(dedupe_guaranteed_ms),
+     .standard = "1min",
+     .minimum = 35 * SECOND,
+     .maximum = 30 * DAY,
+     .sentence = "never remembered for less, submits hear BUSY; clients retry for up to 30s"},
+    {.name = "max_keys",
+     .type = SCHEMA_INTEGER,
+     FIELD(dedupe_max_keys),
+     .standard = "4000000",
+     .minimum = 1,
+     .maximum = 1000000000,
+     .sentence = "most keys of completed interactions in memory"},
+};
+
+static const schema_key_t s_clients[] = {
+    {.name = "heartbeat",
+     .type = SCHEMA_DURATION,
+     FIELD(heartbeat_ms),
+     .standard = "1s",
+     .minimum = 100,
+     .maximum = MINUTE,
+     .sentence = "asked of clients; one that is silent for three times as long is gone"},
+};
+
+static const schema_key_t s_limits[] = {
+    {.name = "max_interactions",
+     .type = SCHEMA_INTEGER,
+     FIELD(max_interactions),
+     .standard = "10000000",
+     .minimum = 1,
+     .maximum = LIMIT_INTERACTIONS,
+     .sentence = "most unfinished interactions; beyond it submits hear BUSY"},
+    {.name = "max_attributes_size",
+     .type = SCHEMA_SIZE,
+     FIELD(max_attributes_size),
+     .standard = "256KiB",
+     .minimum = KIB,
+     .maximum = LIMIT_ATTRIBUTES,
+     .sentence = "largest attributes of one interaction, as JSON text"},
+    {.name = "max_clients",
+     .type = SCHEMA_INTEGER,
+     FIELD(max_clients),
+     .standard = "10000",
+     .minimum = 1,
+     .maximum = LIMIT_SESSIONS,
+     .sentence = "most clients registered at once"},
+    {.name = "max_unfinished_size",
+     .type = SCHEMA_SIZE,
+     FIELD(max_unfinished_size),
+     .standard = "64MiB",
+     .minimum = LIMIT_PACKET,
+     .maximum = 16 * GIB,
+     .sentence = "decided but not yet durable work, in memory; beyond it clients hear BUSY"},
+};
+
+static const schema_key_t s_journal[] = {
+    {.name = "retention",
+     .type = SCHEMA_DURATION,
+     FIELD(journal_retention_ms),
+     .standard = "1h",
+     .minimum = SECOND,
+     .maximum = 365 * DAY,
+     .sentence = "how long rows of ixn.journal stay once the checkpoint has passed them"},
+    {.name = "retention_size",
+     .type = SCHEMA_SIZE,
+     FIELD(journal_retention_size),
+     .standard = "1GiB",
+     .minimum = MIB,
+     .maximum = TIB,
+     .sentence = "bytes of such rows; the oldest go first when there are more"},
+};
+
+static const schema_key_t s_checkpoint[] = {
+    {.name = "interval",
+     .type = SCHEMA_DURATION,
+     FIELD(checkpoint_interval_ms),
+     .standard = "1s",
+     .minimum = 50,
+     .maximum = MINUTE,
+     .sentence = "how often changed rows are written to the public tables"},
+    {.name = "max_lag_size",
+     .type = SCHEMA_SIZE,
+     FIELD(checkpoint_max_lag_size),
+     .standard = "256MiB",
+     .minimum = LIMIT_BATCH,
+     .maximum = TIB,
+     .sentence = "journal that the tables may be behind; beyond it clients hear BUSY"},
+};
+
+static const schema_key_t s_history[] = {
+    {.name = "retention",
+     .type = SCHEMA_DURATION,
+     FIELD(history_retention_ms),
+     .standard = "90d",
+     .minimum = DAY,
+     .maximum = 3650 * DAY,
+     .sentence = "how long completed interactions stay in ixn.interaction_history"},
+};
+
+static const char *const s_log_levels[] = {
+    [LOG_LEVEL_DEBUG] = "debug",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_WARNING] = "warning",
+    [LOG_LEVEL_ERROR] = "error",
+    NULL,
+};
+
+static const schema_key_t s_log[] = {
+    {.name = "level",
+     .type = SCHEMA_CHOICE,
+     FIELD(log_level),
+     .standard = "info",
+     .choices = s_log_levels,
+     .sentence = "lines below this level are dropped"},
+};
+
+#define KEYS(array) .keys = (array), .keys_len = COUNT(array)
+#define LIST(member, type)                                                                         \
+    .list = true, .items_offset = offsetof(config_t, member),                                      \
+    .len_offset = offsetof(config_t, member##_len), .item_size = sizeof(type)
+
+const schema_section_t schema_sections[SCHEMA_SECTIONS] = {
+    [SCHEMA_TOP] = {.name = "", .path = "the file", .sentence = "everything"},
+    [SCHEMA_NODE] = {.name = "node", .path = "node", KEYS(s_node), .sentence = "this node"},
+    [SCHEMA_DATABASE] = {.name = "database",
+                         .path = "database",
+                         KEYS(s_database),
+                         .sentence = "the pair's database in PostgreSQL"},
+    [SCHEMA_DAPS] = {.name = "daps",
+                     .path = "database.daps",
+                     .parent = SCHEMA_DATABASE,
+                     LIST(daps, config_dap_t),
+                     .min_items = 1,
+                     .max_items = 16,
+                     KEYS(s_daps),
+                     .sentence = "database access points: ways to reach the one database"},
+    [SCHEMA_TENANTS] = {.name = "tenants",
+                        .path = "tenants",
+                        LIST(tenants, config_tenant_t),
+                        .min_items = 1,
+                        .max_items = 1000,
+                        .standard_item = "default",
+                        KEYS(s_tenants),
+                        .sentence = "whose interactions are kept apart"},
+    [SCHEMA_QUEUES] = {.name = "queues",
+                       .path = "queues",
+                       LIST(queues, config_queue_t),
+                       .max_items = 10000,
+                       KEYS(s_queues),
+                       .sentence = "where interactions wait"},
+    [SCHEMA_ROUTERS] = {.name = "routers",
+                        .path = "routers",
+                        LIST(routers, config_router_t),
+                        .max_items = 10000,
+                        KEYS(s_routers),
+                        .sentence = "routers with settings of their own; others may connect too"},
+    [SCHEMA_ROUTING] = {.name = "routing",
+                        .path = "routing",
+                        KEYS(s_routing),
+                        .sentence = "how interactions go to routers"},
+    [SCHEMA_DEDUPE] = {.name = "dedupe",
+                       .path = "dedupe",
+                       KEYS(s_dedupe),
+                       .sentence = "memory that keeps a repeated submit from making a second one"},
+    [SCHEMA_CLIENTS] = {.name = "clients",
+                        .path = "clients",
+                        KEYS(s_clients),
+                        .sentence = "connections of clients"},
+    [SCHEMA_LIMITS] = {.name = "limits",
+                       .path = "limits",
+                       KEYS(s_limits),
+                       .sentence = "bounds that protect the node"},
+    [SCHEMA_JOURNAL] = {.name = "journal",
+                        .path = "journal",
+                        KEYS(s_journal),
+                        .sentence = "the durable log of decisions"},
+    [SCHEMA_CHECKPOINT] = {.name = "checkpoint",
+                           .path = "checkpoint",
+                           KEYS(s_checkpoint),
+                           .sentence = "the tables that show the state"},
+    [SCHEMA_HISTORY] = {.name = "history",
+                        .path = "history",
+                        KEYS(s_history),
+                        .sentence = "completed interactions"},
+    [SCHEMA_LOG] = {.name = "log", .path = "log", KEYS(s_log), .sentence = "what the node writes"},
+};
+
+_Static_assert(LIMIT_ATTRIBUTES >= 256 * 1024, "the default of max_attributes_size is allowed");
+_Static_assert(LIMIT_BATCH <= 256 * 1024 * 1024, "the default of max_lag_size is allowed");
+_Static_assert(LIMIT_PACKET <= 64 * 1024 * 1024, "the default of max_unfinished_size is allowed");
+
+size_t schema_items_len(const schema_section_t *section, const config_t *config)
+{
+    if (!section->list)
+        return 1;
+    size_t len;
+    memcpy(&len, (const char *)config + section->len_offset, sizeof len);
+    return len;
+}
+
+const void *schema_item(const schema_section_t *section, const config_t *config, size_t item)
+{
+    CHECK(item < schema_items_len(section, config));
+    if (!section->list)
+        return config;
+    const char *items;
+    memcpy(&items, (const char *)config + section->items_offset, sizeof items);
+    return items + item * section->item_size;
+}
+
+const schema_key_t *schema_find_key(const schema_section_t *section, text_t name)
+{
+    for (size_t i = 0; i < section->keys_len; i++) {
+        if (text_equal(text_of(section->keys[i].name), name))
+            return &section->keys[i];
+    }
+    return NULL;
+}
+
+schema_section_id_t schema_find_section(schema_section_id_t parent, text_t name)
+{
+    for (schema_section_id_t id = SCHEMA_TOP + 1; id < SCHEMA_SECTIONS; id++) {
+        const schema_section_t *section = &schema_sections[id];
+        if (section->parent == parent && text_equal(text_of(section->name), name))
+            return id;
+    }
+    return SCHEMA_TOP;
+}
+
+bool schema_is_given(const schema_key_t *key, const void *item)
+{
+    const char *field = (const char *)item + key->offset;
+    if (key->given_offset != SCHEMA_NOWHERE) {
+        bool given;
+        memcpy(&given, (const char *)item + key->given_offset, sizeof given);
+        return given;
+    }
+    if (!key->standard && !key->required)
+        return *field != 0; /* text that may be absent */
+    return true;
+}
