@@ -1,0 +1,333 @@
+/* Wire: what is decoded, what is refused and with which words, and that elements appended one by
+ * one read back as one frame. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/limits.h"
+#include "core/wire/wire.h"
+
+static wire_arena_t *s_arena;
+static buffer_t s_frame;
+static error_t s_error;
+
+static void s_setup(void)
+{
+    s_arena = wire_arena_new();
+    s_error = (error_t){0};
+}
+
+static void s_teardown(void)
+{
+    wire_arena_destroy(&s_arena);
+    cr_assert_null(s_arena);
+    wire_arena_destroy(&s_arena);
+    buffer_free(&s_frame);
+}
+
+TestSuite(wire, .init = s_setup, .fini = s_teardown);
+
+static void s_append_ping(uint64_t id)
+{
+    Ixn__V1__Ping ping = IXN__V1__PING__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.id = id;
+    request.body_case = IXN__V1__REQUEST__BODY_PING;
+    request.ping = &ping;
+    wire_append_request(&s_frame, &request);
+}
+
+static void s_append_submit(uint64_t id, const id128_t *key, const char *attributes)
+{
+    Ixn__V1__Submit submit = IXN__V1__SUBMIT__INIT;
+    submit.key = wire_bytes(key);
+    submit.queue = (char *)(uintptr_t) "inbound";
+    submit.attributes.data = (uint8_t *)(uintptr_t)attributes;
+    submit.attributes.len = strlen(attributes);
+    submit.priority = -7;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.id = id;
+    request.body_case = IXN__V1__REQUEST__BODY_SUBMIT;
+    request.submit = &submit;
+    wire_append_request(&s_frame, &request);
+}
+
+static Ixn__V1__ToNode *s_decode(void)
+{
+    return wire_decode_to_node(s_arena, s_frame.bytes, s_frame.len, &s_error);
+}
+
+Test(wire, joined_requests_read_back)
+{
+    id128_t key = id_random();
+    char *large = malloc(200001);
+    memset(large, 'x', 200000);
+    large[200000] = '\0';
+    wire_append_to_node_head(&s_frame);
+    s_append_ping(1);
+    s_append_submit(UINT64_MAX, &key, large);
+    s_append_ping(300);
+
+    Ixn__V1__ToNode *frame = s_decode();
+    cr_assert(frame, "%s", s_error.text);
+    memset(s_frame.bytes, 0xff, s_frame.len); /* the bytes are not needed any more */
+    cr_assert_eq(frame->version, WIRE_VERSION);
+    cr_assert_eq(frame->n_requests, 3);
+    cr_assert_eq(frame->requests[0]->body_case, IXN__V1__REQUEST__BODY_PING);
+    cr_assert_eq(frame->requests[1]->id, UINT64_MAX);
+    const Ixn__V1__Submit *submit = frame->requests[1]->submit;
+    id128_t read;
+    cr_assert(wire_read_id(submit->key, &read));
+    cr_assert(id_equal(read, key));
+    cr_assert_str_eq(submit->queue, "inbound");
+    cr_assert_str_eq(submit->type, "");
+    cr_assert_eq(submit->priority, -7);
+    cr_assert_eq(submit->attributes.len, 200000);
+    cr_assert_eq(memcmp(submit->attributes.data, large, 200000), 0);
+    cr_assert_eq(frame->requests[2]->id, 300);
+    free(large);
+}
+
+Test(wire, joined_messages_are_what_protobuf_packs)
+{
+    Ixn__V1__Ack ack = IXN__V1__ACK__INIT;
+    id128_t id = id_random();
+    ack.interaction_id = wire_bytes(&id);
+    ack.version = 300;
+    Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
+    message.request_id = 7;
+    message.body_case = IXN__V1__MESSAGE__BODY_ACK;
+    message.ack = &ack;
+    wire_append_from_node_head(&s_frame, 3, 1ULL << 40);
+    wire_append_message(&s_frame, &message);
+    wire_append_message(&s_frame, &message);
+
+    Ixn__V1__Message *messages[] = {&message, &message};
+    Ixn__V1__FromNode whole = IXN__V1__FROM_NODE__INIT;
+    whole.epoch = 3;
+    whole.index = 1ULL << 40;
+    whole.n_messages = 2;
+    whole.messages = messages;
+    size_t len = ixn__v1__from_node__get_packed_size(&whole);
+    uint8_t *packed = malloc(len);
+    ixn__v1__from_node__pack(&whole, packed);
+    cr_assert_eq(len, s_frame.len);
+    cr_assert_eq(memcmp(packed, s_frame.bytes, len), 0);
+    free(packed);
+
+    Ixn__V1__FromNode *frame = wire_decode_from_node(s_arena, s_frame.bytes, s_frame.len, &s_error);
+    cr_assert(frame, "%s", s_error.text);
+    cr_assert_eq(frame->epoch, 3);
+    cr_assert_eq(frame->index, 1ULL << 40);
+    cr_assert_eq(frame->n_messages, 2);
+    cr_assert_eq(frame->messages[1]->ack->version, 300);
+}
+
+Test(wire, a_head_of_zeros_takes_no_bytes)
+{
+    wire_append_from_node_head(&s_frame, 0, 0);
+    cr_assert_eq(s_frame.len, 0);
+}
+
+Test(wire, entries_read_back)
+{
+    Ixn__V1__Dispatched dispatched = IXN__V1__DISPATCHED__INIT;
+    dispatched.router = (char *)(uintptr_t) "router-1";
+    Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
+    entry.body_case = IXN__V1__ENTRY__BODY_DISPATCHED;
+    entry.dispatched = &dispatched;
+    for (int i = 0; i < 1000; i++)
+        wire_append_entry(&s_frame, &entry);
+    Ixn__V1__Batch *batch = wire_decode_batch(s_arena, s_frame.bytes, s_frame.len, &s_error);
+    cr_assert(batch, "%s", s_error.text);
+    cr_assert_eq(batch->n_entries, 1000);
+    cr_assert_str_eq(batch->entries[999]->dispatched->router, "router-1");
+}
+
+/* The smallest entries, as many as a batch may have: the bound on memory must not refuse them. */
+Test(wire, the_most_entries_of_a_batch_are_decoded)
+{
+    Ixn__V1__Beat beat = IXN__V1__BEAT__INIT;
+    Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
+    entry.body_case = IXN__V1__ENTRY__BODY_BEAT;
+    entry.beat = &beat;
+    for (int i = 0; i < LIMIT_BATCH_ENTRIES; i++)
+        wire_append_entry(&s_frame, &entry);
+    Ixn__V1__Batch *batch = wire_decode_batch(s_arena, s_frame.bytes, s_frame.len, &s_error);
+    cr_assert(batch, "%s", s_error.text);
+    wire_arena_reset(s_arena);
+    wire_append_entry(&s_frame, &entry);
+    cr_assert_null(wire_decode_batch(s_arena, s_frame.bytes, s_frame.len, &s_error));
+    cr_assert_eq(s_error.code, ERROR_TOO_LARGE);
+    cr_assert(strstr(s_error.text, "100001 entries"), "%s", s_error.text);
+}
+
+Test(wire, the_most_tokens_of_a_registration_are_decoded)
+{
+    Ixn__V1__Token token = IXN__V1__TOKEN__INIT;
+    token.epoch = 1;
+    token.index = 1;
+    Ixn__V1__Token **tokens = malloc((LIMIT_TOKENS + 1) * sizeof *tokens);
+    for (size_t i = 0; i <= LIMIT_TOKENS; i++)
+        tokens[i] = &token;
+    Ixn__V1__Register body = IXN__V1__REGISTER__INIT;
+    body.tokens = tokens;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.id = 1;
+    request.body_case = IXN__V1__REQUEST__BODY_REGISTER;
+    request.register_ = &body;
+    for (size_t extra = 0; extra < 2; extra++) {
+        body.n_tokens = LIMIT_TOKENS + extra;
+        buffer_clear(&s_frame);
+        wire_append_to_node_head(&s_frame);
+        wire_append_request(&s_frame, &request);
+        cr_assert_eq(s_decode() != NULL, extra == 0, "%s", s_error.text);
+        wire_arena_reset(s_arena);
+    }
+    cr_assert_eq(s_error.code, ERROR_TOO_LARGE);
+    cr_assert(strstr(s_error.text, "100001 tokens"), "%s", s_error.text);
+    free(tokens);
+}
+
+Test(wire, refuses_other_versions)
+{
+    cr_assert_null(s_decode()); /* an empty packet has version 0 */
+    cr_assert_eq(s_error.code, ERROR_UNSUPPORTED_VERSION);
+    static const uint8_t next[] = {0x08, 0x02};
+    cr_assert_null(wire_decode_to_node(s_arena, next, sizeof next, &s_error));
+    cr_assert_eq(s_error.code, ERROR_UNSUPPORTED_VERSION);
+    cr_assert(strstr(s_error.text, "version 2") && strstr(s_error.text, "version 1"), "%s",
+              s_error.text);
+}
+
+Test(wire, refuses_what_is_cut_or_garbage)
+{
+    id128_t key = id_random();
+    wire_append_to_node_head(&s_frame);
+    size_t head = s_frame.len;
+    s_append_submit(1, &key, "{\"a\":1}");
+    for (size_t len = head + 1; len < s_frame.len; len++) {
+        cr_assert_null(wire_decode_to_node(s_arena, s_frame.bytes, len, &s_error),
+                       "decoded %zu of %zu bytes", len, s_frame.len);
+        cr_assert_eq(s_error.code, ERROR_MALFORMED);
+    }
+    static const uint8_t garbage[] = {0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    cr_assert_null(wire_decode_to_node(s_arena, garbage, sizeof garbage, &s_error));
+    cr_assert_eq(s_error.code, ERROR_MALFORMED);
+    cr_assert_null(wire_decode_from_node(s_arena, garbage, sizeof garbage, &s_error));
+    cr_assert_null(wire_decode_batch(s_arena, garbage, sizeof garbage, &s_error));
+}
+
+Test(wire, refuses_what_is_too_large)
+{
+    memset(buffer_reserve(&s_frame, LIMIT_PACKET + 1), 0, LIMIT_PACKET + 1);
+    s_frame.len = LIMIT_PACKET + 1;
+    cr_assert_null(s_decode());
+    cr_assert_eq(s_error.code, ERROR_TOO_LARGE);
+    cr_assert(strstr(s_error.text, "4194305") && strstr(s_error.text, "4194304"), "%s",
+              s_error.text);
+
+    buffer_clear(&s_frame);
+    wire_append_to_node_head(&s_frame);
+    for (uint64_t id = 1; id <= LIMIT_PACKET_REQUESTS; id++)
+        s_append_ping(id);
+    cr_assert(s_decode());
+    wire_arena_reset(s_arena);
+    s_append_ping(5000);
+    cr_assert_null(s_decode());
+    cr_assert_eq(s_error.code, ERROR_TOO_LARGE);
+    cr_assert(strstr(s_error.text, "1001 requests"), "%s", s_error.text);
+}
+
+/* Two bytes on the wire, a hundred in memory: the bound stops it long before the packet's end. */
+Test(wire, refuses_what_grows_in_memory)
+{
+    wire_append_to_node_head(&s_frame);
+    while (s_frame.len + 2 <= LIMIT_PACKET)
+        buffer_append(&s_frame, "\x12", 2); /* an empty Request */
+    cr_assert_null(s_decode());
+    cr_assert_eq(s_error.code, ERROR_TOO_LARGE);
+    cr_assert(strstr(s_error.text, "memory"), "%s", s_error.text);
+    /* and the arena works as before */
+    wire_arena_reset(s_arena);
+    buffer_clear(&s_frame);
+    wire_append_to_node_head(&s_frame);
+    s_append_ping(1);
+    cr_assert(s_decode());
+}
+
+Test(wire, refuses_too_many_removed_names)
+{
+    char *names[LIMIT_REMOVED_NAMES + 1];
+    for (size_t i = 0; i <= LIMIT_REMOVED_NAMES; i++)
+        names[i] = (char *)(uintptr_t) "a";
+    Ixn__V1__AttributesChange change = IXN__V1__ATTRIBUTES_CHANGE__INIT;
+    change.remove = names;
+    change.n_remove = LIMIT_REMOVED_NAMES + 1;
+    Ixn__V1__Stop stop = IXN__V1__STOP__INIT;
+    stop.attributes = &change;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = IXN__V1__REQUEST__BODY_STOP;
+    request.stop = &stop;
+    wire_append_to_node_head(&s_frame);
+    wire_append_request(&s_frame, &request);
+    cr_assert_null(s_decode());
+    cr_assert_eq(s_error.code, ERROR_TOO_LARGE);
+    cr_assert(strstr(s_error.text, "257 names"), "%s", s_error.text);
+}
+
+Test(wire, an_unknown_request_is_decoded_as_none)
+{
+    /* id 5, field 61 (a feature of a later version) with three bytes */
+    static const uint8_t bytes[] = {0x08, 0x01, 0x12, 0x08, 0x08, 0x05,
+                                    0xea, 0x03, 0x03, 'a',  'b',  'c'};
+    Ixn__V1__ToNode *frame = wire_decode_to_node(s_arena, bytes, sizeof bytes, &s_error);
+    cr_assert(frame, "%s", s_error.text);
+    cr_assert_eq(frame->requests[0]->id, 5);
+    cr_assert_eq(frame->requests[0]->body_case, IXN__V1__REQUEST__BODY__NOT_SET);
+}
+
+static bool s_check(const char *text, size_t min, size_t max)
+{
+    s_error = (error_t){0};
+    return wire_check_text("queue", text, min, max, &s_error);
+}
+
+Test(wire, checks_text)
+{
+    cr_assert(s_check("inbound", 1, 64));
+    cr_assert(s_check(NULL, 0, 64));
+    cr_assert(s_check("", 0, 64));
+    cr_assert(s_check("gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80", 1, 64));
+    cr_assert(s_check("1234", 1, 4));
+
+    cr_assert_not(s_check("12345", 1, 4));
+    cr_assert_eq(s_error.code, ERROR_TOO_LARGE);
+    cr_assert_str_eq(s_error.text, "queue has 5 bytes, at most 4 are allowed");
+    cr_assert_not(s_check(NULL, 1, 4));
+    cr_assert_eq(s_error.code, ERROR_INVALID_ARGUMENT);
+    cr_assert_str_eq(s_error.text, "queue has 0 bytes, at least 1 are needed");
+
+    static const char *const bad[] = {"ab\xff",     "ab\xed\xa0\x80", "ab\xc0\xaf",
+                                      "ab\xe2\x82", "ab\x01",         "ab\n",
+                                      "ab\x7f",     "ab\xc2\x85" /* next line */};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cr_assert_not(s_check(bad[i], 1, 64), "accepted number %zu", i);
+        cr_assert_eq(s_error.code, ERROR_INVALID_ARGUMENT);
+        cr_assert(strstr(s_error.text, "queue") && strstr(s_error.text, "offset 2"), "%s",
+                  s_error.text);
+    }
+}
+
+Test(wire, reads_ids_of_sixteen_bytes_only)
+{
+    id128_t id = id_random(), read = {{0}};
+    ProtobufCBinaryData bytes = wire_bytes(&id);
+    bytes.len = 15;
+    cr_assert_not(wire_read_id(bytes, &read));
+    cr_assert(id_is_zero(read));
+    bytes.len = 16;
+    cr_assert(wire_read_id(bytes, &read));
+    cr_assert(id_equal(id, read));
+}
