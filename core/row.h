@@ -49,9 +49,9 @@ typedef struct {
     uint64_t age;         /* its place in line: index of the entry that put it there */
     uint64_t token_epoch; /* routing: its token; 0 otherwise */
     uint64_t token_index;
-    uint32_t attempts;    /* failed or lost attempts at this step */
-    uint32_t lone_losses; /* … of which while it was alone with the router */
-    usec_t deadline;      /* log time; USEC_NEVER: none (NULL in the tables) */
+    uint32_t attempts; /* attempts at this step that count towards quarantine */
+    uint32_t losses;   /* routers lost while they had it, at this step */
+    usec_t deadline;   /* log time; USEC_NEVER: none (NULL in the tables) */
     usec_t received_at;
     usec_t submitted_at;
     usec_t placed_at;

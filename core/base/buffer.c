@@ -36,16 +36,17 @@ void buffer_append_text(buffer_t *self, const char *text)
 
 void buffer_printf(buffer_t *self, const char *format, ...)
 {
+    enum { USUAL = 128 };
     va_list arguments;
     va_start(arguments, format);
     va_list again;
     va_copy(again, arguments);
-    int len = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
+    int len = vsnprintf((char *)buffer_reserve(self, USUAL), USUAL, format, arguments);
     CHECK(len >= 0);
-    char *end = (char *)buffer_reserve(self, (size_t)len + 1);
-    vsnprintf(end, (size_t)len + 1, format, again);
+    if (len >= USUAL)
+        vsnprintf((char *)buffer_reserve(self, (size_t)len + 1), (size_t)len + 1, format, again);
     va_end(again);
+    va_end(arguments);
     self->len += (size_t)len;
 }
 

@@ -4,8 +4,8 @@
  * (re)connection, telling which tokens are still held; sends Pings; sends a request again, with the
  * same content, when the answer is Retry, Busy, NotPrimary or none, until it is answered or
  * `give_up_ms` has passed (which is below the node's guaranteed dedupe window); ignores frames of a
- * lower epoch. It never waits in a busy loop: it sleeps in poll(2). Requests go out joined: everything
- * queued between two calls of ixn_client_next travels in as few frames as possible.
+ * lower epoch. It never waits in a busy loop: it sleeps in poll(2). Requests go out joined:
+ * everything queued between two calls of ixn_client_next travels in as few frames as possible.
  *
  * One thread owns a client. The messages are the generated structures of core/wire/client.proto.
  */
@@ -26,12 +26,12 @@ typedef struct {
     const char *const *endpoints; /* "tcp://127.0.0.1:7420" …; copied */
     size_t endpoints_len;         /* 1 … 8 */
     Ixn__V1__Role role;
-    const char *name;   /* unique among live clients of the role */
-    const char *tenant; /* NULL: "default" */
+    const char *name;                    /* unique among live clients of the role */
+    const char *tenant;                  /* NULL: "default" */
     bool agent_reservation;              /* routers */
     uint32_t max_submitted_interactions; /* routers; 0: the node's limit */
-    uint32_t resend_ms;    /* no answer: ask again; 0: 1,000 */
-    uint32_t give_up_ms;   /* no answer at all: fail with TIMED_OUT; 0: 30,000 */
+    uint32_t resend_ms;                  /* no answer: ask again; 0: 1,000 */
+    uint32_t give_up_ms;                 /* no answer at all: fail with TIMED_OUT; 0: 30,000 */
     size_t max_unanswered; /* requests at once; 0: 10,000; more are refused by ixn_client_send */
 } ixn_client_options_t;
 
@@ -41,19 +41,19 @@ ixn_client_t *ixn_client_new(const ixn_client_options_t *options, error_t *ret_e
 /* Tells the node that it leaves (if registered) and closes. Unanswered requests are dropped. */
 void ixn_client_destroy(ixn_client_t **self_p);
 
-/* Queues a request; `request->id` is set by the client and returned (never 0). The content is encoded
- * before the call returns. 0 when max_unanswered is reached. A request that needs a key and has none
- * gets a random one. */
+/* Queues a request; `request->id` is set by the client and returned (never 0). The content is
+ * encoded before the call returns. 0 when max_unanswered is reached. A request that needs a key and
+ * has none gets a random one. */
 uint64_t ixn_client_send(ixn_client_t *self, Ixn__V1__Request *request);
 size_t ixn_client_unanswered(const ixn_client_t *self);
 
 typedef enum {
-    IXN_EVENT_NONE,         /* the timeout passed */
-    IXN_EVENT_ANSWER,       /* to `request_id`: ack, interaction or error in `message` */
-    IXN_EVENT_FAILED,       /* `request_id` was never answered; `error` says why; whether it was done
-                               is not known */
-    IXN_EVENT_MESSAGE,      /* the node says something by itself: route, revoked */
-    IXN_EVENT_CONNECTED,    /* registered at a serving node; `message` is its Registered */
+    IXN_EVENT_NONE,      /* the timeout passed */
+    IXN_EVENT_ANSWER,    /* to `request_id`: ack, interaction or error in `message` */
+    IXN_EVENT_FAILED,    /* `request_id` was never answered; `error` says why; whether it was done
+                            is not known */
+    IXN_EVENT_MESSAGE,   /* the node says something by itself: route, revoked */
+    IXN_EVENT_CONNECTED, /* registered at a serving node; `message` is its Registered */
     IXN_EVENT_DISCONNECTED, /* no serving node at the moment */
     IXN_EVENT_REFUSED,      /* the registration was refused for good; `error` says why */
 } ixn_event_kind_t;
@@ -76,8 +76,8 @@ void ixn_client_flush(ixn_client_t *self);
 int ixn_client_fd(const ixn_client_t *self);
 int ixn_client_wait_ms(const ixn_client_t *self);
 
-/* One request and its answer; other events meanwhile are kept for later. False and an error when the
- * answer is an Error, or none came. The message is valid until the next call of anything. */
+/* One request and its answer; other events meanwhile are kept for later. False and an error when
+ * the answer is an Error, or none came. The message is valid until the next call of anything. */
 bool ixn_client_call(ixn_client_t *self, Ixn__V1__Request *request,
                      const Ixn__V1__Message **ret_message, error_t *ret_error);
 

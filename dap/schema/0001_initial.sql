@@ -182,7 +182,7 @@ CREATE TABLE ixn.interaction (
     token_epoch bigint,
     token_index bigint,
     attempts integer NOT NULL,
-    lone_losses integer NOT NULL,
+    losses integer NOT NULL,
     deadline_log_us bigint,
     received_at timestamptz NOT NULL,
     submitted_at timestamptz NOT NULL,
@@ -233,8 +233,8 @@ COMMENT ON COLUMN ixn.interaction.age IS
 COMMENT ON COLUMN ixn.interaction.token_epoch IS 'routing: epoch of the token it was handed out by.';
 COMMENT ON COLUMN ixn.interaction.token_index IS 'routing: index of the token it was handed out by.';
 COMMENT ON COLUMN ixn.interaction.attempts IS 'Failed or lost attempts to route it from here.';
-COMMENT ON COLUMN ixn.interaction.lone_losses IS
-    '… of which while it was the only one with its router.';
+COMMENT ON COLUMN ixn.interaction.losses IS
+    'Routers lost while they had it, at this step.';
 COMMENT ON COLUMN ixn.interaction.deadline_log_us IS
     'When its state times out, in log time (microseconds); null: never.';
 COMMENT ON COLUMN ixn.interaction.received_at IS 'When the media server received it.';
@@ -274,7 +274,7 @@ CREATE TABLE ixn.interaction_history (
     version bigint NOT NULL,
     age bigint NOT NULL,
     attempts integer NOT NULL,
-    lone_losses integer NOT NULL,
+    losses integer NOT NULL,
     received_at timestamptz NOT NULL,
     submitted_at timestamptz NOT NULL,
     placed_in_queue_at timestamptz NOT NULL,
@@ -317,8 +317,8 @@ COMMENT ON COLUMN ixn.interaction_history.version IS 'Its version at the end.';
 COMMENT ON COLUMN ixn.interaction_history.age IS 'Its place in line at the end.';
 COMMENT ON COLUMN ixn.interaction_history.attempts IS
     'Failed or lost attempts to route it from its last queue.';
-COMMENT ON COLUMN ixn.interaction_history.lone_losses IS
-    '… of which while it was the only one with its router.';
+COMMENT ON COLUMN ixn.interaction_history.losses IS
+    'Routers lost while they had it, at this step.';
 COMMENT ON COLUMN ixn.interaction_history.received_at IS 'When the media server received it.';
 COMMENT ON COLUMN ixn.interaction_history.submitted_at IS 'When the node accepted it.';
 COMMENT ON COLUMN ixn.interaction_history.placed_in_queue_at IS 'When it came into its last queue.';

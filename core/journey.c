@@ -1,0 +1,212 @@
+#include "core/journey.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+
+static const char *const s_names[STEP_KINDS] = {
+    [STEP_CHANGED] = "changed",
+    [STEP_PLACED] = "placed",
+    [STEP_HELD] = "held",
+    [STEP_RESUMED] = "resumed",
+    [STEP_STOPPED] = "stopped",
+    [STEP_DISPATCHED] = "dispatched",
+    [STEP_ROUTER_LOST] = "router_lost",
+    [STEP_ROUTER_LEFT] = "router_left",
+    [STEP_ROUTE_FAILED] = "route_failed",
+    [STEP_ROUTING_TIMEOUT] = "routing_timeout",
+    [STEP_NOT_HELD] = "not_held",
+    [STEP_RELEASED] = "released",
+};
+
+static void s_grow(journey_t **self_p)
+{
+    size_t capacity = *self_p ? (size_t)(*self_p)->capacity * 2 : 2;
+    if (capacity > LIMIT_JOURNEY)
+        capacity = LIMIT_JOURNEY;
+    bool fresh = !*self_p;
+    *self_p = memory_resize(*self_p, sizeof(journey_t) + capacity * sizeof(step_t));
+    if (fresh)
+        **self_p = (journey_t){0};
+    (*self_p)->capacity = (uint16_t)capacity;
+}
+
+void journey_append(journey_t **self_p, symbol_table_t *symbols, const step_t *step)
+{
+    if (!*self_p || ((*self_p)->len == (*self_p)->capacity && (*self_p)->len < LIMIT_JOURNEY))
+        s_grow(self_p);
+    journey_t *self = *self_p;
+    if (self->len == LIMIT_JOURNEY) {
+        symbol_drop(symbols, self->steps[1].by);
+        symbol_drop(symbols, self->steps[1].queue);
+        memmove(self->steps + 1, self->steps + 2, (LIMIT_JOURNEY - 2) * sizeof(step_t));
+        self->len--;
+        if (self->dropped < UINT16_MAX)
+            self->dropped++;
+    }
+    self->steps[self->len++] = *step;
+}
+
+void journey_destroy(journey_t **self_p, symbol_table_t *symbols)
+{
+    journey_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->len; i++) {
+        symbol_drop(symbols, self->steps[i].by);
+        symbol_drop(symbols, self->steps[i].queue);
+    }
+    free(self);
+    *self_p = NULL;
+}
+
+const step_t *journey_find(const journey_t *self, uint64_t change)
+{
+    if (!self || change == 0)
+        return NULL;
+    for (size_t i = self->len; i-- > 0;)
+        if (self->steps[i].change == change)
+            return &self->steps[i];
+    return NULL;
+}
+
+/* ---- JSON ---- */
+
+/* Days since 1970 to a date of the proleptic Gregorian calendar; H. Hinnant, "chrono-Compatible
+ * Low-Level Date Algorithms", civil_from_days. */
+static void s_print_time(buffer_t *out, usec_t at)
+{
+    int64_t days = at / (86400 * USEC_PER_SECOND);
+    int64_t rest = at % (86400 * USEC_PER_SECOND);
+    if (rest < 0) {
+        rest += 86400 * USEC_PER_SECOND;
+        days--;
+    }
+    days += 719468;
+    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+    int64_t doe = days - era * 146097;
+    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    int64_t mp = (5 * doy + 2) / 153;
+    int64_t day = doy - (153 * mp + 2) / 5 + 1;
+    int64_t month = mp < 10 ? mp + 3 : mp - 9;
+    int64_t year = yoe + era * 400 + (month <= 2);
+    int64_t seconds = rest / USEC_PER_SECOND;
+    buffer_printf(out,
+                  "%04" PRId64 "-%02" PRId64 "-%02" PRId64 "T%02" PRId64 ":%02" PRId64 ":%02" PRId64
+                  ".%06" PRId64 "Z",
+                  year, month, day, seconds / 3600, seconds / 60 % 60, seconds % 60,
+                  rest % USEC_PER_SECOND);
+}
+
+/* Names have been checked (UTF-8, no control characters), so only two characters need care. */
+static void s_print_name(buffer_t *out, const char *member, text_t name)
+{
+    if (name.len == 0)
+        return;
+    buffer_printf(out, ",\"%s\":\"", member);
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.data[i] == '"' || name.data[i] == '\\')
+            buffer_append(out, "\\", 1);
+        buffer_append(out, name.data + i, 1);
+    }
+    buffer_append(out, "\"", 1);
+}
+
+void journey_print(const journey_t *self, const symbol_table_t *symbols, buffer_t *out)
+{
+    buffer_append(out, "[", 1);
+    for (size_t i = 0; self && i < self->len; i++) {
+        const step_t *step = &self->steps[i];
+        buffer_append_text(out, i ? ",{\"at\":\"" : "{\"at\":\"");
+        s_print_time(out, step->at);
+        buffer_printf(out, "\",\"step\":\"%s\"", s_names[step->kind]);
+        s_print_name(out, "by", symbol_name(symbols, step->by));
+        s_print_name(out, step->kind == STEP_DISPATCHED ? "strategy" : "queue",
+                     symbol_name(symbols, step->queue));
+        buffer_printf(out, ",\"version\":%" PRIu32, step->version);
+        if (step->change)
+            buffer_printf(out, ",\"change\":\"%016" PRIx64 "\"", step->change);
+        if (i == 0 && self->dropped)
+            buffer_printf(out, ",\"dropped\":%u", self->dropped);
+        buffer_append(out, "}", 1);
+    }
+    buffer_append(out, "]", 1);
+}
+
+static bool s_parse_time(const char *text, usec_t *ret_at)
+{
+    int year, month, day, hour, minute, second;
+    int micros = 0;
+    if (!text || sscanf(text, "%d-%d-%dT%d:%d:%d.%6dZ", &year, &month, &day, &hour, &minute,
+                        &second, &micros) < 7)
+        return false;
+    /* days_from_civil, same source. */
+    int64_t y = year - (month <= 2);
+    int64_t era = (y >= 0 ? y : y - 399) / 400;
+    int64_t yoe = y - era * 400;
+    int64_t doy = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    int64_t doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+    int64_t days = era * 146097 + doe - 719468;
+    *ret_at = ((days * 24 + hour) * 60 + minute) * 60 * USEC_PER_SECOND + second * USEC_PER_SECOND +
+              micros;
+    return true;
+}
+
+static uint8_t s_parse_kind(const char *name)
+{
+    for (uint8_t kind = 1; name && kind < STEP_KINDS; kind++)
+        if (strcmp(s_names[kind], name) == 0)
+            return kind;
+    return 0;
+}
+
+static bool s_parse_step(json_t *object, symbol_table_t *symbols, step_t *ret_step)
+{
+    step_t step = {.kind = s_parse_kind(json_string_value(json_object_get(object, "step")))};
+    if (!step.kind || !s_parse_time(json_string_value(json_object_get(object, "at")), &step.at))
+        return false;
+    const char *change = json_string_value(json_object_get(object, "change"));
+    if (change)
+        step.change = strtoull(change, NULL, 16);
+    step.version = (uint32_t)json_integer_value(json_object_get(object, "version"));
+    step.by = symbol_take(symbols, text_of(json_string_value(json_object_get(object, "by"))));
+    const char *queue = step.kind == STEP_DISPATCHED ? "strategy" : "queue";
+    step.queue = symbol_take(symbols, text_of(json_string_value(json_object_get(object, queue))));
+    *ret_step = step;
+    return true;
+}
+
+bool journey_parse(text_t json, symbol_table_t *symbols, journey_t **ret_self, error_t *ret_error)
+{
+    json_error_t problem;
+    json_t *array = json_loadb(json.data, json.len, 0, &problem);
+    if (!json_is_array(array)) {
+        json_decref(array);
+        return error_set(ret_error, ERROR_DATABASE_DIVERGED, "a journey is not a JSON array: %s",
+                         array ? "something else" : problem.text);
+    }
+    journey_t *self = NULL;
+    size_t i;
+    json_t *object;
+    json_array_foreach(array, i, object)
+    {
+        step_t step;
+        if (!s_parse_step(object, symbols, &step)) {
+            journey_destroy(&self, symbols);
+            json_decref(array);
+            return error_set(ret_error, ERROR_DATABASE_DIVERGED,
+                             "step %zu of a journey has no known \"step\" or no \"at\"", i);
+        }
+        journey_append(&self, symbols, &step);
+        if (i == 0)
+            self->dropped = (uint16_t)json_integer_value(json_object_get(object, "dropped"));
+    }
+    json_decref(array);
+    *ret_self = self;
+    return true;
+}

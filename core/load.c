@@ -1,0 +1,177 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/check.h"
+#include "core/state_internal.h"
+
+static const char *const s_state_names[] = {
+    [INTERACTION_QUEUED] = "queued",           [INTERACTION_ROUTING] = "routing",
+    [INTERACTION_INVITED] = "invited",         [INTERACTION_HANDLING] = "handling",
+    [INTERACTION_QUARANTINED] = "quarantined", [INTERACTION_COMPLETED] = "completed",
+};
+
+const char *interaction_state_name(interaction_state_t state)
+{
+    return state >= INTERACTION_QUEUED && state <= INTERACTION_COMPLETED ? s_state_names[state]
+                                                                         : NULL;
+}
+
+bool interaction_state_parse(text_t name, interaction_state_t *ret_state)
+{
+    for (int state = INTERACTION_QUEUED; state <= INTERACTION_COMPLETED; state++) {
+        if (text_equal(text_of(s_state_names[state]), name)) {
+            *ret_state = (interaction_state_t)state;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool state_load_checkpoint(state_t *self, uint64_t index, id128_t hash, usec_t log_time)
+{
+    if (self->index != 0 || self->count != 0)
+        return false;
+    self->index = index;
+    self->hash = hash;
+    self->log_time = log_time;
+    image_set_base(self->image, index);
+    return true;
+}
+
+bool state_load_configuration(state_t *self, text_t encoded, error_t *ret_error)
+{
+    Ixn__V1__EngineConfiguration *configuration =
+        ixn__v1__engine_configuration__unpack(NULL, encoded.len, (const uint8_t *)encoded.data);
+    bool ok = configuration && state_check_configuration(configuration);
+    if (ok)
+        state_set_configuration(self, configuration);
+    else
+        error_set(ret_error, ERROR_DATABASE_DIVERGED,
+                  "the %zu bytes of ixn.configuration are not an engine configuration",
+                  encoded.len);
+    if (configuration)
+        ixn__v1__engine_configuration__free_unpacked(configuration, NULL);
+    return ok;
+}
+
+static bool s_bad_row(const interaction_row_t *row, const char *what, error_t *ret_error)
+{
+    char id[ID_TEXT_SIZE];
+    return error_set(ret_error, ERROR_DATABASE_DIVERGED,
+                     "the row of interaction %s cannot be loaded: %s", id_text(row->id, id), what);
+}
+
+static bool s_texts_fit(const interaction_row_t *row)
+{
+    return row->attributes.len <= LIMIT_ATTRIBUTES * 2 && row->external_id.len <= LIMIT_TEXT &&
+           row->media_type.len <= LIMIT_NAME && row->type.len <= LIMIT_NAME &&
+           row->subtype.len <= LIMIT_NAME && row->submitted_by.len <= LIMIT_NAME &&
+           row->key.len <= LIMIT_KEY && row->tenant.len <= LIMIT_NAME &&
+           row->queue.len <= LIMIT_NAME && row->reason.len <= LIMIT_TEXT;
+}
+
+static bool s_load_more(state_t *self, interaction_t *interaction, const interaction_row_t *row,
+                        error_t *ret_error)
+{
+    journey_t *journey = NULL;
+    if (row->journey.len > 2 && !journey_parse(row->journey, self->symbols, &journey, ret_error))
+        return false;
+    bool routing = row->state == INTERACTION_ROUTING;
+    if (!journey && !routing && !row->held)
+        return true;
+    interaction_more_t *more = state_more(interaction);
+    more->journey = journey;
+    more->attempts = (uint16_t)row->attempts;
+    more->losses = (uint16_t)row->losses;
+    more->routed_at = row->routed_at;
+    more->held_at = row->held_at;
+    if (row->reason.len) {
+        more->reason = memory_zero(1, row->reason.len + 1);
+        memcpy(more->reason, row->reason.data, row->reason.len);
+    }
+    if (!routing)
+        return true;
+    state_router_t *router = state_router(self, row->router);
+    if (!router)
+        return s_bad_row(row, "too many different routers", ret_error);
+    more->token_epoch = row->token_epoch;
+    more->token_index = row->token_index;
+    more->strategy = symbol_take(self->symbols, row->strategy);
+    state_give_to_router(self, interaction, router);
+    return true;
+}
+
+bool state_load_interaction(state_t *self, const interaction_row_t *row, error_t *ret_error)
+{
+    uint16_t tenant;
+    if (!s_texts_fit(row))
+        return s_bad_row(row, "a text is longer than its limit", ret_error);
+    if (row->state == INTERACTION_COMPLETED)
+        return s_bad_row(row, "a completed one is in the live table", ret_error);
+    if (state_find(self, &row->id))
+        return s_bad_row(row, "it is there twice", ret_error);
+    queue_t *queue = NULL;
+    if (state_tenant_make(self, row->tenant, &tenant))
+        queue = state_queue_make(self, tenant, row->queue);
+    if (!queue)
+        return s_bad_row(row, "too many different tenants or queues", ret_error);
+    interaction_t *interaction = state_record_new(self);
+    interaction->id = row->id;
+    interaction->key_hash = key_hash_of(row->tenant, row->key);
+    interaction->fingerprint = row->fingerprint;
+    interaction->state = (uint8_t)row->state;
+    interaction->flags = (uint8_t)(INTERACTION_IN_TABLE | (row->held ? INTERACTION_HELD : 0));
+    interaction->queue = queue->number;
+    interaction->priority = row->priority;
+    interaction->version = row->version;
+    interaction->age = row->age;
+    interaction->deadline = row->deadline;
+    interaction->received_at = row->received_at;
+    interaction->submitted_at = row->submitted_at;
+    interaction->placed_at = row->placed_at;
+    interaction->moved_at = row->moved_at;
+    bool has_parent = !id_is_zero(row->parent_id);
+    const text_t texts[FIELDS] = {
+        [FIELD_ATTRIBUTES] = row->attributes,
+        [FIELD_EXTERNAL_ID] = row->external_id,
+        [FIELD_MEDIA_TYPE] = row->media_type,
+        [FIELD_TYPE] = row->type,
+        [FIELD_SUBTYPE] = row->subtype,
+        [FIELD_SUBMITTED_BY] = row->submitted_by,
+        [FIELD_KEY] = row->key,
+        [FIELD_PARENT] = {has_parent ? (const char *)row->parent_id.bytes : NULL,
+                          has_parent ? sizeof row->parent_id : 0},
+    };
+    interaction_set_texts(interaction, texts, &self->text_bytes);
+    if (!s_load_more(self, interaction, row, ret_error)) {
+        state_record_free(self, interaction);
+        return false;
+    }
+    index_insert(self->by_id, &interaction->id, interaction->handle);
+    index_insert(self->by_key, &interaction->key_hash, interaction->handle);
+    state_link(self, interaction);
+    return true;
+}
+
+bool state_load_completed(state_t *self, const interaction_row_t *row, error_t *ret_error)
+{
+    uint16_t tenant;
+    if (row->tenant.len > LIMIT_NAME || row->key.len > LIMIT_KEY)
+        return s_bad_row(row, "a text is longer than its limit", ret_error);
+    if (!state_tenant_make(self, row->tenant, &tenant))
+        return s_bad_row(row, "too many different tenants", ret_error);
+    journey_t *journey = NULL;
+    if (row->journey.len > 2 && !journey_parse(row->journey, self->symbols, &journey, ret_error))
+        return false;
+    remembered_t entry = {.id = row->id,
+                          .key_hash = key_hash_of(row->tenant, row->key),
+                          .fingerprint = row->fingerprint,
+                          .completed_log = row->completed_log,
+                          .completed_at = row->completed_at,
+                          .tenant = tenant};
+    remembered_changes(&entry, journey);
+    journey_destroy(&journey, self->symbols);
+    remembered_add(&self->remembered, &entry);
+    return true;
+}

@@ -1,0 +1,40 @@
+/* What the files of the state share among themselves (state.c, apply.c, image.c, load.c,
+ * remembered.c).
+ */
+#ifndef IXN_CORE_STATE_INTERNAL_H
+#define IXN_CORE_STATE_INTERNAL_H
+
+#include "core/state.h"
+
+/* state.c */
+interaction_t *state_record_new(state_t *self);
+void state_record_free(state_t *self, interaction_t *interaction);
+interaction_t *state_record(const state_t *self, uint32_t handle);
+interaction_more_t *state_more(interaction_t *interaction); /* made when needed */
+queue_t *state_queue_make(state_t *self, uint16_t tenant, text_t name);
+bool state_tenant_make(state_t *self, text_t name, uint16_t *ret_tenant);
+/* Puts it where its state, flags and deadline say: its queue's line or the deadlines. */
+void state_link(state_t *self, interaction_t *interaction);
+void state_unlink(state_t *self, interaction_t *interaction);
+void state_give_to_router(state_t *self, interaction_t *interaction, state_router_t *router);
+void state_take_from_router(state_t *self, interaction_t *interaction);
+/* True when all its names fit. */
+bool state_check_configuration(const Ixn__V1__EngineConfiguration *configuration);
+void state_set_configuration(state_t *self, const Ixn__V1__EngineConfiguration *configuration);
+
+/* image.c */
+void image_touch(state_t *self, interaction_t *interaction);  /* before it changes */
+void image_finish(state_t *self, interaction_t *interaction); /* completed: before it is freed */
+void image_destroy(image_t **self_p);
+image_t *image_new(void);
+void image_set_base(image_t *self, uint64_t index); /* where the tables are */
+
+/* remembered.c */
+void remembered_init(remembered_table_t *self);
+void remembered_free(remembered_table_t *self);
+/* Takes the last changes of a journey. */
+void remembered_changes(remembered_t *entry, const journey_t *journey);
+void remembered_add(remembered_table_t *self, const remembered_t *entry);
+void remembered_expire(state_t *self);
+
+#endif
