@@ -1,0 +1,33 @@
+#include "apps/ixn-bench/run.h"
+
+#include <stdio.h>
+#include <time.h>
+
+usec_t run_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (usec_t)now.tv_sec * USEC_PER_SECOND + now.tv_nsec / 1000;
+}
+
+void figures_error(figures_t *self, const char *what, const char *sentence)
+{
+    if (!self->first_error[0])
+        snprintf(self->first_error, sizeof self->first_error, "%s: %s", what, sentence);
+}
+
+void figures_merge(figures_t *self, const figures_t *other)
+{
+    histogram_merge(&self->latency, &other->latency);
+    self->measured += other->measured;
+    self->sent += other->sent;
+    self->accepted += other->accepted;
+    self->refused += other->refused;
+    self->unknown += other->unknown;
+    self->stale += other->stale;
+    self->foreign += other->foreign;
+    if (other->silence > self->silence)
+        self->silence = other->silence;
+    if (!self->first_error[0] && other->first_error[0])
+        snprintf(self->first_error, sizeof self->first_error, "%s", other->first_error);
+}
