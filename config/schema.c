@@ -311,7 +311,9 @@ static const schema_key_t s_log[] = {
     .len_offset = offsetof(config_t, member##_len), .item_size = sizeof(type)
 
 const schema_section_t schema_sections[SCHEMA_SECTIONS] = {
-    [SCHEMA_TOP] = {.name = "", .path = "the file", .sentence = "everything"},
+    [SCHEMA_TOP] = {.name = "",
+                    .path = "the file",
+                    .sentence = "sections such as node and database"},
     [SCHEMA_NODE] = {.name = "node", .path = "node", KEYS(s_node), .sentence = "this node"},
     [SCHEMA_DATABASE] = {.name = "database",
                          .path = "database",

@@ -176,9 +176,11 @@ static void s_hide_uri(const char *in, const char *end, buffer_t *out)
             at = c;
     }
     const char *colon = at ? memchr(in, ':', (size_t)(at - in)) : NULL;
-    if (colon && colon + 1 < at) {
-        buffer_append(out, in, (size_t)(colon + 1 - in));
-        buffer_append_text(out, MASK);
+    if (at) {
+        bool secret = colon && colon + 1 < at;
+        buffer_append(out, in, (size_t)((secret ? colon + 1 : at) - in));
+        if (secret)
+            buffer_append_text(out, MASK);
         in = at;
     }
     const char *wrong = s_wrong_port(in, end);

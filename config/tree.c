@@ -173,6 +173,10 @@ static bool s_check_events(const places_t *places, text_t text, error_t *ret_err
 bool tree_read(const places_t *places, text_t text, yaml_document_t *ret_document,
                error_t *ret_error)
 {
+    /* libyaml would count a byte order mark as a column, and so as indentation. */
+    const text_t mark = TEXT("\xef\xbb\xbf");
+    if (text.len >= mark.len && memcmp(text.data, mark.data, mark.len) == 0)
+        text = (text_t){text.data + mark.len, text.len - mark.len};
     if (!s_check_text(places, text, ret_error) || !s_check_events(places, text, ret_error))
         return false;
     yaml_parser_t parser;
