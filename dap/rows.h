@@ -1,0 +1,49 @@
+/* Rows: interaction rows as parameters of the statements that write them, many at a time.
+ *
+ * One table of columns says which field of interaction_row_t goes into which column of
+ * ixn.interaction and ixn.interaction_history, and as what: statements and parameters are both made
+ * from it. No connection in it.
+ */
+#ifndef IXN_DAP_ROWS_H
+#define IXN_DAP_ROWS_H
+
+#include "core/row.h"
+#include "dap/array.h"
+#include "dap/connection.h"
+
+typedef enum { ROWS_LIVE, ROWS_HISTORY } rows_table_t;
+
+/* Of one statement. A chunk has at least one row, however large that is. */
+enum { ROWS_CHUNK = 5000, ROWS_CHUNK_BYTES = 16 * 1024 * 1024 };
+
+enum { ROWS_COLUMNS = 40 }; /* room for the columns of either table */
+
+typedef struct {
+    buffer_t sql[2]; /* by rows_table_t; terminated */
+    array_t arrays[ROWS_COLUMNS];
+    Oid types[ROWS_COLUMNS];
+    const char *values[ROWS_COLUMNS];
+    int lengths[ROWS_COLUMNS];
+    connection_params_t params;
+} rows_t;
+
+void rows_init(rows_t *self);
+void rows_free(rows_t *self);
+
+/* How many of the rows, from the first on, make the next chunk, and about how many bytes that is.
+ */
+size_t rows_chunk(const interaction_row_t *rows, size_t len, size_t *ret_bytes);
+
+/* The parameters that write these rows; they belong to `self` until the next call. */
+const connection_params_t *rows_encode(rows_t *self, rows_table_t table,
+                                       const interaction_row_t *rows, size_t len);
+/* The parameter of rows_gone_sql. */
+const connection_params_t *rows_encode_ids(rows_t *self, const id128_t *ids, size_t len);
+
+/* The statement: inserts or replaces (LIVE), inserts (HISTORY; an interaction that is there already
+ * with the same time is an error: the state has finished it twice, and nobody should hide that). */
+const char *rows_sql(const rows_t *self, rows_table_t table);
+/* DELETE of live rows by their ids. */
+extern const char rows_gone_sql[];
+
+#endif
