@@ -1,0 +1,57 @@
+#include "apps/ixn-router/parts/heap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void heap_init(heap_t *self, size_t limit)
+{
+    memset(self, 0, sizeof *self);
+    self->limit = limit;
+    self->ceiling = limit;
+}
+
+void heap_bound_step(heap_t *self, bool in_step)
+{
+    size_t step = self->limit / 4;
+    self->ceiling = self->limit;
+    if (in_step && self->used + step < self->limit)
+        self->ceiling = self->used + step;
+    self->refused = 0;
+}
+
+/* Lua tries a refused request again after a full collection, with nothing that grows in between:
+ * the same size twice in a row is the end. */
+static void *s_refuse(heap_t *self, size_t new_size)
+{
+    if (self->refused != new_size) {
+        self->refused = new_size;
+        return NULL;
+    }
+    self->refused = 0;
+    if (self->exhausted)
+        self->exhausted(self->context);
+    return NULL;
+}
+
+void *heap_allocate(void *context, void *block, size_t old_size, size_t new_size)
+{
+    heap_t *self = context;
+    if (!block)
+        old_size = 0; /* then it is the kind of the object, not a size */
+    if (new_size == 0) {
+        free(block);
+        self->used -= old_size;
+        return NULL;
+    }
+    if (new_size > old_size && new_size - old_size > self->ceiling - self->used)
+        return s_refuse(self, new_size);
+    void *moved = realloc(block, new_size);
+    if (!moved) {
+        /* Lua's contract: giving memory back never fails. */
+        return new_size <= old_size ? block : s_refuse(self, new_size);
+    }
+    if (new_size > old_size)
+        self->refused = 0;
+    self->used = self->used - old_size + new_size;
+    return moved;
+}
