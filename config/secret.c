@@ -141,27 +141,30 @@ static void s_hide_parameters(const char *in, const char *end, buffer_t *out)
     }
 }
 
-/* The colon of the first host whose port is not a number, or NULL. */
+/* The colon of the first host whose port is not a number, or NULL. Hosts end at "/" or "?". */
 static const char *s_wrong_port(const char *in, const char *end)
 {
-    while (in < end && *in != '/' && *in != '?') {
-        const char *bracket = *in == '[' ? memchr(in, ']', (size_t)(end - in)) : NULL;
+    const char *stop = in;
+    while (stop < end && *stop != '/' && *stop != '?')
+        stop++;
+    while (in < stop) {
+        const char *bracket = *in == '[' ? memchr(in, ']', (size_t)(stop - in)) : NULL;
         if (bracket)
             in = bracket;
         if (*in++ != ':')
             continue;
         const char *colon = in - 1;
-        while (in < end && isdigit((unsigned char)*in))
+        while (in < stop && isdigit((unsigned char)*in))
             in++;
-        if (in < end && *in != ',' && *in != '/' && *in != '?')
+        if (in < stop && *in != ',')
             return colon;
     }
     return NULL;
 }
 
-/* `user:password@host…`, after the scheme. A password with a raw "@", "/" or "?" in it is not what
- * libpq would take, but is hidden all the same: up to the last "@" that may end it, and what is
- * neither that nor a port is hidden with all that follows. */
+/* `user:password@host...`, after the scheme. A password with a raw "@", "/" or "?" in it is not
+ * what libpq would take, but is hidden all the same: up to the last "@" that may end it, and what
+ * is neither that nor a port is hidden with all that follows. */
 static void s_hide_uri(const char *in, const char *end, buffer_t *out)
 {
     const char *at = NULL;

@@ -271,6 +271,7 @@ static const struct {
     {"tenants: [{name: a}, {name: b}, {name: a}, {name: b}]", "3:40", "`a` twice|line 3"},
     {"queues: [{name: a},\n  {name: b},\n  {name: a}]", "5:10",
      "`a` twice in tenant default|line 3"},
+    {"tenants: [{name: b}, {name: a}, {name: b}, {name: a}]", "3:40", "`b` twice|line 3"},
     {"routers: [{name: a}, {name: a}]", "3:29", "routers has the name `a` twice"},
     {"queues: [{name: q, tenant: tn}]", "3:28", "queue `q`|tenant `tn`|`tenants`: default;"},
     {"tenants: [{name: x}, {name: y}]\nqueues: [{name: q}]", "4:10", "tenant `default`|: x, y;"},

@@ -35,6 +35,7 @@ static const struct {
     {"postgresql://u:x?y/z@h", "postgresql://u:********"},
     {"postgresql://u:x/y", "postgresql://u:********"},
     {"postgresql://u@h:x:y@z/d", "postgresql://u@h:********@z/d"},
+    {"postgresql://[::1/d?x]", "postgresql://[:********"},
     {"postgresql://h/d?password=x&a=b", "postgresql://h/d?password=********&a=b"},
     {"postgresql://h/d?pass%77ord=x", "postgresql://h/d?pass%77ord=********"},
     {"postgresql://h/d?pass%7ord=x", "postgresql://h/d?pass%7ord=********"},
