@@ -1,0 +1,22 @@
+/* Command: the commands of ixnctl. Each parses its own arguments, does its work, tells errors
+ * itself, and returns an exit code of tally.h. `argv[0]` is the command's whole name, for messages.
+ */
+#ifndef IXNCTL_COMMAND_H
+#define IXNCTL_COMMAND_H
+
+#include "apps/ixnctl/common.h"
+
+typedef int command_fn(common_t *common, int argc, char **argv);
+
+command_fn command_database_init;
+command_fn command_database_status;
+command_fn command_submit;
+command_fn command_get;
+command_fn command_stop;
+command_fn command_place;
+command_fn command_hold;
+command_fn command_resume;
+command_fn command_list;
+command_fn command_queues;
+
+#endif

@@ -1,0 +1,316 @@
+/* Commands on one interaction, asked of the node: get, place, hold, resume, stop. Each takes one id
+ * or several; each id is one request with its own answer.
+ */
+#include "apps/ixnctl/command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/ixnctl/parts/show.h"
+#include "core/wire/wire.h"
+
+#define IDS_MAX 1000
+
+typedef struct {
+    common_t *common;
+    const char *ids[IDS_MAX];
+    size_t ids_len;
+    bool takes_queue; /* the last argument is a queue */
+    const char *queue;
+    const char *reason;
+    bool has_priority;
+    int32_t priority;
+    uint32_t expected_version; /* 0: any */
+    const char *done;          /* "stopped", for the answer */
+} input_t;
+
+enum { KEY_VERSION = 0x200 };
+
+#define OPTION_VERSION                                                                             \
+    {                                                                                              \
+        "if-version", KEY_VERSION, "N", 0, "Only if it has this version (see get)", 0              \
+    }
+#define OPTION_REASON                                                                              \
+    {                                                                                              \
+        "reason", 'r', "TEXT", 0, "Why; kept with the interaction", 0                              \
+    }
+
+static const struct argp_option s_options_get[] = {{0}};
+static const struct argp_option s_options_hold[] = {OPTION_VERSION, {0}};
+static const struct argp_option s_options_stop[] = {OPTION_REASON, OPTION_VERSION, {0}};
+static const struct argp_option s_options_place[] = {
+    OPTION_REASON,
+    OPTION_VERSION,
+    {"priority", 'p', "N", 0, "Its priority from now on; higher is routed first", 0},
+    {0},
+};
+
+static int s_parse_end(input_t *input, struct argp_state *state)
+{
+    if (input->takes_queue && input->ids_len > 0)
+        input->queue = input->ids[--input->ids_len];
+    if (input->ids_len == 0)
+        argp_error(state, input->takes_queue ? "an interaction's id and a queue are needed"
+                                             : "an interaction's id is needed");
+    for (size_t i = 0; i < input->ids_len; i++) {
+        id128_t id;
+        if (!id_parse(input->ids[i], &id))
+            argp_error(state,
+                       "\"%s\" is no interaction's id; one has 36 characters, such as "
+                       "0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a (see ixnctl list)",
+                       input->ids[i]);
+    }
+    return 0;
+}
+
+static int s_parse(int key, char *argument, struct argp_state *state)
+{
+    input_t *input = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = input->common;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (input->ids_len == IDS_MAX)
+            argp_error(state, "more than %d ids", IDS_MAX);
+        else
+            input->ids[input->ids_len++] = argument;
+        return 0;
+    case ARGP_KEY_END:
+        return s_parse_end(input, state);
+    case 'r':
+        input->reason = argument;
+        if (strlen(argument) > LIMIT_TEXT)
+            argp_error(state, "--reason has %zu bytes, at most %d are allowed", strlen(argument),
+                       LIMIT_TEXT);
+        return 0;
+    case 'p':
+        input->has_priority = true;
+        input->priority =
+            (int32_t)common_number(argument, -LIMIT_PRIORITY, LIMIT_PRIORITY, "--priority", state);
+        return 0;
+    case KEY_VERSION:
+        input->expected_version =
+            (uint32_t)common_number(argument, 1, UINT32_MAX, "--if-version", state);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Builds the request for one id and asks. */
+typedef bool ask_fn(const input_t *input, ixn_client_t *client, const id128_t *id,
+                    const Ixn__V1__Message **ret_message, error_t *ret_error);
+
+static bool s_ask_get(const input_t *input, ixn_client_t *client, const id128_t *id,
+                      const Ixn__V1__Message **ret_message, error_t *ret_error)
+{
+    (void)input;
+    Ixn__V1__Get get = IXN__V1__GET__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    get.interaction_id = wire_bytes(id);
+    get.confirmed = true;
+    request.body_case = IXN__V1__REQUEST__BODY_GET;
+    request.get = &get;
+    return ixn_client_call(client, &request, ret_message, ret_error);
+}
+
+static bool s_ask_place(const input_t *input, ixn_client_t *client, const id128_t *id,
+                        const Ixn__V1__Message **ret_message, error_t *ret_error)
+{
+    Ixn__V1__PlaceInQueue place = IXN__V1__PLACE_IN_QUEUE__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    place.interaction_id = wire_bytes(id);
+    place.queue = (char *)input->queue;
+    place.expected_version = input->expected_version;
+    if (input->reason)
+        place.reason = (char *)input->reason;
+    if (input->has_priority) {
+        place.priority_given_case = IXN__V1__PLACE_IN_QUEUE__PRIORITY_GIVEN_PRIORITY;
+        place.priority = input->priority;
+    }
+    request.body_case = IXN__V1__REQUEST__BODY_PLACE_IN_QUEUE;
+    request.place_in_queue = &place;
+    return ixn_client_call(client, &request, ret_message, ret_error);
+}
+
+static bool s_ask_hold(const input_t *input, ixn_client_t *client, const id128_t *id,
+                       const Ixn__V1__Message **ret_message, error_t *ret_error)
+{
+    Ixn__V1__Hold hold = IXN__V1__HOLD__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    hold.interaction_id = wire_bytes(id);
+    hold.expected_version = input->expected_version;
+    request.body_case = IXN__V1__REQUEST__BODY_HOLD;
+    request.hold = &hold;
+    return ixn_client_call(client, &request, ret_message, ret_error);
+}
+
+static bool s_ask_resume(const input_t *input, ixn_client_t *client, const id128_t *id,
+                         const Ixn__V1__Message **ret_message, error_t *ret_error)
+{
+    Ixn__V1__Resume resume = IXN__V1__RESUME__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    resume.interaction_id = wire_bytes(id);
+    resume.expected_version = input->expected_version;
+    request.body_case = IXN__V1__REQUEST__BODY_RESUME;
+    request.resume = &resume;
+    return ixn_client_call(client, &request, ret_message, ret_error);
+}
+
+static bool s_ask_stop(const input_t *input, ixn_client_t *client, const id128_t *id,
+                       const Ixn__V1__Message **ret_message, error_t *ret_error)
+{
+    Ixn__V1__Stop stop = IXN__V1__STOP__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    stop.interaction_id = wire_bytes(id);
+    stop.expected_version = input->expected_version;
+    if (input->reason)
+        stop.reason = (char *)input->reason;
+    request.body_case = IXN__V1__REQUEST__BODY_STOP;
+    request.stop = &stop;
+    return ixn_client_call(client, &request, ret_message, ret_error);
+}
+
+static void s_append_answer(const input_t *input, const char *id, const Ixn__V1__Message *message,
+                            buffer_t *out)
+{
+    bool json = input->common->json;
+    if (message->body_case == IXN__V1__MESSAGE__BODY_INTERACTION && json)
+        show_interaction_json(message->interaction, out);
+    else if (message->body_case == IXN__V1__MESSAGE__BODY_INTERACTION)
+        show_interaction(message->interaction, common_style(), out);
+    else if (message->body_case == IXN__V1__MESSAGE__BODY_ACK && json)
+        buffer_printf(out, "{\"id\":\"%s\",\"done\":\"%s\",\"version\":%u}\n", id, input->done,
+                      message->ack->version);
+    else if (message->body_case == IXN__V1__MESSAGE__BODY_ACK)
+        buffer_printf(out, "%s %s, version %u\n", id, input->done, message->ack->version);
+}
+
+/* Asks for each id in turn; what is refused does not stop the others. */
+static int s_run(const input_t *input, ask_fn *ask)
+{
+    error_t error = {0};
+    ixn_client_t *client = common_client(input->common, IXN__V1__ROLE__OPERATOR, &error);
+    if (!client)
+        return common_fail(&error);
+    size_t answered = 0;
+    int code = EXIT_DONE;
+    for (size_t i = 0; i < input->ids_len; i++) {
+        const Ixn__V1__Message *message = NULL;
+        id128_t id = {0};
+        buffer_t out = {0};
+        id_parse(input->ids[i], &id);
+        if (ask(input, client, &id, &message, &error)) {
+            answered++;
+            if (input->ids_len > 1 && i > 0 && !input->done && !input->common->json)
+                buffer_append_text(&out, "\n");
+            s_append_answer(input, input->ids[i], message, &out);
+            if (!common_print(&out))
+                code = EXIT_PARTLY;
+        } else {
+            error_t told = {0};
+            error_set(&told, error.code, "%s: %s (%s)", input->ids[i], error.text,
+                      error_name(error.code));
+            code = common_fail(&told);
+        }
+        buffer_free(&out);
+        if (code == EXIT_NOT_REACHABLE)
+            break;
+    }
+    ixn_client_destroy(&client);
+    return code != EXIT_DONE && answered > 0 ? EXIT_PARTLY : code;
+}
+
+static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
+
+int command_get(common_t *common, int argc, char **argv)
+{
+    static const struct argp argp = {
+        .options = s_options_get,
+        .parser = s_parse,
+        .args_doc = "ID...",
+        .doc =
+            "Show an interaction whole, as of now.\v"
+            "The answer is confirmed: it waits for a commit that was sent after the question, "
+            "so it is exact even while another node takes over. A completed interaction is "
+            "known for a while (the dedupe window); later see ixn.interaction_history or "
+            "ixnctl list --state completed.\n\nExample:\n"
+            "  ixnctl get 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a -o json | jq .attributes",
+        .children = s_children,
+    };
+    input_t input = {.common = common};
+    common_parse(&argp, argc, argv, &input);
+    return s_run(&input, s_ask_get);
+}
+
+int command_place(common_t *common, int argc, char **argv)
+{
+    static const struct argp argp = {
+        .options = s_options_place,
+        .parser = s_parse,
+        .args_doc = "ID... QUEUE",
+        .doc =
+            "Move an interaction to a queue.\v"
+            "In the queue it came from it gets its old place back, in any other the newest. A "
+            "router that works on it is told to stop. This is also the way out of quarantine."
+            "\n\nExample:\n"
+            "  ixnctl place 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a support --reason \"wrong "
+            "queue\"",
+        .children = s_children,
+    };
+    input_t input = {.common = common, .takes_queue = true, .done = "placed"};
+    common_parse(&argp, argc, argv, &input);
+    return s_run(&input, s_ask_place);
+}
+
+int command_hold(common_t *common, int argc, char **argv)
+{
+    static const struct argp argp = {
+        .options = s_options_hold,
+        .parser = s_parse,
+        .args_doc = "ID...",
+        .doc =
+            "Let an interaction wait where it is, until it is resumed.\v"
+            "Only while it waits in a queue. It keeps its place. After the node's hold timeout "
+            "it is resumed by itself.\n\nExample:\n"
+            "  ixnctl hold 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a",
+        .children = s_children,
+    };
+    input_t input = {.common = common, .done = "held"};
+    common_parse(&argp, argc, argv, &input);
+    return s_run(&input, s_ask_hold);
+}
+
+int command_resume(common_t *common, int argc, char **argv)
+{
+    static const struct argp argp = {
+        .options = s_options_hold,
+        .parser = s_parse,
+        .args_doc = "ID...",
+        .doc =
+            "Let an interaction that was held be routed again.\v"
+            "Example:\n  ixnctl resume 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a",
+        .children = s_children,
+    };
+    input_t input = {.common = common, .done = "resumed"};
+    common_parse(&argp, argc, argv, &input);
+    return s_run(&input, s_ask_resume);
+}
+
+int command_stop(common_t *common, int argc, char **argv)
+{
+    static const struct argp argp = {
+        .options = s_options_stop,
+        .parser = s_parse,
+        .args_doc = "ID...",
+        .doc =
+            "End an interaction: it leaves its queue for the history.\v"
+            "A router that works on it is told to stop.\n\nExample:\n"
+            "  ixnctl stop 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a --reason spam",
+        .children = s_children,
+    };
+    input_t input = {.common = common, .done = "stopped"};
+    common_parse(&argp, argc, argv, &input);
+    return s_run(&input, s_ask_stop);
+}

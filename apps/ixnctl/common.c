@@ -1,0 +1,215 @@
+/* Common: see common.h. */
+#include "apps/ixnctl/common.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "apps/ixnctl/parts/utf8.h"
+#include "core/base/alloc.h"
+
+#define CONFIG_DEFAULT "/etc/ixn/ixnd.yaml"
+#define ENDPOINT_DEFAULT "tcp://127.0.0.1:7420"
+#define TIMEOUT_MAX_S 30 /* below the time for which nodes guarantee to know a key */
+
+enum { KEY_TENANT = 0x100, KEY_TIMEOUT, KEY_NAME };
+
+static const struct argp_option s_options[] = {
+    {0, 0, 0, 0, "For all commands:", 90},
+    {"config", 'c', "FILE", 0,
+     "Configuration of a node (otherwise $IXN_CONFIG, otherwise " CONFIG_DEFAULT ")", 0},
+    {"node", 'n', "ENDPOINT", 0,
+     "A node to talk to, tcp://HOST:PORT; once for each node of a pair (otherwise the "
+     "configuration's)",
+     0},
+    {"output", 'o', "FORMAT", 0, "table (for people) or json (for programs)", 0},
+    {"tenant", KEY_TENANT, "NAME", 0, "Whose interactions (\"default\" unless said)", 0},
+    {"timeout", KEY_TIMEOUT, "SECONDS", 0, "How long to wait for an answer, 1 to 30 (10)", 0},
+    {"name", KEY_NAME, "NAME", 0, "What this client calls itself to the node", 0},
+    {0},
+};
+
+static int s_parse(int key, char *argument, struct argp_state *state)
+{
+    common_t *self = state->input;
+    switch (key) {
+    case 'c':
+        self->config_path = argument;
+        return 0;
+    case 'n':
+        if (self->nodes_len == COMMON_NODES)
+            argp_error(state, "more than %d nodes", COMMON_NODES);
+        else
+            self->nodes[self->nodes_len++] = argument;
+        return 0;
+    case 'o':
+        self->json = strcmp(argument, "json") == 0;
+        if (!self->json && strcmp(argument, "table") != 0)
+            argp_error(state, "--output %s: must be table or json", argument);
+        return 0;
+    case KEY_TENANT:
+        self->tenant = argument;
+        return 0;
+    case KEY_TIMEOUT:
+        self->timeout_ms =
+            (uint32_t)common_number(argument, 1, TIMEOUT_MAX_S, "--timeout", state) * 1000;
+        return 0;
+    case KEY_NAME:
+        self->name = argument;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp common_argp = {.options = s_options, .parser = s_parse};
+
+void common_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+    argp_err_exit_status = EXIT_USAGE;
+    if (argp_parse(argp, argc, argv, 0, NULL, input) != 0)
+        exit(EXIT_USAGE); /* argp has said why */
+}
+
+long common_number(const char *text, long min, long max, const char *what,
+                   const struct argp_state *state)
+{
+    char *end = NULL;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end || number < min || number > max)
+        argp_error(state, "%s %s: must be a whole number from %ld to %ld", what, text, min, max);
+    return number;
+}
+
+const config_t *common_config(common_t *self, error_t *ret_error)
+{
+    const char *path = self->config_path ? self->config_path : getenv("IXN_CONFIG");
+    if (!self->config)
+        self->config = config_load(path ? path : CONFIG_DEFAULT, ret_error);
+    return self->config;
+}
+
+/* A node binds; a client connects. "Every address of this machine" is no address to connect to. */
+static char *s_connectable(const char *endpoint)
+{
+    static const char *const any[][2] = {{"tcp://*:", "tcp://127.0.0.1:"},
+                                         {"tcp://0.0.0.0:", "tcp://127.0.0.1:"},
+                                         {"tcp://[::]:", "tcp://[::1]:"}};
+    for (size_t i = 0; i < sizeof any / sizeof any[0]; i++) {
+        size_t len = strlen(any[i][0]);
+        if (strncmp(endpoint, any[i][0], len) != 0)
+            continue;
+        buffer_t made = {0};
+        buffer_printf(&made, "%s%s", any[i][1], endpoint + len);
+        buffer_append(&made, "", 1);
+        return (char *)made.bytes;
+    }
+    return memory_text(endpoint);
+}
+
+/* Finds the endpoint when no --node was given. Caller frees it. */
+static char *s_find_endpoint(common_t *self, error_t *ret_error)
+{
+    bool said = self->config_path || getenv("IXN_CONFIG");
+    if (!said && access(CONFIG_DEFAULT, F_OK) != 0)
+        return memory_text(ENDPOINT_DEFAULT);
+    const config_t *config = common_config(self, ret_error);
+    return config ? s_connectable(config->client_endpoint) : NULL;
+}
+
+static void s_make_name(char *name, size_t size)
+{
+    char host[40] = "";
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = '\0';
+    snprintf(name, size, "ixnctl-%s-%ld", host, (long)getpid());
+}
+
+ixn_client_t *common_client(common_t *self, Ixn__V1__Role role, error_t *ret_error)
+{
+    char name[LIMIT_NAME + 1];
+    s_make_name(name, sizeof name);
+    ixn_client_options_t options = {.endpoints = self->nodes,
+                                    .endpoints_len = self->nodes_len,
+                                    .role = role,
+                                    .name = self->name ? self->name : name,
+                                    .tenant = self->tenant,
+                                    .give_up_ms = self->timeout_ms};
+    char *found = NULL;
+    const char *endpoints[1];
+    if (self->nodes_len == 0) {
+        found = s_find_endpoint(self, ret_error);
+        if (!found)
+            return NULL;
+        endpoints[0] = found;
+        options.endpoints = endpoints;
+        options.endpoints_len = 1;
+    }
+    ixn_client_t *client = ixn_client_new(&options, ret_error);
+    free(found);
+    return client;
+}
+
+static int s_exit_code(error_code_t code)
+{
+    switch (code) {
+    case ERROR_OK:
+        return EXIT_DONE;
+    case ERROR_DATABASE_UNREACHABLE:
+    case ERROR_TIMED_OUT:
+        return EXIT_NOT_REACHABLE;
+    case ERROR_CONFIGURATION:
+    case ERROR_SYSTEM:
+        return EXIT_USAGE;
+    default:
+        return EXIT_REFUSED;
+    }
+}
+
+int common_fail(const error_t *error)
+{
+    buffer_t line = {0};
+    utf8_clean(&line, text_of(error->text), UTF8_LINE); /* parts of it come from outside */
+    fprintf(stderr, "ixnctl: %.*s\n", (int)line.len, line.len ? (const char *)line.bytes : "");
+    buffer_free(&line);
+    return s_exit_code(error->code);
+}
+
+bool common_print(const buffer_t *text)
+{
+    if (text->len > 0 && fwrite(text->bytes, text->len, 1, stdout) != 1) {
+        perror("ixnctl: standard output");
+        return false;
+    }
+    if (fflush(stdout) != 0) {
+        perror("ixnctl: standard output");
+        return false;
+    }
+    return true;
+}
+
+size_t common_terminal_width(int descriptor)
+{
+    struct winsize size;
+    if (!isatty(descriptor))
+        return 0;
+    return ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+table_style_t common_style(void)
+{
+    const char *term = getenv("TERM");
+    const char *no_colour = getenv("NO_COLOR"); /* https://no-color.org */
+    size_t width = common_terminal_width(STDOUT_FILENO);
+    bool dumb = !term || strcmp(term, "dumb") == 0;
+    return (table_style_t){width, width > 0 && !dumb && !(no_colour && *no_colour)};
+}
+
+void common_free(common_t *self)
+{
+    config_destroy(&self->config);
+}

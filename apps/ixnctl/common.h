@@ -1,0 +1,57 @@
+/* Common: what all commands share: the options every command takes, how the configuration, the node
+ * and the terminal are found, how errors are told.
+ */
+#ifndef IXNCTL_COMMON_H
+#define IXNCTL_COMMON_H
+
+#include <argp.h>
+#include <stdbool.h>
+
+#include "apps/ixnctl/parts/table.h"
+#include "apps/ixnctl/parts/tally.h"
+#include "config/config.h"
+#include "core/client/client.h"
+
+#define COMMON_NODES 8
+
+typedef struct {
+    const char *config_path; /* NULL: not said */
+    const char *nodes[COMMON_NODES];
+    size_t nodes_len;
+    const char *tenant; /* NULL: not said */
+    const char *name;   /* of this client; NULL: one is made */
+    uint32_t timeout_ms;
+    bool json;
+    config_t *config; /* loaded on demand by common_config */
+} common_t;
+
+/* For `children` of every command's argp; its input is the common_t. */
+extern const struct argp common_argp;
+
+/* Parses a command's arguments; ends the program with EXIT_USAGE when they are wrong, and with
+ * EXIT_DONE after --help. `input` goes to the command's own parser, which hands the common_t on to
+ * its child in ARGP_KEY_INIT. */
+void common_parse(const struct argp *argp, int argc, char **argv, void *input);
+/* A whole number in an argument; ends the program as common_parse does. */
+long common_number(const char *text, long min, long max, const char *what,
+                   const struct argp_state *state);
+
+/* The configuration; stays the common_t's. Looked for in --config, $IXN_CONFIG, /etc/ixn/ixnd.yaml.
+ */
+const config_t *common_config(common_t *self, error_t *ret_error);
+/* A client of the nodes in --node, otherwise of the configuration's, otherwise of this machine's
+ * default endpoint. Does not wait for it. */
+ixn_client_t *common_client(common_t *self, Ixn__V1__Role role, error_t *ret_error);
+
+/* Prints "ixnctl: …" on standard error, one line, and returns the exit code that fits. */
+int common_fail(const error_t *error);
+/* Prints to standard output; false (and the error is told) when it cannot be written. */
+bool common_print(const buffer_t *text);
+/* How tables look on standard output. */
+table_style_t common_style(void);
+/* Columns of the terminal behind a descriptor; 0: it is none. */
+size_t common_terminal_width(int descriptor);
+
+void common_free(common_t *self);
+
+#endif

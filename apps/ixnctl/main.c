@@ -1,0 +1,157 @@
+/* ixnctl: the operator's tool. Finds the command and runs it; the help says what there is.
+ */
+#include "apps/ixnctl/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const char *group; /* one word before the name, or NULL */
+    const char *name;
+    const char *heading; /* begins a new group in the help */
+    const char *sentence;
+    const char *example;
+    command_fn *run;
+} entry_t;
+
+static const entry_t s_commands[] = {
+    {"database", "init", "The database", "Make the tables in an empty database, stamp its identity",
+     "ixnctl --config ixnd.yaml database init", command_database_init},
+    {"database", "status", NULL, "Say which database this is, who writes it, how far it is",
+     "ixnctl database status -o json", command_database_status},
+    {NULL, "submit", "Interactions in", "Submit JSON Lines, mbox, Maildir or single mails",
+     "ixnctl submit --queue inbound archive.mbox.gz", command_submit},
+    {NULL, "queues", "Looking (as of the last checkpoint, by SQL)", "What waits in each queue",
+     "ixnctl queues", command_queues},
+    {NULL, "list", NULL, "Interactions, by queue and state",
+     "ixnctl list --queue inbound --state quarantined", command_list},
+    {NULL, "get", "One interaction (exact, asked of the node)", "Show it whole",
+     "ixnctl get 0198c2a4-… -o json", command_get},
+    {NULL, "place", NULL, "Move it to a queue, also out of a router's hands or quarantine",
+     "ixnctl place 0198c2a4-… support --reason \"wrong queue\"", command_place},
+    {NULL, "hold", NULL, "Let it wait where it is", "ixnctl hold 0198c2a4-…", command_hold},
+    {NULL, "resume", NULL, "End that", "ixnctl resume 0198c2a4-…", command_resume},
+    {NULL, "stop", NULL, "End it; it goes to the history", "ixnctl stop 0198c2a4-… --reason spam",
+     command_stop},
+};
+
+#define COMMANDS_LEN (sizeof s_commands / sizeof s_commands[0])
+
+static void s_append_entry(buffer_t *out, const entry_t *entry)
+{
+    char name[40];
+    snprintf(name, sizeof name, "%s%s%s", entry->group ? entry->group : "", entry->group ? " " : "",
+             entry->name);
+    if (entry->heading)
+        buffer_printf(out, "\n%s\n", entry->heading);
+    buffer_printf(out, "  %-16s %s\n%19s%s\n", name, entry->sentence, "", entry->example);
+}
+
+/* argp prints this instead of the text after the options; it frees the result. */
+static char *s_help(int key, const char *text, void *input)
+{
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)text;
+    buffer_t out = {0};
+    buffer_append_text(&out, "Commands (each has a --help of its own):\n");
+    for (size_t i = 0; i < COMMANDS_LEN; i++)
+        s_append_entry(&out, &s_commands[i]);
+    buffer_append_text(
+        &out,
+        "\nThe way of a first interaction:\n"
+        "  ixnctl -c ixnd.yaml database init && ixnd --config ixnd.yaml &\n"
+        "  echo '{\"text\":\"Hello\"}' | ixnctl submit -q inbound -m chat -\n"
+        "  ixnctl -c ixnd.yaml queues\n"
+        "\nExit codes: 0 done, 1 refused, 2 usage, 3 not reachable, 4 partly done.\n");
+    buffer_append(&out, "", 1);
+    return (char *)out.bytes;
+}
+
+typedef struct {
+    common_t *common;
+    int command; /* index of the first argument that is no option; 0: none */
+} input_t;
+
+static int s_parse(int key, char *argument, struct argp_state *state)
+{
+    (void)argument;
+    input_t *input = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = input->common;
+        return 0;
+    case ARGP_KEY_ARG:
+        input->command = state->next - 1;
+        state->next = state->argc; /* the rest is the command's */
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
+static const struct argp s_argp = {
+    .parser = s_parse,
+    .args_doc = "COMMAND [ARGUMENT...]",
+    .doc = "Work with an interaction server from the command line.\v",
+    .children = s_children,
+    .help_filter = s_help,
+};
+
+static const entry_t *s_find(char **words, int len)
+{
+    for (size_t i = 0; i < COMMANDS_LEN; i++) {
+        const entry_t *entry = &s_commands[i];
+        if (!entry->group && strcmp(words[0], entry->name) == 0)
+            return entry;
+        if (entry->group && len > 1 && strcmp(words[0], entry->group) == 0 &&
+            strcmp(words[1], entry->name) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
+static int s_unknown(char **words, int len)
+{
+    fprintf(stderr, "ixnctl: there is no command \"%s%s%s\"; there are:", words[0],
+            len > 1 && strcmp(words[0], "database") == 0 ? " " : "",
+            len > 1 && strcmp(words[0], "database") == 0 ? words[1] : "");
+    for (size_t i = 0; i < COMMANDS_LEN; i++)
+        fprintf(stderr, "%s %s%s%s", i ? "," : "", s_commands[i].group ? s_commands[i].group : "",
+                s_commands[i].group ? " " : "", s_commands[i].name);
+    fprintf(stderr, "; see ixnctl --help\n");
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    argp_program_version = "ixnctl " IXN_VERSION;
+    argp_err_exit_status = EXIT_USAGE;
+    common_t common = {.timeout_ms = 10000};
+    input_t input = {.common = &common};
+    if (argp_parse(&s_argp, argc, argv, ARGP_IN_ORDER, NULL, &input) != 0)
+        return EXIT_USAGE;
+    if (input.command == 0) {
+        argp_help(&s_argp, stderr, ARGP_HELP_STD_ERR, "ixnctl");
+        return EXIT_USAGE;
+    }
+    char **words = argv + input.command;
+    int len = argc - input.command;
+    if (strcmp(words[0], "help") == 0) {
+        argp_help(&s_argp, stdout, ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK, "ixnctl");
+        return EXIT_DONE;
+    }
+    const entry_t *entry = s_find(words, len);
+    if (!entry)
+        return s_unknown(words, len);
+    char name[64];
+    snprintf(name, sizeof name, "ixnctl %s%s%s", entry->group ? entry->group : "",
+             entry->group ? " " : "", entry->name);
+    int skipped = entry->group ? 1 : 0;
+    words[skipped] = name;
+    int code = entry->run(&common, len - skipped, words + skipped);
+    common_free(&common);
+    return code;
+}

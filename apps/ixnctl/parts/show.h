@@ -1,0 +1,14 @@
+/* Show: one interaction, as a node tells it, for people or programs. */
+#ifndef IXNCTL_SHOW_H
+#define IXNCTL_SHOW_H
+
+#include "apps/ixnctl/parts/table.h"
+#include "core/base/buffer.h"
+#include "core/wire/client.pb-c.h"
+
+/* Appends lines "field  value"; what is not set is left out. */
+void show_interaction(const Ixn__V1__Interaction *interaction, table_style_t style, buffer_t *out);
+/* Appends one line of JSON; the attributes are in it byte for byte as the node has them. */
+void show_interaction_json(const Ixn__V1__Interaction *interaction, buffer_t *out);
+
+#endif
