@@ -3,8 +3,8 @@
  * retention.
  *
  * Promises: an image is written whole or not at all, only while the checkpoint's row has our
- * generation and the index the image starts from; an unknown outcome is resolved by reading that row.
- * A failed write is tried again, unchanged, until it is done.
+ * generation and the index the image starts from; an unknown outcome is resolved by reading that
+ * row. A failed write is tried again, unchanged, until it is done.
  */
 #ifndef IXN_DAP_CHECKPOINT_WRITER_H
 #define IXN_DAP_CHECKPOINT_WRITER_H

@@ -1,0 +1,260 @@
+#include "dap/checkpoint_writer.h"
+
+#include <stdlib.h>
+
+#include "core/base/alloc.h"
+#include "core/base/check.h"
+#include "dap/connection.h"
+#include "dap/image_transaction.h"
+#include "dap/retention.h"
+
+#define BACK_OFF_FIRST_US (50 * USEC_PER_MS)
+#define BACK_OFF_LONGEST_US USEC_PER_SECOND
+/* A row that the database refuses is refused again, until somebody mends something. */
+#define REFUSED_FIRST_US USEC_PER_SECOND
+#define REFUSED_LONGEST_US (30 * USEC_PER_SECOND)
+
+struct checkpoint_writer {
+    zactor_t *actor;
+    bool writing; /* an image was handed over and is not written yet */
+};
+
+/* The lane's own; nobody else touches it once the thread runs. */
+typedef struct {
+    zsock_t *pipe;
+    connection_t **connections;
+    size_t connections_len;
+    size_t current; /* the DAP in use */
+    image_transaction_t transaction;
+    retention_t retention;
+    bool fenced;
+    bool stopping;
+    /* about the image in work */
+    usec_t back_off;
+    error_code_t waiting; /* what WAITING was said for; OK: not said */
+    error_t refused;      /* what REFUSED was said with */
+} lane_t;
+
+static void s_say(lane_t *self, const checkpoint_event_t *event)
+{
+    /* Blocks only when a thousand events wait unread; the lane has nothing to say so often. */
+    while (zmq_send(zsock_resolve(self->pipe), event, sizeof *event, 0) < 0 && errno == EINTR)
+        ;
+}
+
+/* Waits for word from the owner; false: none until then (CLOCK_BOOTTIME; USEC_NEVER: for ever). */
+static bool s_wait(lane_t *self, usec_t until)
+{
+    zmq_pollitem_t item = {.socket = zsock_resolve(self->pipe), .events = ZMQ_POLLIN};
+    for (;;) {
+        usec_t left = until - connection_now();
+        long left_ms = left <= 0 ? 0 : (long)((left + USEC_PER_MS - 1) / USEC_PER_MS);
+        int ready = zmq_poll(&item, 1, until == USEC_NEVER ? -1 : left_ms);
+        if (ready > 0)
+            return true;
+        if (ready < 0 && errno != EINTR) { /* the context has ended */
+            self->stopping = true;
+            return true;
+        }
+        if (ready == 0 && until != USEC_NEVER && connection_now() >= until)
+            return false;
+    }
+}
+
+/* Takes what the owner said: an image, or NULL and perhaps `stopping`. */
+static checkpoint_image_t *s_hear(lane_t *self)
+{
+    checkpoint_image_t *image = NULL;
+    zmq_msg_t msg;
+    zmq_msg_init(&msg);
+    if (self->stopping || zmq_msg_recv(&msg, zsock_resolve(self->pipe), ZMQ_DONTWAIT) < 0) {
+        self->stopping = self->stopping || errno == ETERM;
+    } else if (zmq_msg_size(&msg) == sizeof image) {
+        memcpy(&image, zmq_msg_data(&msg), sizeof image);
+    } else {
+        self->stopping = true; /* zactor's "$TERM" is the only other thing there is to say */
+    }
+    zmq_msg_close(&msg);
+    return image;
+}
+
+static void s_say_waiting(lane_t *self, const error_t *error)
+{
+    /* Once an outage; again only when it has become another one: "wrong database" must not hide
+     * behind "unreachable". */
+    if (self->waiting == error->code)
+        return;
+    self->waiting = error->code;
+    checkpoint_event_t event = {.kind = CHECKPOINT_WAITING, .error = *error};
+    s_say(self, &event);
+}
+
+static void s_say_refused(lane_t *self, const error_t *error)
+{
+    if (strcmp(self->refused.text, error->text) == 0)
+        return;
+    self->refused = *error;
+    checkpoint_event_t event = {.kind = CHECKPOINT_REFUSED, .error = *error};
+    s_say(self, &event);
+}
+
+/* After an attempt that did not write: when to make the next one. */
+static usec_t s_back_off(lane_t *self, image_outcome_t outcome)
+{
+    usec_t first = outcome == IMAGE_REFUSED ? REFUSED_FIRST_US : BACK_OFF_FIRST_US;
+    usec_t longest = outcome == IMAGE_REFUSED ? REFUSED_LONGEST_US : BACK_OFF_LONGEST_US;
+    if (self->back_off < first)
+        self->back_off = first;
+    if (self->back_off > longest)
+        self->back_off = longest;
+    usec_t wait = self->back_off;
+    self->back_off *= 2;
+    return connection_now() + wait;
+}
+
+/* Tries until it is written, the lane is fenced or the owner wants it to stop. */
+static void s_write(lane_t *self, const checkpoint_image_t *image)
+{
+    usec_t start = connection_now();
+    self->back_off = 0;
+    self->waiting = ERROR_OK;
+    self->refused = (error_t){0};
+    while (!self->stopping) {
+        error_t error = {0};
+        image_outcome_t outcome = image_transaction_run(
+            &self->transaction, self->connections[self->current], image, &error);
+        if (outcome == IMAGE_WRITTEN) {
+            checkpoint_event_t event = {
+                .kind = CHECKPOINT_WRITTEN,
+                .index = image->to,
+                .elapsed = connection_now() - start,
+                .rows = image->changed_len + image->gone_len + image->finished_len,
+            };
+            s_say(self, &event);
+            return;
+        }
+        if (outcome == IMAGE_FENCED) {
+            self->fenced = true;
+            checkpoint_event_t event = {.kind = CHECKPOINT_FENCED, .error = error};
+            s_say(self, &event);
+            return;
+        }
+        if (outcome == IMAGE_REFUSED) {
+            s_say_refused(self, &error);
+        } else {
+            s_say_waiting(self, &error);
+            self->current = (self->current + 1) % self->connections_len;
+        }
+        if (s_wait(self, s_back_off(self, outcome)))
+            CHECK(!s_hear(self)); /* one image at a time: it can only be the end */
+    }
+}
+
+/* One step of keeping the tables in shape. Returns when the next is due. */
+static usec_t s_retain(lane_t *self)
+{
+    usec_t next = retention_step(&self->retention, self->connections[self->current]);
+    if (!connection_is_open(self->connections[self->current]))
+        self->current = (self->current + 1) % self->connections_len;
+    return next;
+}
+
+static void s_run(lane_t *self)
+{
+    usec_t next = 0;
+    while (!self->stopping) {
+        checkpoint_image_t *image = s_wait(self, next) ? s_hear(self) : NULL;
+        if (image && !self->fenced)
+            s_write(self, image);
+        if (image)
+            checkpoint_image_destroy(&image);
+        /* Fenced: the tables are somebody else's to keep in shape, too. Otherwise a step is due even
+         * while images come without a pause. */
+        if (self->fenced)
+            next = USEC_NEVER;
+        else if (!self->stopping && connection_now() >= next)
+            next = s_retain(self);
+    }
+}
+
+static void s_destroy(lane_t **self_p)
+{
+    lane_t *self = *self_p;
+    for (size_t i = 0; i < self->connections_len; i++)
+        connection_destroy(&self->connections[i]);
+    free(self->connections);
+    image_transaction_free(&self->transaction);
+    free(self);
+    *self_p = NULL;
+}
+
+static void s_thread(zsock_t *pipe, void *argument)
+{
+    lane_t *self = argument;
+    self->pipe = pipe;
+    zsock_signal(pipe, 0);
+    s_run(self);
+    s_destroy(&self);
+}
+
+checkpoint_writer_t *checkpoint_writer_new(const checkpoint_writer_options_t *options)
+{
+    const config_t *config = options->config;
+    CHECK(config->daps_len > 0);
+    fence_t fence = {options->identity.database_id, options->generation};
+    retention_options_t retention = {
+        .fence = fence,
+        .journal_retention_us = (usec_t)config->journal_retention_ms * USEC_PER_MS,
+        .journal_retention_size = config->journal_retention_size,
+        .history_retention_us = (usec_t)config->history_retention_ms * USEC_PER_MS,
+        .statement_timeout_ms = config->statement_timeout_ms,
+    };
+    lane_t *lane = memory_zero(1, sizeof *lane);
+    lane->connections = memory_zero(config->daps_len, sizeof(connection_t *));
+    lane->connections_len = config->daps_len;
+    for (size_t i = 0; i < config->daps_len; i++)
+        lane->connections[i] = connection_new(&config->daps[i], config->connect_timeout_ms,
+                                              config->statement_timeout_ms);
+    image_transaction_init(&lane->transaction, &fence, config->statement_timeout_ms);
+    retention_init(&lane->retention, &retention);
+    checkpoint_writer_t *self = memory_zero(1, sizeof *self);
+    self->actor = zactor_new(s_thread, lane);
+    CHECK(self->actor);
+    return self;
+}
+
+void checkpoint_writer_destroy(checkpoint_writer_t **self_p)
+{
+    checkpoint_writer_t *self = *self_p;
+    if (!self)
+        return;
+    zactor_destroy(&self->actor);
+    free(self);
+    *self_p = NULL;
+}
+
+zsock_t *checkpoint_writer_socket(checkpoint_writer_t *self)
+{
+    return zactor_sock(self->actor);
+}
+
+void checkpoint_writer_write(checkpoint_writer_t *self, checkpoint_image_t *image)
+{
+    CHECK(!self->writing && image->to > image->from);
+    self->writing = true;
+    void *socket = zsock_resolve(self->actor);
+    while (zmq_send(socket, &image, sizeof image, 0) < 0)
+        CHECK(errno == EINTR);
+}
+
+bool checkpoint_writer_next(checkpoint_writer_t *self, checkpoint_event_t *ret_event)
+{
+    checkpoint_event_t event;
+    int size = zmq_recv(zsock_resolve(self->actor), &event, sizeof event, ZMQ_DONTWAIT);
+    if (size != (int)sizeof event)
+        return false;
+    if (event.kind == CHECKPOINT_WRITTEN)
+        self->writing = false;
+    *ret_event = event;
+    return true;
+}

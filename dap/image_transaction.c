@@ -1,0 +1,379 @@
+#include "dap/image_transaction.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/alloc.h"
+#include "dap/field.h"
+#include "dap/params.h"
+#include "dap/partition.h"
+#include "dap/pipeline.h"
+
+enum {
+    PATIENCE_MOST = 4,   /* doublings */
+    BYTES_PER_MS = 2048, /* slower than any server that is still of use: 2 MB/s … */
+    ROWS_PER_MS = 5,     /* … or 5,000 rows/s */
+    GONE_CHUNK = 20000,  /* ids in a DELETE */
+    TIMEOUT_MOST_MS = 600000,
+};
+
+/* Rows of one INSERT, to be found again when it is refused. */
+typedef struct {
+    rows_table_t table;
+    const interaction_row_t *rows;
+    size_t len;
+} chunk_t;
+
+/* One attempt. */
+typedef struct {
+    image_transaction_t *self;
+    connection_t *connection;
+    const checkpoint_image_t *image;
+    pipeline_t pipeline;
+    chunk_t chunks[PIPELINE_WINDOW]; /* by number of the statement; rows NULL: not of rows */
+} attempt_t;
+
+void image_transaction_init(image_transaction_t *self, const fence_t *fence,
+                            uint32_t statement_timeout_ms)
+{
+    *self = (image_transaction_t){.fence = *fence, .statement_timeout_ms = statement_timeout_ms};
+    rows_init(&self->rows);
+}
+
+void image_transaction_free(image_transaction_t *self)
+{
+    rows_free(&self->rows);
+}
+
+/* Time for a statement that carries so much. */
+static uint32_t s_timeout_ms(const image_transaction_t *self, size_t bytes, size_t rows)
+{
+    uint64_t timeout_ms = self->statement_timeout_ms + bytes / BYTES_PER_MS + rows / ROWS_PER_MS;
+    timeout_ms <<= self->patience;
+    return timeout_ms < TIMEOUT_MOST_MS ? (uint32_t)timeout_ms : TIMEOUT_MOST_MS;
+}
+
+/* The history's days that the image's rows fall on, before its transaction begins. */
+static bool s_make_days(image_transaction_t *self, connection_t *connection,
+                        const checkpoint_image_t *image, error_t *ret_error)
+{
+    partition_options_t options = {self->fence, self->statement_timeout_ms, 0};
+    for (size_t i = 0; i < image->finished_len; i++) {
+        int64_t day = partition_day(image->finished[i].completed_at);
+        size_t at = 0;
+        while (at < self->days_len && self->days[at] != day)
+            at++;
+        if (at < self->days_len || !partition_day_valid(day))
+            continue;
+        if (!partition_make(connection, &options, day, ret_error))
+            return false;
+        if (self->days_len == IMAGE_DAYS)
+            self->days_len = 0;
+        self->days[self->days_len++] = day;
+    }
+    return true;
+}
+
+/* Sends a statement; notes what it carries. */
+static bool s_send(attempt_t *self, const char *sql, const connection_params_t *params,
+                   const chunk_t *chunk, uint32_t timeout_ms, error_t *ret_error)
+{
+    pipeline_statement_t statement = {sql, params, chunk ? (int64_t)chunk->len : -1, timeout_ms};
+    size_t number = self->pipeline.sent;
+    if (!pipeline_send(&self->pipeline, &statement, ret_error))
+        return false;
+    self->chunks[number % PIPELINE_WINDOW] = chunk ? *chunk : (chunk_t){0};
+    return true;
+}
+
+/* Limits that the server keeps by itself, so that a transaction of a program that is frozen, or cut
+ * off without the server noticing, does not hold the checkpoint's row for ever. */
+static bool s_send_limits(attempt_t *self, error_t *ret_error)
+{
+    uint32_t timeout_ms = s_timeout_ms(self->self, 0, 0);
+    uint32_t longest_ms = s_timeout_ms(self->self, ROWS_CHUNK_BYTES, ROWS_CHUNK);
+    char sql[300];
+    /* The server gives up waiting for the row before we do, and can say what it waited for. */
+    snprintf(sql, sizeof sql,
+             "SELECT set_config('lock_timeout', '%u', true), "
+             "set_config('statement_timeout', '%u', true), "
+             "set_config('idle_in_transaction_session_timeout', '%u', true)",
+             timeout_ms / 4 * 3 + 1, longest_ms, longest_ms);
+    return s_send(self, sql, NULL, NULL, timeout_ms, ret_error);
+}
+
+/* Moves the checkpoint's row, which proves the fence and keeps others out until the end.
+ * `ret_moved`: false when the row was not as it had to be. */
+static bool s_move(attempt_t *self, bool *ret_moved, error_t *ret_error)
+{
+    const checkpoint_image_t *image = self->image;
+    params_t params = {0};
+    params_id(&params, self->self->fence.database_id);
+    params_id(&params, self->self->fence.generation);
+    params_int8(&params, image->from);
+    params_int8(&params, image->to);
+    params_id(&params, image->hash);
+    params_int8(&params, (uint64_t)image->log_time);
+    connection_params_t all = params_all(&params);
+    uint32_t timeout_ms = s_timeout_ms(self->self, 0, 0);
+    if (!pipeline_begin(&self->pipeline, self->connection, ret_error) ||
+        !s_send(self, PIPELINE_BEGIN, NULL, NULL, timeout_ms, ret_error) ||
+        !s_send_limits(self, ret_error) ||
+        !s_send(self,
+                "UPDATE ixn.checkpoint AS c SET index = $4, hash = $5, log_time_us = $6, "
+                "written_at = clock_timestamp() FROM ixn.pair AS p "
+                "WHERE p.database_id = $1 AND c.generation = $2 AND c.index = $3",
+                &all, NULL, timeout_ms, ret_error) ||
+        !pipeline_end(&self->pipeline, ret_error))
+        return false;
+    *ret_moved = self->pipeline.rows == 1;
+    PQclear(self->pipeline.result);
+    self->pipeline.result = NULL;
+    return true;
+}
+
+/* What the checkpoint's row says instead. */
+typedef struct {
+    id128_t database_id;
+    id128_t generation;
+    uint64_t index;
+    id128_t hash;
+} found_t;
+
+static image_outcome_t s_judge_index(const attempt_t *self, const found_t *found,
+                                     error_t *ret_error)
+{
+    const checkpoint_image_t *image = self->image;
+    const char *dap = connection_name(self->connection);
+    char ours[ID_TEXT_SIZE];
+    char theirs[ID_TEXT_SIZE];
+    if (found->index == image->to && id_equal(found->hash, image->hash))
+        return IMAGE_WRITTEN;
+    if (found->index == image->to)
+        error_set(
+            ret_error, ERROR_DATABASE_DIVERGED,
+            "DAP %s: the checkpoint is at index %llu with hash %s, the log's hash there is "
+            "%s; the tables belong to another history: compare ixn.epoch with this node's log",
+            dap, (unsigned long long)found->index, id_text(found->hash, theirs),
+            id_text(image->hash, ours));
+    else if (found->index == image->from)
+        error_set(ret_error, ERROR_DATABASE_UNREACHABLE,
+                  "DAP %s: the checkpoint's row changed meanwhile; trying again", dap);
+    else
+        error_set(ret_error, ERROR_DATABASE_DIVERGED,
+                  "DAP %s: the checkpoint is at index %llu, the image to write starts at %llu; "
+                  "somebody else has written the tables, or a backup was restored",
+                  dap, (unsigned long long)found->index, (unsigned long long)image->from);
+    return IMAGE_FAILED;
+}
+
+/* Why the row could not be moved. */
+static image_outcome_t s_judge(attempt_t *self, error_t *ret_error)
+{
+    PGresult *result = connection_query(self->connection,
+                                        "SELECT p.database_id, c.generation, c.index, c.hash FROM "
+                                        "ixn.pair AS p, ixn.checkpoint AS c",
+                                        NULL, ret_error);
+    if (!result)
+        return IMAGE_FAILED;
+    bool any = PQntuples(result) == 1;
+    found_t found = {0};
+    if (any)
+        found = (found_t){
+            .database_id = field_id(field_of(result, 0, 0)),
+            .generation = field_id(field_of(result, 0, 1)),
+            .index = field_int8(field_of(result, 0, 2)),
+            .hash = field_id(field_of(result, 0, 3)),
+        };
+    PQclear(result);
+    const char *dap = connection_name(self->connection);
+    const fence_t *fence = &self->self->fence;
+    char ours[ID_TEXT_SIZE];
+    char theirs[ID_TEXT_SIZE];
+    if (!any) {
+        error_set(ret_error, ERROR_DATABASE_SCHEMA,
+                  "DAP %s: ixn.pair or ixn.checkpoint has no row; restore the database", dap);
+        return IMAGE_FAILED;
+    }
+    if (!id_equal(found.database_id, fence->database_id)) {
+        error_set(ret_error, ERROR_DATABASE_WRONG,
+                  "DAP %s reaches database %s, the pair's is %s; correct the DAP", dap,
+                  id_text(found.database_id, theirs), id_text(fence->database_id, ours));
+        return IMAGE_FAILED;
+    }
+    if (!id_equal(found.generation, fence->generation)) {
+        error_set(ret_error, ERROR_DATABASE_FENCED,
+                  "DAP %s: generation %s has taken over the checkpoint, this node's is %s", dap,
+                  id_text(found.generation, theirs), id_text(fence->generation, ours));
+        return IMAGE_FENCED;
+    }
+    return s_judge_index(self, &found, ret_error);
+}
+
+static bool s_send_gone(attempt_t *self, error_t *ret_error)
+{
+    const checkpoint_image_t *image = self->image;
+    for (size_t at = 0; at < image->gone_len; at += GONE_CHUNK) {
+        size_t len = image->gone_len - at < GONE_CHUNK ? image->gone_len - at : GONE_CHUNK;
+        uint32_t timeout_ms = s_timeout_ms(self->self, 0, len);
+        if (!s_send(self, rows_gone_sql, rows_encode_ids(&self->self->rows, image->gone + at, len),
+                    NULL, timeout_ms, ret_error))
+            return false;
+    }
+    return true;
+}
+
+static bool s_send_rows(attempt_t *self, rows_table_t table, const interaction_row_t *rows,
+                        size_t len, error_t *ret_error)
+{
+    rows_t *encoder = &self->self->rows;
+    for (size_t at = 0, count; at < len; at += count) {
+        size_t bytes;
+        count = rows_chunk(rows + at, len - at, &bytes);
+        chunk_t chunk = {table, rows + at, count};
+        if (!s_send(self, rows_sql(encoder, table), rows_encode(encoder, table, rows + at, count),
+                    &chunk, s_timeout_ms(self->self, bytes, count), ret_error))
+            return false;
+    }
+    return true;
+}
+
+static bool s_send_configuration(attempt_t *self, error_t *ret_error)
+{
+    const checkpoint_image_t *image = self->image;
+    if (!image->configuration_changed)
+        return true;
+    params_t params = {0};
+    params_bytes(&params, image->configuration);
+    params_int8(&params, image->to);
+    connection_params_t all = params_all(&params);
+    return s_send(self,
+                  "INSERT INTO ixn.configuration (encoded, index) VALUES ($1, $2) "
+                  "ON CONFLICT (single) DO UPDATE SET encoded = excluded.encoded, "
+                  "index = excluded.index, written_at = excluded.written_at",
+                  &all, NULL, s_timeout_ms(self->self, image->configuration.len, 1), ret_error);
+}
+
+static bool s_send_all(attempt_t *self, error_t *ret_error)
+{
+    const checkpoint_image_t *image = self->image;
+    return pipeline_begin(&self->pipeline, self->connection, ret_error) &&
+           s_send_gone(self, ret_error) &&
+           s_send_rows(self, ROWS_LIVE, image->changed, image->changed_len, ret_error) &&
+           s_send_rows(self, ROWS_HISTORY, image->finished, image->finished_len, ret_error) &&
+           s_send_configuration(self, ret_error) && pipeline_end(&self->pipeline, ret_error);
+}
+
+/* Classes of SQLSTATE that are about what a row holds: data exception, integrity constraint,
+ * cardinality (an id twice in one statement), program limit. */
+static bool s_is_about_rows(const char *sqlstate)
+{
+    static const char *const classes[] = {"21", "22", "23", "54"};
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (strncmp(sqlstate, classes[i], 2) == 0)
+            return true;
+    return false;
+}
+
+typedef enum { PROBE_TAKEN, PROBE_REFUSED, PROBE_UNKNOWN } probe_t;
+
+/* Whether the server takes these rows, in a transaction that is rolled back. */
+static probe_t s_probe(attempt_t *self, const chunk_t *chunk, error_t *ret_error)
+{
+    rows_t *encoder = &self->self->rows;
+    uint32_t timeout_ms = s_timeout_ms(self->self, ROWS_CHUNK_BYTES, chunk->len);
+    bool taken = pipeline_begin(&self->pipeline, self->connection, ret_error) &&
+                 s_send(self, PIPELINE_BEGIN, NULL, NULL, timeout_ms, ret_error) &&
+                 s_send_limits(self, ret_error) &&
+                 s_send(self, rows_sql(encoder, chunk->table),
+                        rows_encode(encoder, chunk->table, chunk->rows, chunk->len), chunk,
+                        timeout_ms, ret_error) &&
+                 pipeline_end(&self->pipeline, ret_error);
+    if (taken)
+        PQclear(self->pipeline.result);
+    bool refused = !taken && connection_is_open(self->connection) &&
+                   s_is_about_rows(connection_sqlstate(self->connection));
+    connection_rollback(self->connection);
+    return taken ? PROBE_TAKEN : refused ? PROBE_REFUSED : PROBE_UNKNOWN;
+}
+
+/* Halves the chunk until one row is left, and asks for that one's own error. */
+static image_outcome_t s_find_refused(attempt_t *self, chunk_t chunk, error_t *ret_error)
+{
+    error_t words = *ret_error;
+    size_t together = chunk.len;
+    probe_t probe = PROBE_UNKNOWN;
+    while (chunk.len > 1) {
+        chunk_t half = {chunk.table, chunk.rows, chunk.len / 2};
+        probe = s_probe(self, &half, &words);
+        if (probe == PROBE_UNKNOWN)
+            break;
+        if (probe == PROBE_TAKEN)
+            half = (chunk_t){chunk.table, chunk.rows + half.len, chunk.len - half.len};
+        chunk = half;
+    }
+    if (chunk.len == 1)
+        probe = s_probe(self, &chunk, &words);
+    if (probe == PROBE_UNKNOWN) {
+        *ret_error = words;
+        return IMAGE_FAILED;
+    }
+    char id[ID_TEXT_SIZE];
+    id_text(chunk.rows->id, id);
+    if (probe == PROBE_REFUSED)
+        error_set(ret_error, ERROR_DATABASE_REFUSED, "interaction %s: %s", id, words.text);
+    else /* only together with another one, for instance an id that is there twice */
+        error_set(ret_error, ERROR_DATABASE_REFUSED,
+                  "interaction %s, with another of the %zu that are written with it: %s", id,
+                  together, words.text);
+    return IMAGE_REFUSED;
+}
+
+/* The rest of the transaction, once the row has been moved. */
+static image_outcome_t s_write(attempt_t *self, error_t *ret_error)
+{
+    if (!s_send_all(self, ret_error)) {
+        bool about_rows = self->pipeline.failed && connection_is_open(self->connection) &&
+                          s_is_about_rows(connection_sqlstate(self->connection));
+        chunk_t chunk = self->chunks[self->pipeline.failed_number % PIPELINE_WINDOW];
+        connection_rollback(self->connection);
+        return about_rows && chunk.rows ? s_find_refused(self, chunk, ret_error) : IMAGE_FAILED;
+    }
+    uint32_t timeout_ms = s_timeout_ms(self->self, self->image->bytes, 0);
+    PGresult *result =
+        connection_query_within(self->connection, "COMMIT", NULL, timeout_ms, ret_error);
+    bool committed = result && strcmp(PQcmdStatus(result), "COMMIT") == 0;
+    if (result && !committed)
+        error_set(ret_error, ERROR_DATABASE_REFUSED, "DAP %s: the server rolled the image back",
+                  connection_name(self->connection));
+    PQclear(result);
+    return committed ? IMAGE_WRITTEN : IMAGE_FAILED;
+}
+
+image_outcome_t image_transaction_run(image_transaction_t *self, connection_t *connection,
+                                      const checkpoint_image_t *image, error_t *ret_error)
+{
+    attempt_t attempt = {.self = self, .connection = connection, .image = image};
+    image_outcome_t outcome = IMAGE_FAILED;
+    bool moved = false;
+    usec_t start = connection_now();
+    if (s_make_days(self, connection, image, ret_error) && s_move(&attempt, &moved, ret_error)) {
+        if (moved) {
+            outcome = s_write(&attempt, ret_error);
+        } else {
+            connection_rollback(connection);
+            outcome = s_judge(&attempt, ret_error);
+        }
+    }
+    connection_rollback(connection);
+    if (outcome == IMAGE_WRITTEN) {
+        self->patience = 0;
+    } else {
+        self->days_len = 0; /* look again */
+        /* A time-out that is too short for what there is to write must not repeat for ever. */
+        if (connection_now() - start > self->statement_timeout_ms * USEC_PER_MS &&
+            self->patience < PATIENCE_MOST)
+            self->patience++;
+    }
+    return outcome;
+}

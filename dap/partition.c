@@ -1,0 +1,190 @@
+#include "dap/partition.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "core/base/buffer.h"
+#include "core/base/check.h"
+#include "core/base/log.h"
+#include "dap/field.h"
+#include "dap/params.h"
+#include "dap/pipeline.h"
+
+#define DAY_US (INT64_C(86400) * USEC_PER_SECOND)
+#define LAST_DAY 2932896 /* 9999-12-31 */
+
+/* Attaching waits for nobody but other changes of the history's definition (and ANALYZE by hand),
+ * and nobody waits behind it. */
+enum { MAKE_LOCK_TIMEOUT_MS = 1000 };
+/* Dropping stops every reader of the history while it waits. */
+enum { DROP_LOCK_TIMEOUT_MS = 50 };
+
+int64_t partition_day(usec_t wall_us)
+{
+    int64_t day = wall_us / DAY_US;
+    return wall_us % DAY_US < 0 ? day - 1 : day;
+}
+
+bool partition_day_valid(int64_t day)
+{
+    return day >= 0 && day <= LAST_DAY;
+}
+
+static struct tm s_calendar(int64_t day)
+{
+    time_t seconds = (time_t)(day * 86400);
+    struct tm calendar;
+    CHECK(gmtime_r(&seconds, &calendar));
+    return calendar;
+}
+
+const char *partition_name(int64_t day, char name[PARTITION_NAME_SIZE])
+{
+    CHECK(partition_day_valid(day));
+    struct tm calendar = s_calendar(day);
+    snprintf(name, PARTITION_NAME_SIZE, "interaction_history_%04d%02d%02d", calendar.tm_year + 1900,
+             calendar.tm_mon + 1, calendar.tm_mday);
+    return name;
+}
+
+/* "2026-01-31"; the end of the last day, "10000-01-01", is a date for PostgreSQL too. */
+static const char *s_date(int64_t day, char date[40])
+{
+    struct tm calendar = s_calendar(day);
+    snprintf(date, 40, "%04d-%02d-%02d", calendar.tm_year + 1900, calendar.tm_mon + 1,
+             calendar.tm_mday);
+    return date;
+}
+
+/* The beginning of a DO block; what it does (as PL/pgSQL) when the fence does not hold. */
+static void s_print_fenced(buffer_t *sql, const fence_t *fence, const char *otherwise)
+{
+    char database_id[ID_TEXT_SIZE];
+    char generation[ID_TEXT_SIZE];
+    buffer_printf(sql,
+                  "DO $$ BEGIN "
+                  "PERFORM FROM ixn.pair AS p, ixn.checkpoint AS c "
+                  "WHERE p.database_id = '%s' AND c.generation = '%s'; "
+                  "IF NOT FOUND THEN %s; END IF; ",
+                  id_text(fence->database_id, database_id), id_text(fence->generation, generation),
+                  otherwise);
+}
+
+static bool s_run(connection_t *connection, buffer_t *sql, uint32_t timeout_ms,
+                  uint32_t lock_timeout_ms, error_t *ret_error)
+{
+    buffer_append(sql, " END $$", sizeof " END $$");
+    pipeline_statement_t statement = {(const char *)sql->bytes, NULL, -1, timeout_ms};
+    bool done = pipeline_transaction(connection, &statement, lock_timeout_ms, NULL, ret_error);
+    buffer_free(sql);
+    return done;
+}
+
+bool partition_make(connection_t *connection, const partition_options_t *options, int64_t day,
+                    error_t *ret_error)
+{
+    char name[PARTITION_NAME_SIZE];
+    char from[40];
+    char to[40];
+    partition_name(day, name);
+    s_date(day, from);
+    s_date(day + 1, to);
+    buffer_t sql = {0};
+    s_print_fenced(&sql, &options->fence, "RETURN");
+    buffer_printf(&sql,
+                  "IF to_regclass('ixn.%s') IS NULL THEN "
+                  "CREATE TABLE ixn.%s (LIKE ixn.interaction_history INCLUDING ALL); "
+                  "COMMENT ON TABLE ixn.%s IS 'Interactions that were finished on %s (UTC).'; "
+                  "ALTER TABLE ixn.interaction_history ATTACH PARTITION ixn.%s "
+                  "FOR VALUES FROM ('%s 00:00:00+00') TO ('%s 00:00:00+00'); "
+                  "END IF;",
+                  name, name, name, from, name, from, to);
+    return s_run(connection, &sql, options->timeout_ms, MAKE_LOCK_TIMEOUT_MS, ret_error);
+}
+
+bool partition_today(connection_t *connection, const partition_options_t *options, int64_t *ret_day,
+                     error_t *ret_error)
+{
+    PGresult *result = connection_query_within(
+        connection, "SELECT floor(extract(epoch FROM clock_timestamp()) / 86400)::bigint", NULL,
+        options->timeout_ms, ret_error);
+    if (!result)
+        return false;
+    *ret_day = (int64_t)field_int8(field_of(result, 0, 0));
+    PQclear(result);
+    return true;
+}
+
+/* The first partition of ours after `after` whose whole day is over long enough; "" when there is
+ * none. */
+static bool s_next(connection_t *connection, const partition_options_t *options, const char *after,
+                   char ret_name[PARTITION_NAME_SIZE], error_t *ret_error)
+{
+    params_t params = {0};
+    params_int8(&params, (uint64_t)options->retention_us);
+    params_text(&params, text_of(after));
+    connection_params_t all = params_all(&params);
+    PGresult *result = connection_query_within(
+        connection,
+        "SELECT c.relname::text FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid "
+        "CROSS JOIN LATERAL substring(c.relname FROM '^interaction_history_(\\d{8})$') AS d(day) "
+        "WHERE i.inhparent = 'ixn.interaction_history'::regclass AND d.day IS NOT NULL "
+        "AND (to_date(d.day, 'YYYYMMDD') + 1)::timestamp AT TIME ZONE 'UTC' "
+        "<= clock_timestamp() - $1 * interval '1 microsecond' "
+        "AND c.relname > $2 COLLATE \"C\" ORDER BY d.day LIMIT 1",
+        &all, options->timeout_ms, ret_error);
+    if (!result)
+        return false;
+    ret_name[0] = 0;
+    if (PQntuples(result))
+        field_copy(field_of(result, 0, 0), ret_name, PARTITION_NAME_SIZE);
+    PQclear(result);
+    return true;
+}
+
+/* Whether anything in it was completed within the last day of log time. */
+static bool s_is_needed(connection_t *connection, const partition_options_t *options,
+                        const char *name, bool *ret_needed, error_t *ret_error)
+{
+    buffer_t sql = {0};
+    buffer_printf(&sql,
+                  "SELECT EXISTS (SELECT FROM ixn.%s AS h, ixn.checkpoint AS c "
+                  "WHERE h.completed_log_us > c.log_time_us - %lld)",
+                  name, (long long)DAY_US);
+    buffer_append(&sql, "", 1);
+    PGresult *result = connection_query_within(connection, (const char *)sql.bytes, NULL,
+                                               options->timeout_ms, ret_error);
+    buffer_free(&sql);
+    if (!result)
+        return false;
+    *ret_needed = field_bool(field_of(result, 0, 0));
+    PQclear(result);
+    return true;
+}
+
+bool partition_drop_next(connection_t *connection, const partition_options_t *options,
+                         char after[PARTITION_NAME_SIZE], bool *ret_more, error_t *ret_error)
+{
+    char name[PARTITION_NAME_SIZE];
+    bool needed = false;
+    if (!s_next(connection, options, after, name, ret_error))
+        return false;
+    if (!name[0]) {
+        *ret_more = false;
+        return true;
+    }
+    if (!s_is_needed(connection, options, name, &needed, ret_error))
+        return false;
+    if (!needed) {
+        buffer_t sql = {0};
+        s_print_fenced(&sql, &options->fence,
+                       "RAISE EXCEPTION 'this is not the database or the epoch that may drop it'");
+        buffer_printf(&sql, "DROP TABLE ixn.%s;", name);
+        if (!s_run(connection, &sql, options->timeout_ms, DROP_LOCK_TIMEOUT_MS, ret_error))
+            return false;
+        log_info("history.dropped", "partition=%s", name);
+    }
+    memcpy(after, name, sizeof name);
+    *ret_more = true;
+    return true;
+}

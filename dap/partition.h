@@ -1,0 +1,48 @@
+/* Partition: the days of ixn.interaction_history. A partition holds one day of completed_at (UTC)
+ * and is called interaction_history_YYYYMMDD.
+ *
+ * Promises: making one takes no lock that a reader of the history (a dump) holds up or waits for;
+ * dropping one gives up after a moment when somebody reads. Whether a day is over is judged by the
+ * database's clock. Only what is called so is ever dropped.
+ */
+#ifndef IXN_DAP_PARTITION_H
+#define IXN_DAP_PARTITION_H
+
+#include "core/base/types.h"
+#include "dap/connection.h"
+#include "dap/fence.h"
+
+/* Days since 1970-01-01 (UTC), of times before it too. */
+int64_t partition_day(usec_t wall_us);
+/* Days that get a partition: of the years 1970 … 9999. A row of another day is refused by the
+ * database, which is better than a table for each nonsense. */
+bool partition_day_valid(int64_t day);
+
+#define PARTITION_NAME_SIZE 64
+/* "interaction_history_20260131". */
+const char *partition_name(int64_t day, char name[PARTITION_NAME_SIZE]);
+
+typedef struct {
+    fence_t fence;
+    uint32_t timeout_ms; /* of each statement */
+    usec_t retention_us; /* for partition_drop_next */
+} partition_options_t;
+
+/* Makes the partition of a valid day unless it is there; true then too. When the fence does not
+ * hold it makes nothing: whoever writes next finds out. */
+bool partition_make(connection_t *connection, const partition_options_t *options, int64_t day,
+                    error_t *ret_error);
+
+/* What the database's clock says now. */
+bool partition_today(connection_t *connection, const partition_options_t *options, int64_t *ret_day,
+                     error_t *ret_error);
+
+/* Drops the first partition called later than `after` ("" at first; set to its name) that lies
+ * `retention_us` back, as a whole. `ret_more`: there was one, and there may be another. A partition
+ * in which something was completed within the last day of log time stays: a node with a wrong
+ * calendar wrote it, and its keys may still be needed.
+ * DATABASE_REFUSED with SQLSTATE 55P03 when somebody reads the history: ask again later. */
+bool partition_drop_next(connection_t *connection, const partition_options_t *options,
+                         char after[PARTITION_NAME_SIZE], bool *ret_more, error_t *ret_error);
+
+#endif

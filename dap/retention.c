@@ -1,0 +1,217 @@
+#include "dap/retention.h"
+
+#include <stddef.h>
+
+#include "core/base/log.h"
+#include "dap/field.h"
+#include "dap/params.h"
+#include "dap/pipeline.h"
+
+/* A statement that takes longer makes an image wait noticeably. */
+#define STEP_LONG_US (40 * USEC_PER_MS)
+#define STEP_SHORT_US (15 * USEC_PER_MS)
+#define DAYS_INTERVAL_US (3600 * USEC_PER_SECOND)
+#define RETRY_INTERVAL_US (5 * USEC_PER_SECOND)
+#define JOURNAL_INTERVAL_LONGEST_US (10 * USEC_PER_SECOND)
+#define JOURNAL_INTERVAL_SHORTEST_US (200 * USEC_PER_MS)
+
+enum {
+    CHUNK_FIRST = 100,
+    CHUNK_SMALLEST = 10,
+    CHUNK_LARGEST = 1000,
+    MEASURE_CHUNK = 5000,
+    LOCK_TIMEOUT_MS = 50,
+};
+
+/* What a row takes beside its entries: head, columns, two index entries. */
+#define ROW_OVERHEAD "160"
+
+void retention_init(retention_t *self, const retention_options_t *options)
+{
+    *self = (retention_t){
+        .options = *options,
+        .partitions = {.fence = options->fence,
+                       .timeout_ms = options->statement_timeout_ms,
+                       .retention_us = options->history_retention_us},
+        .measured = -1,
+        .deleted = -1,
+        .chunk = CHUNK_FIRST,
+    };
+}
+
+static PGresult *s_transaction(retention_t *self, connection_t *connection, const char *sql,
+                               const params_t *params, error_t *ret_error)
+{
+    connection_params_t all = params_all(params);
+    pipeline_statement_t statement = {sql, &all, -1, self->options.statement_timeout_ms};
+    PGresult *result = NULL;
+    return pipeline_transaction(connection, &statement, LOCK_TIMEOUT_MS, &result, ret_error)
+               ? result
+               : NULL;
+}
+
+/* Adds the size of rows that are new since the last time. Sizes come from the rows' heads: entries
+ * are not read. `ret_more`: there may be rows left. */
+static bool s_measure(retention_t *self, connection_t *connection, bool *ret_more,
+                      error_t *ret_error)
+{
+    params_t params = {0};
+    params_int8(&params, (uint64_t)self->measured);
+    params_int8(&params, MEASURE_CHUNK);
+    PGresult *result =
+        s_transaction(self, connection,
+                      "SELECT count(*), max(last_index), sum(size)::bigint "
+                      "FROM (SELECT last_index, octet_length(entries) + " ROW_OVERHEAD
+                      " AS size "
+                      "FROM ixn.journal WHERE last_index > $1 ORDER BY last_index LIMIT $2) AS j",
+                      &params, ret_error);
+    if (!result)
+        return false;
+    uint64_t count = field_int8(field_of(result, 0, 0));
+    if (count) {
+        self->measured = (int64_t)field_int8(field_of(result, 0, 1));
+        self->kept_size += (int64_t)field_int8(field_of(result, 0, 2));
+    }
+    PQclear(result);
+    *ret_more = count == MEASURE_CHUNK;
+    return true;
+}
+
+/* The oldest rows first, so that what is left has no gaps: a row goes only if all before it go
+ * (committed_at need not rise: the server's clock may be set back). Reading starts behind what was
+ * deleted before: while a long reader holds vacuum up, dead rows pile up there. */
+static const char s_delete_sql[] =
+    "WITH fence AS MATERIALIZED (SELECT c.index FROM ixn.checkpoint AS c, ixn.pair AS p "
+    "WHERE p.database_id = $1 AND c.generation = $2), "
+    "oldest AS (SELECT j.last_index, j.size, "
+    "max(j.committed_at) OVER upward AS committed_at, sum(j.size) OVER upward - j.size AS before "
+    "FROM (SELECT last_index, committed_at, octet_length(entries) + " ROW_OVERHEAD
+    " AS size "
+    "FROM ixn.journal WHERE last_index > $3 ORDER BY last_index LIMIT $4) AS j "
+    "WINDOW upward AS (ORDER BY j.last_index)), "
+    "gone AS (DELETE FROM ixn.journal AS d USING oldest AS o, fence AS f "
+    "WHERE d.last_index = o.last_index AND o.last_index <= f.index "
+    "AND o.last_index < (SELECT max(last_index) FROM ixn.journal) "
+    "AND (o.committed_at < clock_timestamp() - $5 * interval '1 microsecond' OR o.before < $6) "
+    "RETURNING o.last_index, o.size) "
+    "SELECT count(*), max(last_index), sum(size)::bigint FROM gone";
+
+static bool s_delete(retention_t *self, connection_t *connection, bool *ret_more,
+                     error_t *ret_error)
+{
+    int64_t size = (int64_t)(self->options.journal_retention_size < INT64_MAX
+                                 ? self->options.journal_retention_size
+                                 : INT64_MAX);
+    int64_t excess = self->kept_size > size ? self->kept_size - size : 0;
+    params_t params = {0};
+    params_id(&params, self->options.fence.database_id);
+    params_id(&params, self->options.fence.generation);
+    params_int8(&params, (uint64_t)self->deleted);
+    params_int8(&params, self->chunk);
+    params_int8(&params, (uint64_t)self->options.journal_retention_us);
+    params_int8(&params, (uint64_t)excess);
+    usec_t start = connection_now();
+    PGresult *result = s_transaction(self, connection, s_delete_sql, &params, ret_error);
+    if (!result)
+        return false;
+    usec_t elapsed = connection_now() - start;
+    uint64_t count = field_int8(field_of(result, 0, 0));
+    if (count) {
+        self->deleted = (int64_t)field_int8(field_of(result, 0, 1));
+        self->kept_size -= (int64_t)field_int8(field_of(result, 0, 2));
+    }
+    PQclear(result);
+    *ret_more = count == self->chunk;
+    if (elapsed > STEP_LONG_US && self->chunk / 2 >= CHUNK_SMALLEST)
+        self->chunk /= 2;
+    else if (elapsed < STEP_SHORT_US && count == self->chunk && self->chunk * 2 <= CHUNK_LARGEST)
+        self->chunk *= 2;
+    return true;
+}
+
+static bool s_step_journal(retention_t *self, connection_t *connection, error_t *ret_error)
+{
+    bool more = false;
+    if (!s_measure(self, connection, &more, ret_error) ||
+        (!more && !s_delete(self, connection, &more, ret_error))) {
+        /* Perhaps it was done all the same: measure anew. */
+        self->measured = self->deleted = -1;
+        self->kept_size = 0;
+        return false;
+    }
+    usec_t interval = self->options.journal_retention_us / 20;
+    if (interval > JOURNAL_INTERVAL_LONGEST_US)
+        interval = JOURNAL_INTERVAL_LONGEST_US;
+    if (interval < JOURNAL_INTERVAL_SHORTEST_US)
+        interval = JOURNAL_INTERVAL_SHORTEST_US;
+    self->next_journal = connection_now() + (more ? 0 : interval);
+    return true;
+}
+
+static bool s_step_days(retention_t *self, connection_t *connection, error_t *ret_error)
+{
+    int64_t today;
+    if (!partition_today(connection, &self->partitions, &today, ret_error) ||
+        !partition_make(connection, &self->partitions, today, ret_error) ||
+        !partition_make(connection, &self->partitions, today + 1, ret_error))
+        return false;
+    self->next_days = connection_now() + DAYS_INTERVAL_US;
+    return true;
+}
+
+static bool s_step_drop(retention_t *self, connection_t *connection, error_t *ret_error)
+{
+    bool more = false;
+    if (!partition_drop_next(connection, &self->partitions, self->dropped, &more, ret_error)) {
+        self->dropped[0] = 0;
+        return false;
+    }
+    if (!more) {
+        self->dropped[0] = 0;
+        self->next_drop = connection_now() + DAYS_INTERVAL_US;
+    }
+    return true;
+}
+
+/* The same failure again and again is one line. */
+static void s_warn(retention_t *self, const char *task, const error_t *error)
+{
+    if (self->warned_task != task || strcmp(self->warned.text, error->text) != 0)
+        log_warning("retention.postponed", "task=\"%s\" error=\"%s\"", task, error->text);
+    self->warned_task = task;
+    self->warned = *error;
+}
+
+static usec_t s_next(const retention_t *self)
+{
+    usec_t next = self->next_journal;
+    if (self->next_days < next)
+        next = self->next_days;
+    return self->next_drop < next ? self->next_drop : next;
+}
+
+usec_t retention_step(retention_t *self, connection_t *connection)
+{
+    static const struct {
+        const char *name;
+        bool (*step)(retention_t *, connection_t *, error_t *);
+        size_t next; /* where its time is */
+    } tasks[] = {
+        {"make the history's next days", s_step_days, offsetof(retention_t, next_days)},
+        {"drop the history's old days", s_step_drop, offsetof(retention_t, next_drop)},
+        {"delete old journal rows", s_step_journal, offsetof(retention_t, next_journal)},
+    };
+    usec_t now = connection_now();
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        usec_t *next = (usec_t *)((char *)self + tasks[i].next);
+        if (now < *next)
+            continue;
+        error_t error = {0};
+        if (!tasks[i].step(self, connection, &error)) {
+            s_warn(self, tasks[i].name, &error);
+            *next = connection_now() + RETRY_INTERVAL_US;
+        }
+        break;
+    }
+    return s_next(self);
+}
