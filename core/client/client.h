@@ -42,8 +42,9 @@ ixn_client_t *ixn_client_new(const ixn_client_options_t *options, error_t *ret_e
 void ixn_client_destroy(ixn_client_t **self_p);
 
 /* Queues a request; `request->id` is set by the client and returned (never 0). The content is
- * encoded before the call returns. 0 when max_unanswered is reached. A request that needs a key and
- * has none gets a random one. */
+ * encoded before the call returns. 0 when max_unanswered is reached, or 256 MiB of them. A request
+ * that needs a key and has none gets a random one. Not for Register and Leave: those are the
+ * client's own. */
 uint64_t ixn_client_send(ixn_client_t *self, Ixn__V1__Request *request);
 size_t ixn_client_unanswered(const ixn_client_t *self);
 
@@ -53,8 +54,9 @@ typedef enum {
     IXN_EVENT_FAILED,    /* `request_id` was never answered; `error` says why; whether it was done
                             is not known */
     IXN_EVENT_MESSAGE,   /* the node says something by itself: route, revoked */
-    IXN_EVENT_CONNECTED, /* registered at a serving node; `message` is its Registered */
-    IXN_EVENT_DISCONNECTED, /* no serving node at the moment */
+    IXN_EVENT_CONNECTED, /* registered at a serving node; `message` is its Registered. A session
+                            begins: a router says (again) which strategies it has loaded */
+    IXN_EVENT_DISCONNECTED, /* no serving node at the moment; `error` says why */
     IXN_EVENT_REFUSED,      /* the registration was refused for good; `error` says why */
 } ixn_event_kind_t;
 
@@ -65,8 +67,9 @@ typedef struct {
     error_t error;
 } ixn_event_t;
 
-/* Sends what is queued and returns the next event, waiting at most `timeout_ms` (0: not at all, -1:
- * for ever). */
+/* Returns the next event, waiting at most `timeout_ms` (0: not at all, -1: for ever) or until a
+ * signal comes. What is queued is sent before it waits, and while events are at hand when it fills
+ * a frame or is a millisecond old. */
 void ixn_client_next(ixn_client_t *self, int timeout_ms, ixn_event_t *ret_event);
 /* Sends what is queued without waiting. */
 void ixn_client_flush(ixn_client_t *self);

@@ -1,6 +1,7 @@
 /* Entropy, the code: getrandom(2) in portions. */
 #include "core/client/entropy.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -14,8 +15,8 @@ void entropy_take(entropy_t *self, void *out, size_t len)
         size_t filled = 0;
         while (filled < sizeof self->bytes) {
             ssize_t got = getrandom(self->bytes + filled, sizeof self->bytes - filled, 0);
-            if (got > 0)
-                filled += (size_t)got;
+            CHECK(got > 0 || errno == EINTR);
+            filled += got > 0 ? (size_t)got : 0;
         }
         self->left = sizeof self->bytes;
     }

@@ -1,0 +1,177 @@
+/* Requests, the code: one block of memory a request, lists through them, an array of slots. */
+#include "core/client/requests.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "core/base/alloc.h"
+#include "core/base/check.h"
+
+void requests_init(requests_t *self, size_t max)
+{
+    *self = (requests_t){.max = max};
+    while (((size_t)1 << self->slot_bits) <= max) /* slot 0 is not used, hence <= */
+        self->slot_bits++;
+    self->slots = memory_zero(max + 1, sizeof(request_t *));
+    self->vacant = memory_zero(max, sizeof *self->vacant);
+    while (self->vacant_len < max) {
+        self->vacant[self->vacant_len] = (uint32_t)(max - self->vacant_len);
+        self->vacant_len++;
+    }
+}
+
+void requests_free(requests_t *self)
+{
+    for (request_t *request = self->all, *newer; request; request = newer) {
+        newer = request->newer;
+        free(request);
+    }
+    free(self->slots);
+    free(self->vacant);
+    *self = (requests_t){0};
+}
+
+uint64_t requests_next_id(const requests_t *self)
+{
+    if (self->vacant_len == 0)
+        return 0;
+    return (self->sequence + 1) << self->slot_bits | self->vacant[self->vacant_len - 1];
+}
+
+uint64_t requests_own_id(requests_t *self)
+{
+    return ++self->sequence << self->slot_bits;
+}
+
+/* Every change of place goes through these two, which keep the sums of `ready`. */
+static void s_take_out(requests_t *self, request_t *request)
+{
+    DL_DELETE2(self->lists[request->list], request, prev, next);
+    if (request->list == REQUESTS_READY) {
+        self->ready_count--;
+        self->ready_size -= request->len;
+    }
+}
+
+static void s_put_in(requests_t *self, request_t *request, unsigned list, bool first)
+{
+    request->list = (uint8_t)list;
+    if (first)
+        DL_PREPEND2(self->lists[list], request, prev, next);
+    else
+        DL_APPEND2(self->lists[list], request, prev, next);
+    if (list == REQUESTS_READY) {
+        self->ready_count++;
+        self->ready_size += request->len;
+    }
+}
+
+request_t *requests_add(requests_t *self, text_t bytes, usec_t now)
+{
+    uint64_t id = requests_next_id(self);
+    CHECK(id);
+    request_t *request = memory_new(sizeof *request + bytes.len);
+    *request = (request_t){.id = id, .made_at = now, .due_at = USEC_NEVER, .len = bytes.len};
+    memcpy(request->bytes, bytes.data, bytes.len);
+    self->sequence++;
+    self->slots[self->vacant[--self->vacant_len]] = request;
+    self->count++;
+    self->size += bytes.len;
+    DL_APPEND2(self->all, request, older, newer);
+    s_put_in(self, request, REQUESTS_READY, false);
+    return request;
+}
+
+request_t *requests_find(const requests_t *self, uint64_t id)
+{
+    size_t slot = id & (((uint64_t)1 << self->slot_bits) - 1);
+    request_t *request = slot <= self->max ? self->slots[slot] : NULL;
+    return request && request->id == id ? request : NULL;
+}
+
+void requests_remove(requests_t *self, request_t *request)
+{
+    size_t slot = request->id & (((uint64_t)1 << self->slot_bits) - 1);
+    CHECK(self->slots[slot] == request);
+    self->slots[slot] = NULL;
+    self->vacant[self->vacant_len++] = (uint32_t)slot;
+    self->count--;
+    self->size -= request->len;
+    s_take_out(self, request);
+    DL_DELETE2(self->all, request, older, newer);
+    free(request);
+}
+
+void requests_sent(requests_t *self, request_t *request, usec_t now, usec_t resend)
+{
+    s_take_out(self, request);
+    request->due_at = now + resend;
+    request->was_sent = true;
+    s_put_in(self, request, REQUESTS_SENT, false);
+}
+
+usec_t requests_delay(requests_t *self, request_t *request, uint32_t after_ms, entropy_t *entropy,
+                      usec_t now)
+{
+    unsigned power = 0;
+    while (power < REQUESTS_DELAYS - 1 && ((uint32_t)1 << power) < after_ms)
+        power++;
+    s_take_out(self, request);
+    /* One jitter for all in the list, so that it stays in order; a new one when it was empty. */
+    if (!self->lists[REQUESTS_DELAYED + power])
+        self->delays[power] = entropy_spread(entropy, USEC_PER_MS << power);
+    request->due_at = now + self->delays[power];
+    s_put_in(self, request, REQUESTS_DELAYED + power, false);
+    return request->due_at;
+}
+
+/* Those of one list that are due are its first ones: from the last of them backwards, each goes
+ * before everything in `ready`. */
+static size_t s_wake_list(requests_t *self, unsigned list, usec_t now)
+{
+    request_t *last = NULL;
+    size_t count = 0;
+    for (request_t *at = self->lists[list]; at && at->due_at <= now; at = at->next) {
+        last = at;
+        count++;
+    }
+    for (size_t i = 0; i < count; i++) {
+        request_t *before = last->prev; /* of the first: the end of the list, and not used */
+        requests_return(self, last);
+        last = before;
+    }
+    return count;
+}
+
+size_t requests_wake(requests_t *self, usec_t now, bool with_sent)
+{
+    for (unsigned list = REQUESTS_DELAYED; list < REQUESTS_DELAYED + REQUESTS_DELAYS; list++)
+        s_wake_list(self, list, now);
+    return with_sent ? s_wake_list(self, REQUESTS_SENT, now) : 0;
+}
+
+void requests_rewind(requests_t *self)
+{
+    for (request_t *request = self->all; request; request = request->newer) {
+        s_take_out(self, request);
+        s_put_in(self, request, REQUESTS_READY, false);
+    }
+}
+
+void requests_return(requests_t *self, request_t *request)
+{
+    s_take_out(self, request);
+    s_put_in(self, request, REQUESTS_READY, true);
+}
+
+usec_t requests_due_at(const requests_t *self, bool with_sent)
+{
+    usec_t due_at = USEC_NEVER;
+    for (unsigned list = REQUESTS_SENT; list < REQUESTS_DELAYED + REQUESTS_DELAYS; list++) {
+        const request_t *first = self->lists[list];
+        if (first && first->due_at < due_at && (list != REQUESTS_SENT || with_sent))
+            due_at = first->due_at;
+    }
+    return due_at;
+}
