@@ -31,6 +31,7 @@ typedef struct {
     void *base; /* where its fields are */
 } target_t;
 
+/* Recursion goes along the schema, not along the file: three deep. */
 static bool s_load_section(loader_t *self, schema_section_id_t id, yaml_node_t *node);
 
 static yaml_node_t *s_node(loader_t *self, int index)
