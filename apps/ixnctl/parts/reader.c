@@ -72,7 +72,10 @@ static void s_fill(reader_t *self)
         }
         self->at_end = true;
         int code = Z_OK;
-        const char *text = gzerror(self->file, &code);
+        const char *text = gzerror(self->file, &code); /* "PATH: what" */
+        size_t path_len = strlen(self->path);
+        if (strncmp(text, self->path, path_len) == 0 && strncmp(text + path_len, ": ", 2) == 0)
+            text += path_len + 2;
         if (len < 0 || (code != Z_OK && code != Z_STREAM_END))
             error_set(&self->failure, ERROR_SYSTEM,
                       "%s: reading failed after %llu bytes: %s; what comes after is missing",

@@ -272,14 +272,13 @@ static source_result_t s_next_message(source_t *self, submission_t *submission, 
     self->mailbox_done = true;
     buffer_clear(&self->line);
     reader_line_t line = {0};
-    for (reader_result_t result; (result = reader_line(self->reader, &line, ret_error));) {
-        if (result == READER_FAILED)
-            return SOURCE_FAILED;
-        if (result == READER_END)
-            break;
+    reader_result_t result;
+    while ((result = reader_line(self->reader, &line, ret_error)) == READER_LINE) {
         size_t room = MAILBOX_MESSAGE_SIZE - self->line.len;
         buffer_append(&self->line, line.text.data, line.text.len < room ? line.text.len : room);
     }
+    if (result == READER_FAILED)
+        return SOURCE_FAILED;
     s_set_where(self, 1);
     text_t message = {(const char *)self->line.bytes, self->line.len};
     return s_submit_mail(self, message, submission, ret_error);
