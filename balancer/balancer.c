@@ -392,6 +392,11 @@ void balancer_give_back(balancer_t *self, balancer_router_t handle)
     s_has_room(self, router);
 }
 
+const char *balancer_name(const balancer_t *self, balancer_router_t router)
+{
+    return self->routers[router].name;
+}
+
 uint32_t balancer_pending(const balancer_t *self, balancer_router_t router)
 {
     return self->routers[router].pending;

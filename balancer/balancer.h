@@ -58,6 +58,7 @@ balancer_result_t balancer_choose(balancer_t *self, balancer_strategy_t strategy
 /* A router holds one more (work that it brought along), or one less. */
 void balancer_hold(balancer_t *self, balancer_router_t router);
 void balancer_give_back(balancer_t *self, balancer_router_t router);
+const char *balancer_name(const balancer_t *self, balancer_router_t router);
 uint32_t balancer_pending(const balancer_t *self, balancer_router_t router);
 
 /* The round robin goes on behind this router (which need not be connected). */

@@ -10,7 +10,8 @@
 #include "core/journey.h"
 #include "core/row.h"
 
-/* Texts in one block behind this head, in the order of the lengths. */
+/* Texts in one block behind this head, in the order of interaction_field_t (core/state.h), each
+ * with a terminating zero. */
 typedef struct {
     uint32_t attributes_len;
     uint8_t external_id_len;

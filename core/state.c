@@ -80,9 +80,9 @@ interaction_t *state_record_new(state_t *self)
 
 static size_t s_texts_size(const interaction_texts_t *texts)
 {
-    return sizeof *texts + texts->attributes_len + texts->external_id_len + texts->media_type_len +
-           texts->type_len + texts->subtype_len + texts->submitted_by_len + texts->key_len +
-           texts->parent_len;
+    return sizeof *texts + FIELDS + texts->attributes_len + texts->external_id_len +
+           texts->media_type_len + texts->type_len + texts->subtype_len + texts->submitted_by_len +
+           texts->key_len + texts->parent_len;
 }
 
 static void s_free_more(state_t *self, interaction_t *interaction)
@@ -130,13 +130,13 @@ text_t interaction_text(const interaction_t *self, interaction_field_t field)
     };
     size_t offset = 0;
     for (interaction_field_t i = 0; i < field; i++)
-        offset += lens[i];
+        offset += lens[i] + 1;
     return (text_t){texts->data + offset, lens[field]};
 }
 
 void interaction_set_texts(interaction_t *self, const text_t texts[FIELDS], size_t *bytes)
 {
-    size_t size = sizeof(interaction_texts_t);
+    size_t size = sizeof(interaction_texts_t) + FIELDS;
     for (int i = 0; i < FIELDS; i++)
         size += texts[i].len;
     interaction_texts_t *block = memory_new(size);
@@ -155,6 +155,7 @@ void interaction_set_texts(interaction_t *self, const text_t texts[FIELDS], size
         if (texts[i].len)
             memcpy(end, texts[i].data, texts[i].len);
         end += texts[i].len;
+        *end++ = 0;
     }
     *bytes += size;
     if (self->texts)

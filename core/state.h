@@ -35,7 +35,9 @@ typedef struct queue {
     uint32_t length;               /* those that wait, held ones too */
     /* Among the queues of one strategy: by the first in line; kept by the engine. */
     RB_ENTRY(queue) turn;
+    bool dirty;
     bool in_turn;
+    uint32_t turn_strategy;
     int32_t turn_priority;
     uint64_t turn_age;
 } queue_t;
@@ -133,7 +135,7 @@ state_router_t *state_router(state_t *self, text_t name); /* made when new; NULL
 interaction_t *state_first_in_line(queue_t *queue);
 interaction_t *state_next_deadline(state_t *self);
 
-/* Texts of an interaction; valid until it changes. */
+/* Texts of an interaction, terminated; valid until it changes. */
 typedef enum {
     FIELD_ATTRIBUTES,
     FIELD_EXTERNAL_ID,

@@ -1,0 +1,482 @@
+#include "core/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/check.h"
+#include "core/engine_internal.h"
+
+enum {
+    RETURNS_A_TURN = 5000,
+    DISPATCHES_A_TURN = 5000,
+    SILENT_HEARTBEATS = 3,    /* a session that is silent for so many is ended */
+    RECONCILE_HEARTBEATS = 3, /* so long routers have after a start to say what they hold */
+};
+
+/* ---- Life ---- */
+
+engine_t *engine_new(const engine_options_t *options)
+{
+    engine_t *self = memory_zero(1, sizeof *self);
+    self->options = *options;
+    self->state = options->state;
+    self->balancer = balancer_new();
+    CHECK(strlen(options->node) <= LIMIT_NAME);
+    memcpy(self->node, options->node, strlen(options->node) + 1);
+    self->previous = self->state->hash;
+    self->committed = self->state->index;
+    self->log_time = self->state->log_time;
+    self->slots = memory_zero(options->max_clients, sizeof *self->slots);
+    self->free_slots = memory_zero(options->max_clients, sizeof *self->free_slots);
+    self->flush = memory_zero(options->max_clients, sizeof *self->flush);
+    return self;
+}
+
+static void s_free_held(engine_t *self)
+{
+    for (size_t i = 0; i < self->held_capacity; i++) {
+        buffer_free(&self->held[i].bytes);
+        free(self->held[i].messages);
+    }
+    free(self->held);
+    for (size_t i = self->ready_at; i < self->ready_len; i++)
+        free(self->ready[i].bytes);
+    free(self->ready);
+}
+
+void engine_destroy(engine_t **self_p)
+{
+    engine_t *self = *self_p;
+    if (!self)
+        return;
+    HASH_CLEAR(by_name, self->by_name);
+    for (size_t i = 0; i < self->slots_len; i++) {
+        buffer_free(&self->slots[i]->out);
+        free(self->slots[i]);
+    }
+    for (size_t i = 0; i < self->strategies_len; i++)
+        free(self->strategies[i]);
+    s_free_held(self);
+    free(self->slots);
+    free(self->free_slots);
+    free(self->flush);
+    free(self->ended);
+    free(self->strategies);
+    free(self->dirty_strategies);
+    free(self->dirty_queues);
+    free(self->returning);
+    free(self->router_sessions);
+    buffer_free(&self->entries);
+    buffer_free(&self->scratch);
+    buffer_free(&self->attributes);
+    balancer_destroy(&self->balancer);
+    state_destroy(&self->state);
+    free(self);
+    *self_p = NULL;
+}
+
+state_t *engine_state(engine_t *self)
+{
+    return self->state;
+}
+
+uint64_t engine_index(const engine_t *self)
+{
+    return self->state->index;
+}
+
+engine_figures_t engine_figures(const engine_t *self)
+{
+    return self->figures;
+}
+
+void engine_set_busy(engine_t *self, const char *sentence)
+{
+    self->busy = sentence;
+}
+
+void engine_set_retry(engine_t *self, const char *sentence)
+{
+    self->retry = sentence;
+}
+
+/* ---- Deciding ---- */
+
+void engine_emit(engine_t *self, Ixn__V1__Entry *entry)
+{
+    if (!self->batch_open) {
+        state_begin_batch(self->state, self->options.epoch, self->log_time, self->wall_time);
+        self->batch_open = true;
+        self->first = self->state->index + 1;
+        self->entries_len = 0;
+        buffer_clear(&self->entries);
+    }
+    wire_append_entry(&self->entries, entry);
+    self->entries_len++;
+    error_t error = {0};
+    if (!state_apply(self->state, entry, &error)) {
+        /* What this very state decided must fit it. */
+        CHECK(!"the engine decided an entry that does not apply");
+    }
+}
+
+void engine_beat(engine_t *self)
+{
+    Ixn__V1__Beat beat = IXN__V1__BEAT__INIT;
+    Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
+    entry.body_case = IXN__V1__ENTRY__BODY_BEAT;
+    entry.beat = &beat;
+    engine_emit(self, &entry);
+}
+
+static bool s_same_configuration(const Ixn__V1__EngineConfiguration *a,
+                                 const Ixn__V1__EngineConfiguration *b)
+{
+    size_t size = ixn__v1__engine_configuration__get_packed_size(a);
+    if (size != ixn__v1__engine_configuration__get_packed_size(b))
+        return false;
+    uint8_t *packed = memory_new(size * 2);
+    ixn__v1__engine_configuration__pack(a, packed);
+    ixn__v1__engine_configuration__pack(b, packed + size);
+    bool same = memcmp(packed, packed + size, size) == 0;
+    free(packed);
+    return same;
+}
+
+void engine_start(engine_t *self, const Ixn__V1__EngineConfiguration *configuration)
+{
+    Ixn__V1__EpochStarted started = IXN__V1__EPOCH_STARTED__INIT;
+    started.epoch = self->options.epoch;
+    started.generation = wire_bytes(&self->options.generation);
+    started.node = self->node;
+    started.reason = (char *)self->options.reason;
+    Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
+    entry.body_case = IXN__V1__ENTRY__BODY_EPOCH_STARTED;
+    entry.epoch_started = &started;
+    engine_emit(self, &entry);
+    if (!s_same_configuration(self->state->configuration, configuration)) {
+        Ixn__V1__ConfigurationChanged changed = IXN__V1__CONFIGURATION_CHANGED__INIT;
+        changed.configuration = (Ixn__V1__EngineConfiguration *)configuration;
+        Ixn__V1__Entry change = IXN__V1__ENTRY__INIT;
+        change.body_case = IXN__V1__ENTRY__BODY_CONFIGURATION_CHANGED;
+        change.configuration_changed = &changed;
+        engine_emit(self, &change);
+    }
+    self->reconcile_until =
+        self->log_time + (usec_t)self->options.heartbeat_ms * RECONCILE_HEARTBEATS * USEC_PER_MS;
+    engine_all_queues_dirty(self);
+}
+
+void engine_turn_begin(engine_t *self, usec_t log_time, usec_t wall_time)
+{
+    /* Log time never goes back, whatever the shell's clock says. */
+    if (log_time > self->log_time)
+        self->log_time = log_time;
+    self->wall_time = wall_time;
+}
+
+size_t engine_open_bytes(const engine_t *self)
+{
+    return self->batch_open ? self->entries.len : 0;
+}
+
+bool engine_batch_open(const engine_t *self)
+{
+    return self->batch_open;
+}
+
+static batch_t *s_close_batch(engine_t *self)
+{
+    state_t *state = self->state;
+    batch_t *batch =
+        batch_new(self->options.epoch, self->first, state->index, self->previous, state->log_time,
+                  state->wall_time, (text_t){(char *)self->entries.bytes, self->entries.len});
+    state_end_batch(state, batch->hash);
+    self->previous = batch->hash;
+    self->batch_open = false;
+    return batch;
+}
+
+batch_t *engine_turn_end(engine_t *self, bool close, bool *ret_more)
+{
+    bool full = self->entries_len > LIMIT_BATCH_ENTRIES / 2;
+    size_t returned = 0;
+    if (!self->batch_open || !full) {
+        returned = engine_return_some(self, RETURNS_A_TURN);
+        engine_dispatch(self, DISPATCHES_A_TURN);
+    }
+    *ret_more = returned == RETURNS_A_TURN || self->dirty_len > 0;
+    if (self->needs_entry && !self->batch_open)
+        engine_beat(self);
+    self->needs_entry = false;
+    batch_t *batch = NULL;
+    if (self->batch_open && close)
+        batch = s_close_batch(self);
+    if (!self->batch_open)
+        engine_close_held(self);
+    return batch;
+}
+
+/* ---- Sessions ---- */
+
+session_t engine_ref(const engine_t *self, const engine_session_t *slot)
+{
+    (void)self;
+    return slot->ref;
+}
+
+engine_session_t *engine_slot(engine_t *self, session_t session)
+{
+    uint32_t number = (uint32_t)session;
+    if (number >= self->slots_len)
+        return NULL;
+    engine_session_t *slot = self->slots[number];
+    return slot->open && slot->ref == session ? slot : NULL;
+}
+
+session_t engine_session_open(engine_t *self)
+{
+    uint32_t number;
+    if (self->free_len > 0) {
+        number = self->free_slots[--self->free_len];
+    } else {
+        if (self->slots_len == self->options.max_clients)
+            return 0;
+        number = (uint32_t)self->slots_len++;
+        self->slots[number] = memory_zero(1, sizeof **self->slots);
+    }
+    engine_session_t *slot = self->slots[number];
+    bool in_flush = slot->in_flush;
+    *slot = (engine_session_t){.ref = (uint64_t)++self->serial << 32 | number,
+                               .open = true,
+                               .in_flush = in_flush,
+                               .heard = self->log_time};
+    self->figures.sessions++;
+    return slot->ref;
+}
+
+static void s_forget_router(engine_t *self, engine_session_t *slot, Ixn__V1__ReturnCause cause)
+{
+    if (!slot->router)
+        return;
+    balancer_remove_router(self->balancer, slot->balanced);
+    self->router_sessions[slot->router->number] = 0;
+    self->figures.routers--;
+    engine_return_all(self, slot->router, cause);
+    slot->router = NULL;
+}
+
+void engine_end_session(engine_t *self, engine_session_t *slot, Ixn__V1__ReturnCause cause)
+{
+    s_forget_router(self, slot, cause);
+    if (slot->registered)
+        HASH_DELETE(by_name, self->by_name, slot);
+    engine_finish_frame(self, slot); /* what it may still hear */
+    buffer_free(&slot->out);
+    if (self->ended_len == self->ended_capacity) {
+        self->ended_capacity = self->ended_capacity * 2 + 64;
+        self->ended = memory_resize(self->ended, self->ended_capacity * sizeof *self->ended);
+    }
+    self->ended[self->ended_len++] = slot->ref;
+    slot->open = false;
+    slot->registered = false;
+    self->free_slots[self->free_len++] = (uint32_t)slot->ref;
+    self->figures.sessions--;
+}
+
+void engine_session_lost(engine_t *self, session_t session)
+{
+    engine_session_t *slot = engine_slot(self, session);
+    if (slot)
+        engine_end_session(self, slot, IXN__V1__RETURN_CAUSE__ROUTER_LOST);
+}
+
+bool engine_next_ended(engine_t *self, session_t *ret_session)
+{
+    if (self->ended_len == 0)
+        return false;
+    *ret_session = self->ended[--self->ended_len];
+    return true;
+}
+
+/* ---- Time ---- */
+
+static void s_end_silent(engine_t *self)
+{
+    usec_t heartbeat = (usec_t)self->options.heartbeat_ms * USEC_PER_MS;
+    if (self->log_time - self->checked < heartbeat / 2)
+        return;
+    self->checked = self->log_time;
+    for (size_t i = 0; i < self->slots_len; i++) {
+        engine_session_t *slot = self->slots[i];
+        if (slot->open && self->log_time - slot->heard > heartbeat * SILENT_HEARTBEATS)
+            engine_end_session(self, slot, IXN__V1__RETURN_CAUSE__ROUTER_LOST);
+    }
+}
+
+/* Routers that did not come back after the start: what they had goes on elsewhere. Nobody knows
+ * whether it is their work's fault, so it counts against none of it. */
+static void s_end_reconcile(engine_t *self)
+{
+    if (self->reconcile_until == 0 || self->log_time < self->reconcile_until)
+        return;
+    self->reconcile_until = 0;
+    for (size_t i = 0; i < self->state->routers_len; i++) {
+        state_router_t *router = self->state->routers[i];
+        if (router->pending > 0 && engine_router_session(self, router) == 0)
+            engine_return_all(self, router, IXN__V1__RETURN_CAUSE__NOT_HELD);
+    }
+}
+
+static void s_resume(engine_t *self, interaction_t *interaction)
+{
+    Ixn__V1__HeldChanged resumed = IXN__V1__HELD_CHANGED__INIT;
+    resumed.interaction_id = wire_bytes(&interaction->id);
+    resumed.held = false;
+    resumed.by = (char *)"hold_timeout";
+    Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
+    entry.body_case = IXN__V1__ENTRY__BODY_HELD_CHANGED;
+    entry.held_changed = &resumed;
+    engine_emit(self, &entry);
+    engine_queue_dirty(self, interaction->queue);
+}
+
+static void s_expire(engine_t *self)
+{
+    for (int i = 0; i < RETURNS_A_TURN; i++) {
+        interaction_t *interaction = state_next_deadline(self->state);
+        if (!interaction || interaction->deadline > self->log_time)
+            return;
+        if (interaction->state == INTERACTION_QUEUED) {
+            s_resume(self, interaction);
+        } else {
+            engine_revoke(self, interaction, "routing timeout");
+            engine_return_one(self, interaction, IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT, false,
+                              "routing timeout");
+        }
+    }
+}
+
+void engine_tick(engine_t *self)
+{
+    s_end_silent(self);
+    s_end_reconcile(self);
+    s_expire(self);
+}
+
+/* ---- Requests ---- */
+
+static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error_t *ret_error)
+{
+    if (request->body_case == IXN__V1__REQUEST__BODY_REGISTER ||
+        request->body_case == IXN__V1__REQUEST__BODY_PING)
+        return true;
+    if (!slot->registered)
+        return error_set(ret_error, ERROR_NOT_REGISTERED,
+                         "this connection has not registered; send Register first");
+    bool router_only = request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_LOADED ||
+                       request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_UNLOADED ||
+                       request->body_case == IXN__V1__REQUEST__BODY_ROUTE_FAILED;
+    bool others_only = request->body_case == IXN__V1__REQUEST__BODY_SUBMIT ||
+                       request->body_case == IXN__V1__REQUEST__BODY_HOLD ||
+                       request->body_case == IXN__V1__REQUEST__BODY_RESUME;
+    bool router = slot->role == IXN__V1__ROLE__ROUTER;
+    if (router_only && !router)
+        return error_set(ret_error, ERROR_WRONG_ROLE,
+                         "\"%s\" is registered as %s; only a ROUTER may ask this", slot->name,
+                         slot->role == IXN__V1__ROLE__OPERATOR ? "OPERATOR" : "MEDIA_SERVER");
+    if (others_only && router)
+        return error_set(ret_error, ERROR_WRONG_ROLE,
+                         "\"%s\" is registered as ROUTER; only a MEDIA_SERVER or an OPERATOR may "
+                         "ask this",
+                         slot->name);
+    return true;
+}
+
+static void s_pong(engine_t *self, session_t session, uint64_t request)
+{
+    Ixn__V1__Pong pong = IXN__V1__PONG__INIT;
+    Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
+    message.request_id = request;
+    message.body_case = IXN__V1__MESSAGE__BODY_PONG;
+    message.pong = &pong;
+    engine_say_now(self, session, &message);
+}
+
+static void s_leave(engine_t *self, engine_session_t *slot, uint64_t request)
+{
+    Ixn__V1__Ack ack = IXN__V1__ACK__INIT;
+    Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
+    message.request_id = request;
+    message.body_case = IXN__V1__MESSAGE__BODY_ACK;
+    message.ack = &ack;
+    engine_say_now(self, slot->ref, &message);
+    engine_end_session(self, slot, IXN__V1__RETURN_CAUSE__ROUTER_LEFT);
+}
+
+static void s_handle(engine_t *self, engine_session_t *slot, const Ixn__V1__Request *request)
+{
+    switch (request->body_case) {
+    case IXN__V1__REQUEST__BODY_REGISTER:
+        engine_register(self, slot->ref, request->id, request->register_);
+        return;
+    case IXN__V1__REQUEST__BODY_PING:
+        s_pong(self, slot->ref, request->id);
+        return;
+    case IXN__V1__REQUEST__BODY_SUBMIT:
+        engine_submit(self, slot->ref, request->id, request->submit);
+        return;
+    case IXN__V1__REQUEST__BODY_GET:
+        engine_get(self, slot->ref, request->id, request->get);
+        return;
+    case IXN__V1__REQUEST__BODY_CHANGE_PROPERTIES:
+    case IXN__V1__REQUEST__BODY_PLACE_IN_QUEUE:
+    case IXN__V1__REQUEST__BODY_HOLD:
+    case IXN__V1__REQUEST__BODY_RESUME:
+    case IXN__V1__REQUEST__BODY_STOP:
+    case IXN__V1__REQUEST__BODY_ROUTE_FAILED:
+        engine_change(self, slot->ref, request);
+        return;
+    case IXN__V1__REQUEST__BODY_STRATEGY_LOADED:
+    case IXN__V1__REQUEST__BODY_STRATEGY_UNLOADED:
+        engine_strategy_loaded(self, slot->ref, request);
+        return;
+    case IXN__V1__REQUEST__BODY_LEAVE:
+        s_leave(self, slot, request->id);
+        return;
+    default: {
+        error_t error;
+        error_set(&error, ERROR_MALFORMED,
+                  "request %llu has no body that this version knows (field numbers 2 … 14)",
+                  (unsigned long long)request->id);
+        engine_refuse_now(self, slot->ref, request->id, &error);
+    }
+    }
+}
+
+void engine_request(engine_t *self, session_t session, const Ixn__V1__Request *request)
+{
+    engine_session_t *slot = engine_slot(self, session);
+    if (!slot)
+        return;
+    slot->heard = self->log_time;
+    error_t error = {0};
+    if (request->id == 0) {
+        error_set(&error, ERROR_MALFORMED, "a request has the id 0; ids begin with 1");
+        engine_refuse_now(self, session, 0, &error);
+    } else if (!s_may(slot, request, &error)) {
+        engine_refuse_now(self, session, request->id, &error);
+    } else if (self->retry && request->body_case != IXN__V1__REQUEST__BODY_PING &&
+               request->body_case != IXN__V1__REQUEST__BODY_LEAVE) {
+        engine_say_retry(self, session, request->id, self->retry);
+    } else {
+        s_handle(self, slot, request);
+    }
+}
+
+void engine_malformed(engine_t *self, session_t session, const error_t *error)
+{
+    if (engine_slot(self, session))
+        engine_refuse_now(self, session, 0, error);
+}

@@ -1,0 +1,303 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/check.h"
+#include "core/engine_internal.h"
+
+/* Which interaction goes next: for each strategy the queues that feed it are in a tree, ordered by
+ * their first in line (priority, then age), so a dispatch costs the same with one queue and with
+ * ten thousand. Which router gets it: the balancer. */
+
+enum { SUSPECT_LOSSES = 2 }; /* after so many lost routers it is dispatched alone */
+
+static int s_compare_turn(const queue_t *a, const queue_t *b)
+{
+    if (a->turn_priority != b->turn_priority)
+        return a->turn_priority > b->turn_priority ? -1 : 1;
+    if (a->turn_age != b->turn_age)
+        return a->turn_age < b->turn_age ? -1 : 1;
+    return 0;
+}
+
+RB_GENERATE_INTERNAL(turns, queue, turn, s_compare_turn, static __attribute__((unused)))
+
+/* ---- What is to be looked at ---- */
+
+static engine_strategy_t *s_strategy(engine_t *self, balancer_strategy_t number, text_t name)
+{
+    while (self->strategies_len <= number) {
+        size_t len = self->strategies_len + 1;
+        self->strategies = memory_resize(self->strategies, len * sizeof *self->strategies);
+        self->dirty_strategies =
+            memory_resize(self->dirty_strategies, len * sizeof *self->dirty_strategies);
+        self->strategies[self->strategies_len] = memory_zero(1, sizeof **self->strategies);
+        RB_INIT(&self->strategies[self->strategies_len]->turns);
+        self->strategies_len = len;
+    }
+    engine_strategy_t *strategy = self->strategies[number];
+    if (!strategy->name[0])
+        memcpy(strategy->name, name.data, name.len);
+    return strategy;
+}
+
+static void s_strategy_dirty(engine_t *self, balancer_strategy_t number)
+{
+    engine_strategy_t *strategy = self->strategies[number];
+    if (strategy->dirty)
+        return;
+    strategy->dirty = true;
+    self->dirty_strategies[self->dirty_len++] = number;
+}
+
+void engine_queue_dirty(engine_t *self, uint16_t number)
+{
+    queue_t *queue = self->state->queues[number];
+    if (queue->dirty)
+        return;
+    queue->dirty = true;
+    if (self->dirty_queues_len == self->dirty_queues_capacity) {
+        self->dirty_queues_capacity = self->dirty_queues_capacity * 2 + 64;
+        self->dirty_queues = memory_resize(self->dirty_queues, self->dirty_queues_capacity *
+                                                                   sizeof *self->dirty_queues);
+    }
+    self->dirty_queues[self->dirty_queues_len++] = queue;
+}
+
+void engine_all_queues_dirty(engine_t *self)
+{
+    for (size_t i = 0; i < self->state->queues_len; i++)
+        engine_queue_dirty(self, (uint16_t)i);
+}
+
+/* Puts a queue where its first in line belongs among the queues of its strategy. */
+static void s_refresh_queue(engine_t *self, queue_t *queue)
+{
+    if (queue->in_turn) {
+        RB_REMOVE(turns, &self->strategies[queue->turn_strategy]->turns, queue);
+        queue->in_turn = false;
+    }
+    const interaction_t *first = state_first_in_line(queue);
+    if (!first || !queue->strategy[0])
+        return;
+    text_t name = text_of(queue->strategy);
+    queue->turn_strategy = balancer_strategy(self->balancer, name);
+    engine_strategy_t *strategy = s_strategy(self, queue->turn_strategy, name);
+    queue->turn_priority = first->priority;
+    queue->turn_age = first->age;
+    CHECK(!RB_INSERT(turns, &strategy->turns, queue));
+    queue->in_turn = true;
+    s_strategy_dirty(self, queue->turn_strategy);
+}
+
+static void s_refresh_dirty(engine_t *self)
+{
+    for (size_t i = 0; i < self->dirty_queues_len; i++) {
+        self->dirty_queues[i]->dirty = false;
+        s_refresh_queue(self, self->dirty_queues[i]);
+    }
+    self->dirty_queues_len = 0;
+    balancer_strategy_t woken;
+    while (balancer_next_woken(self->balancer, &woken))
+        if (woken < self->strategies_len)
+            s_strategy_dirty(self, woken);
+}
+
+/* ---- Dispatch ---- */
+
+static void s_say_route(engine_t *self, const interaction_t *interaction)
+{
+    const interaction_more_t *more = interaction->more;
+    interaction_view_t view;
+    engine_view(self, interaction, &view);
+    Ixn__V1__Route route = IXN__V1__ROUTE__INIT;
+    route.token = view.message.token;
+    route.strategy = view.message.strategy;
+    route.attempt = more->attempts + 1u;
+    route.interaction = &view.message;
+    Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
+    message.body_case = IXN__V1__MESSAGE__BODY_ROUTE;
+    message.route = &route;
+    engine_say(self, self->router_sessions[more->router], &message);
+}
+
+static void s_dispatch_one(engine_t *self, interaction_t *interaction, const char *strategy,
+                           balancer_router_t chosen)
+{
+    Ixn__V1__Dispatched dispatched = IXN__V1__DISPATCHED__INIT;
+    dispatched.interaction_id = wire_bytes(&interaction->id);
+    dispatched.router = (char *)balancer_name(self->balancer, chosen);
+    dispatched.strategy = (char *)strategy;
+    Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
+    entry.body_case = IXN__V1__ENTRY__BODY_DISPATCHED;
+    entry.dispatched = &dispatched;
+    engine_emit(self, &entry);
+    self->figures.dispatched++;
+    s_say_route(self, interaction);
+}
+
+/* Routes what waits for one strategy; false when the budget ended first. */
+static bool s_dispatch_strategy(engine_t *self, balancer_strategy_t number, size_t *budget)
+{
+    engine_strategy_t *strategy = self->strategies[number];
+    queue_t *queue;
+    while ((queue = RB_MIN(turns, &strategy->turns))) {
+        if (*budget == 0)
+            return false;
+        interaction_t *interaction = state_first_in_line(queue);
+        bool alone = interaction->more && interaction->more->losses >= SUSPECT_LOSSES;
+        balancer_router_t chosen;
+        strategy->result = balancer_choose(self->balancer, number, alone, &chosen);
+        if (strategy->result != BALANCER_CHOSEN)
+            return true;
+        s_dispatch_one(self, interaction, strategy->name, chosen);
+        s_refresh_queue(self, queue);
+        (*budget)--;
+    }
+    return true;
+}
+
+void engine_dispatch(engine_t *self, size_t budget)
+{
+    s_refresh_dirty(self);
+    size_t strategies = self->dirty_len;
+    for (size_t i = 0; i < strategies && budget > 0; i++) {
+        /* The newest first is unfair only within one turn; what the budget leaves goes on next. */
+        balancer_strategy_t number = self->dirty_strategies[--self->dirty_len];
+        self->strategies[number]->dirty = false;
+        if (!s_dispatch_strategy(self, number, &budget))
+            s_strategy_dirty(self, number);
+    }
+    s_refresh_dirty(self);
+}
+
+/* ---- Back from a router ---- */
+
+session_t engine_router_session(const engine_t *self, const state_router_t *router)
+{
+    return router->number < self->router_sessions_len ? self->router_sessions[router->number] : 0;
+}
+
+void engine_router_gave_back(engine_t *self, const state_router_t *router)
+{
+    if (!router)
+        return;
+    const engine_session_t *slot = engine_slot(self, engine_router_session(self, router));
+    if (slot && slot->router == router)
+        balancer_give_back(self->balancer, slot->balanced);
+}
+
+void engine_revoke(engine_t *self, const interaction_t *interaction, const char *reason)
+{
+    const interaction_more_t *more = interaction->more;
+    session_t session = engine_router_session(self, self->state->routers[more->router]);
+    if (!session)
+        return;
+    Ixn__V1__Token token = IXN__V1__TOKEN__INIT;
+    token.epoch = more->token_epoch;
+    token.index = more->token_index;
+    Ixn__V1__Revoked revoked = IXN__V1__REVOKED__INIT;
+    revoked.interaction_id = wire_bytes(&interaction->id);
+    revoked.token = &token;
+    revoked.reason = (char *)reason;
+    Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
+    message.body_case = IXN__V1__MESSAGE__BODY_REVOKED;
+    message.revoked = &revoked;
+    engine_say(self, session, &message);
+}
+
+void engine_return_one(engine_t *self, interaction_t *interaction, Ixn__V1__ReturnCause cause,
+                       bool alone, const char *reason)
+{
+    const state_router_t *router = self->state->routers[interaction->more->router];
+    bool counts = cause == IXN__V1__RETURN_CAUSE__ROUTE_FAILED ||
+                  cause == IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT ||
+                  (cause == IXN__V1__RETURN_CAUSE__ROUTER_LOST && alone);
+    Ixn__V1__Returned returned = IXN__V1__RETURNED__INIT;
+    returned.interaction_id = wire_bytes(&interaction->id);
+    returned.cause = cause;
+    returned.reason = (char *)reason;
+    returned.alone = alone;
+    returned.quarantined = counts && interaction->more->attempts + 1u >=
+                                         self->state->configuration->max_router_attempts;
+    if (cause == IXN__V1__RETURN_CAUSE__ROUTE_FAILED || cause == IXN__V1__RETURN_CAUSE__ROUTER_LEFT)
+        returned.change =
+            change_of_token(interaction->more->token_epoch, interaction->more->token_index);
+    Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
+    entry.body_case = IXN__V1__ENTRY__BODY_RETURNED;
+    entry.returned = &returned;
+    engine_emit(self, &entry);
+    self->figures.returned++;
+    engine_router_gave_back(self, router);
+    engine_queue_dirty(self, interaction->queue);
+}
+
+void engine_return_all(engine_t *self, state_router_t *router, Ixn__V1__ReturnCause cause)
+{
+    if (router->pending == 0)
+        return;
+    self->returning =
+        memory_resize(self->returning, (self->returning_len + 1) * sizeof *self->returning);
+    self->returning[self->returning_len++] =
+        (engine_returning_t){router, cause, router->pending == 1};
+}
+
+static const char *s_reason(Ixn__V1__ReturnCause cause)
+{
+    switch (cause) {
+    case IXN__V1__RETURN_CAUSE__ROUTER_LOST:
+        return "the router was lost";
+    case IXN__V1__RETURN_CAUSE__ROUTER_LEFT:
+        return "the router left";
+    default:
+        return "the router did not come back";
+    }
+}
+
+size_t engine_return_some(engine_t *self, size_t budget)
+{
+    size_t done = 0;
+    while (self->returning_len > 0 && done < budget) {
+        engine_returning_t *last = &self->returning[self->returning_len - 1];
+        interaction_t *interaction = LIST_FIRST(&last->router->interactions);
+        if (!interaction) {
+            self->returning_len--;
+            continue;
+        }
+        engine_return_one(self, interaction, last->cause, last->alone, s_reason(last->cause));
+        done++;
+    }
+    return done;
+}
+
+/* ---- What a router can run ---- */
+
+void engine_strategy_loaded(engine_t *self, session_t session, const Ixn__V1__Request *request)
+{
+    engine_session_t *slot = engine_slot(self, session);
+    bool loaded = request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_LOADED;
+    const char *name =
+        loaded ? request->strategy_loaded->strategy : request->strategy_unloaded->strategy;
+    const char *version = loaded ? request->strategy_loaded->version : "";
+    error_t error;
+    if (!wire_check_text("strategy", name, 1, LIMIT_NAME, &error) ||
+        !wire_check_text("version", version, 0, LIMIT_NAME, &error)) {
+        engine_refuse_now(self, session, request->id, &error);
+        return;
+    }
+    if (self->strategies_len >= LIMIT_SYMBOLS) {
+        error_set(&error, ERROR_TOO_LARGE,
+                  "%d different strategies have been announced, which is the limit; use the same "
+                  "names again, or restart the node",
+                  LIMIT_SYMBOLS);
+        engine_refuse_now(self, session, request->id, &error);
+        return;
+    }
+    balancer_strategy_t strategy = balancer_strategy(self->balancer, text_of(name));
+    s_strategy(self, strategy, text_of(name));
+    if (loaded)
+        balancer_load(self->balancer, slot->balanced, strategy);
+    else
+        balancer_unload(self->balancer, slot->balanced, strategy);
+    engine_ack(self, session, request->id, (id128_t){0}, 0);
+}

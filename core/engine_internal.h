@@ -1,0 +1,173 @@
+/* What the files of the engine share among themselves. */
+#ifndef IXN_CORE_ENGINE_INTERNAL_H
+#define IXN_CORE_ENGINE_INTERNAL_H
+
+#include "balancer/balancer.h"
+#include "core/engine.h"
+
+#define SESSION_NAME_KEY (1 + LIMIT_NAME)
+
+typedef struct {
+    UT_hash_handle by_name; /* by role and name, while registered */
+    char key[SESSION_NAME_KEY];
+    session_t ref; /* serial << 32 | slot */
+    bool open;
+    bool registered;
+    Ixn__V1__Role role;
+    char name[LIMIT_NAME + 1];
+    uint16_t tenant;
+    id128_t incarnation;
+    usec_t heard; /* log time */
+    /* routers */
+    state_router_t *router; /* NULL: not a router */
+    balancer_router_t balanced;
+    bool announced; /* agent reservation: its side */
+    /* messages that may be sent: one frame that grows */
+    buffer_t out;
+    uint32_t out_messages;
+    bool in_flush;
+} engine_session_t;
+
+/* Messages of one turn, held until `index` is durable. */
+typedef struct {
+    uint64_t index;
+    buffer_t bytes; /* encoded elements of FromNode.messages, one after the other */
+    struct held_message {
+        session_t session;
+        size_t len;
+    } * messages;
+    size_t messages_len;
+    size_t messages_capacity;
+} held_turn_t;
+
+RB_HEAD(turns, queue); /* queues of one strategy, by their first in line */
+
+typedef struct {
+    char name[LIMIT_NAME + 1];
+    struct turns turns;
+    bool dirty;               /* a choice may have become possible */
+    balancer_result_t result; /* of the last choice */
+} engine_strategy_t;
+
+/* A router whose work goes back, some at a time. */
+typedef struct {
+    state_router_t *router;
+    Ixn__V1__ReturnCause cause;
+    bool alone;
+} engine_returning_t;
+
+struct engine {
+    state_t *state;
+    balancer_t *balancer;
+    engine_options_t options;
+    char node[LIMIT_NAME + 1];
+    /* the turn */
+    usec_t log_time;
+    usec_t wall_time;
+    bool batch_open;
+    bool needs_entry; /* a confirmed read waits for a commit sent after it */
+    id128_t previous; /* hash of the batch before */
+    uint64_t first;
+    buffer_t entries;
+    size_t entries_len;
+    const char *busy;
+    const char *retry;
+    /* sessions */
+    engine_session_t **slots;
+    size_t slots_len;
+    uint32_t *free_slots;
+    size_t free_len;
+    uint32_t serial;
+    engine_session_t *by_name;
+    uint32_t *flush; /* slots with a frame to send */
+    size_t flush_len;
+    session_t *ended;
+    size_t ended_len;
+    size_t ended_capacity;
+    usec_t reconcile_until;
+    usec_t checked; /* silent sessions were looked for */
+    /* held messages: a ring of turns */
+    held_turn_t *held;
+    size_t held_capacity;
+    size_t held_first;
+    size_t held_len;
+    bool held_open; /* the newest belongs to the turn that is going on */
+    uint64_t committed;
+    engine_frame_t *ready; /* frames that are complete, oldest first */
+    size_t ready_len;
+    size_t ready_at;
+    size_t ready_capacity;
+    /* dispatch */
+    engine_strategy_t **strategies; /* by balancer_strategy_t */
+    size_t strategies_len;
+    uint32_t *dirty_strategies;
+    size_t dirty_len;
+    queue_t **dirty_queues;
+    size_t dirty_queues_len;
+    size_t dirty_queues_capacity;
+    engine_returning_t *returning;
+    size_t returning_len;
+    session_t *router_sessions; /* by state_router_t.number; 0: not connected */
+    size_t router_sessions_len;
+    bool *reconciled;    /* during a registration: which of its tokens are held here */
+    buffer_t attributes; /* of the change that is being decided */
+    buffer_t scratch;
+    engine_figures_t figures;
+};
+
+/* engine.c */
+engine_session_t *engine_slot(engine_t *self, session_t session); /* NULL: gone */
+session_t engine_ref(const engine_t *self, const engine_session_t *slot);
+/* Decides: applies the entry and adds it to the turn's batch. Its index is engine_index(). */
+void engine_emit(engine_t *self, Ixn__V1__Entry *entry);
+void engine_end_session(engine_t *self, engine_session_t *slot, Ixn__V1__ReturnCause cause);
+
+/* engine_answer.c: says `message` to a session when what is decided so far is durable … */
+void engine_say(engine_t *self, session_t session, const Ixn__V1__Message *message);
+/* … or at once (what tells nothing of the state: protocol errors, RETRY, BUSY, pongs). */
+void engine_say_now(engine_t *self, session_t session, const Ixn__V1__Message *message);
+void engine_finish_frame(engine_t *self, engine_session_t *slot); /* what it has so far */
+void engine_close_held(engine_t *self);                           /* at the end of the turn */
+void engine_ack(engine_t *self, session_t session, uint64_t request, id128_t id, uint32_t version);
+void engine_refuse(engine_t *self, session_t session, uint64_t request, const error_t *error);
+void engine_refuse_now(engine_t *self, session_t session, uint64_t request, const error_t *error);
+void engine_say_busy(engine_t *self, session_t session, uint64_t request, const char *sentence);
+void engine_say_retry(engine_t *self, session_t session, uint64_t request, const char *sentence);
+/* Fills a message's view of an interaction; strings point into the state. */
+typedef struct {
+    Ixn__V1__Interaction message;
+    Ixn__V1__Token token;
+} interaction_view_t;
+void engine_view(engine_t *self, const interaction_t *interaction, interaction_view_t *ret_view);
+
+/* engine_submit.c */
+void engine_submit(engine_t *self, session_t session, uint64_t request,
+                   const Ixn__V1__Submit *submit);
+void engine_get(engine_t *self, session_t session, uint64_t request, const Ixn__V1__Get *get);
+
+/* engine_change.c */
+void engine_change(engine_t *self, session_t session, const Ixn__V1__Request *request);
+
+/* engine_register.c */
+void engine_register(engine_t *self, session_t session, uint64_t request,
+                     const Ixn__V1__Register *wanted);
+uint32_t engine_router_limit(const engine_t *self, const char *name, uint32_t announced);
+bool engine_router_configured(const engine_t *self, const char *name);
+
+/* engine_dispatch.c */
+void engine_strategy_loaded(engine_t *self, session_t session, const Ixn__V1__Request *request);
+void engine_dispatch(engine_t *self, size_t budget); /* routes what waits */
+void engine_queue_dirty(engine_t *self, uint16_t queue);
+void engine_all_queues_dirty(engine_t *self);
+/* A piece of work left its router (by a result, a timeout, an operator): the router has room. */
+void engine_router_gave_back(engine_t *self, const state_router_t *router);
+/* Everything a router has goes back, some at a time. */
+void engine_return_all(engine_t *self, state_router_t *router, Ixn__V1__ReturnCause cause);
+size_t engine_return_some(engine_t *self, size_t budget);
+void engine_return_one(engine_t *self, interaction_t *interaction, Ixn__V1__ReturnCause cause,
+                       bool alone, const char *reason);
+session_t engine_router_session(const engine_t *self, const state_router_t *router);
+/* Tells the router that has it that it no longer does. */
+void engine_revoke(engine_t *self, const interaction_t *interaction, const char *reason);
+
+#endif

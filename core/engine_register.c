@@ -1,0 +1,245 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/engine_internal.h"
+
+static const Ixn__V1__RouterConfiguration *s_annex(const engine_t *self, const char *name)
+{
+    const Ixn__V1__EngineConfiguration *configuration = self->state->configuration;
+    for (size_t i = 0; i < configuration->n_routers; i++)
+        if (strcmp(configuration->routers[i]->name, name) == 0)
+            return configuration->routers[i];
+    return NULL;
+}
+
+uint32_t engine_router_limit(const engine_t *self, const char *name, uint32_t announced)
+{
+    uint32_t limit = self->state->configuration->max_submitted_interactions;
+    const Ixn__V1__RouterConfiguration *annex = s_annex(self, name);
+    if (annex &&
+        annex->max_submitted_interactions_given_case ==
+            IXN__V1__ROUTER_CONFIGURATION__MAX_SUBMITTED_INTERACTIONS_GIVEN_MAX_SUBMITTED_INTERACTIONS)
+        limit = annex->max_submitted_interactions;
+    return announced && announced < limit ? announced : limit;
+}
+
+bool engine_router_configured(const engine_t *self, const char *name)
+{
+    const Ixn__V1__RouterConfiguration *annex = s_annex(self, name);
+    return annex && annex->agent_reservation;
+}
+
+static size_t s_name_key(Ixn__V1__Role role, const char *name, char key[SESSION_NAME_KEY])
+{
+    size_t len = strlen(name);
+    key[0] = (char)role;
+    memcpy(key + 1, name, len);
+    return len + 1;
+}
+
+static bool s_check(const engine_t *self, const Ixn__V1__Register *wanted, uint16_t *ret_tenant,
+                    id128_t *ret_incarnation, error_t *ret_error)
+{
+    if (wanted->role != IXN__V1__ROLE__MEDIA_SERVER && wanted->role != IXN__V1__ROLE__ROUTER &&
+        wanted->role != IXN__V1__ROLE__OPERATOR)
+        return error_set(ret_error, ERROR_WRONG_ROLE,
+                         "role %d cannot register here; roles are MEDIA_SERVER 1, ROUTER 2, "
+                         "OPERATOR 3",
+                         (int)wanted->role);
+    if (!wire_check_text("name", wanted->name, 1, LIMIT_NAME, ret_error) ||
+        !wire_check_text("tenant", wanted->tenant, 0, LIMIT_NAME, ret_error))
+        return false;
+    if (!wire_read_id(wanted->incarnation, ret_incarnation))
+        return error_set(ret_error, ERROR_INVALID_ARGUMENT,
+                         "incarnation has %zu bytes, it needs 16 (random, one a process start)",
+                         wanted->incarnation.len);
+    const char *tenant = wanted->tenant[0] ? wanted->tenant : "default";
+    if (!state_tenant(self->state, text_of(tenant), ret_tenant))
+        return error_set(ret_error, ERROR_UNKNOWN_TENANT,
+                         "no tenant \"%s\"; configure it under `tenants`", tenant);
+    return true;
+}
+
+/* A live session under the same name: the same process that lost its connection is replaced,
+ * another process is refused. */
+static bool s_replace(engine_t *self, const engine_session_t *slot, const Ixn__V1__Register *wanted,
+                      id128_t incarnation, error_t *ret_error)
+{
+    char key[SESSION_NAME_KEY];
+    size_t len = s_name_key(wanted->role, wanted->name, key);
+    engine_session_t *other = NULL;
+    HASH_FIND(by_name, self->by_name, key, len, other);
+    if (!other || other == slot)
+        return true;
+    if (!id_equal(other->incarnation, incarnation))
+        return error_set(ret_error, ERROR_NAME_IN_USE,
+                         "another live process is registered as \"%s\"; give each its own name, or "
+                         "wait until the other is gone",
+                         wanted->name);
+    if (other->router) {
+        /* Its work stays with it: what it still holds is in its new registration. */
+        balancer_remove_router(self->balancer, other->balanced);
+        self->router_sessions[other->router->number] = 0;
+        self->figures.routers--;
+        other->router = NULL;
+    }
+    engine_end_session(self, other, IXN__V1__RETURN_CAUSE__NOT_HELD);
+    return true;
+}
+
+static int s_compare_tokens(const void *a, const void *b)
+{
+    const Ixn__V1__Token *x = *(Ixn__V1__Token *const *)a;
+    const Ixn__V1__Token *y = *(Ixn__V1__Token *const *)b;
+    if (x->index != y->index)
+        return x->index < y->index ? -1 : 1;
+    if (x->epoch != y->epoch)
+        return x->epoch < y->epoch ? -1 : 1;
+    return 0;
+}
+
+/* Compares what the router says it holds with what it holds here. Both may have moved: its results
+ * may have been accepted, its work given to others. `tokens` is sorted; `self->reconciled`
+ * tells which of them are held here, the rest is revoked. */
+static void s_reconcile(engine_t *self, engine_session_t *slot, Ixn__V1__Token **tokens,
+                        size_t tokens_len)
+{
+    state_router_t *router = slot->router;
+    interaction_t *interaction = LIST_FIRST(&router->interactions);
+    while (interaction) {
+        interaction_t *next = LIST_NEXT(interaction, more->with_router);
+        Ixn__V1__Token key = {.epoch = interaction->more->token_epoch,
+                              .index = interaction->more->token_index};
+        Ixn__V1__Token *wanted = &key;
+        Ixn__V1__Token **found =
+            tokens_len ? bsearch(&wanted, tokens, tokens_len, sizeof *tokens, s_compare_tokens)
+                       : NULL;
+        if (found) {
+            balancer_hold(self->balancer, slot->balanced);
+            self->reconciled[found - tokens] = true;
+        } else {
+            engine_return_one(self, interaction, IXN__V1__RETURN_CAUSE__NOT_HELD, false,
+                              "the router came back without it");
+        }
+        interaction = next;
+    }
+}
+
+static void s_connect_router(engine_t *self, engine_session_t *slot,
+                             const Ixn__V1__Register *wanted)
+{
+    state_router_t *router = state_router(self->state, text_of(slot->name));
+    slot->router = router;
+    slot->announced = wanted->agent_reservation;
+    const balancer_router_options_t options = {
+        .name = text_of(router->name),
+        .limit = engine_router_limit(self, slot->name, wanted->max_submitted_interactions),
+        .announced = slot->announced,
+        .configured = engine_router_configured(self, slot->name),
+    };
+    slot->balanced = balancer_add_router(self->balancer, &options);
+    if (router->number >= self->router_sessions_len) {
+        size_t len = (size_t)router->number + 1;
+        self->router_sessions =
+            memory_resize(self->router_sessions, len * sizeof *self->router_sessions);
+        memset(self->router_sessions + self->router_sessions_len, 0,
+               (len - self->router_sessions_len) * sizeof *self->router_sessions);
+        self->router_sessions_len = len;
+    }
+    /* Work of it that was on its way back stays, as far as the router still has it. */
+    for (size_t i = 0; i < self->returning_len; i++)
+        if (self->returning[i].router == router)
+            self->returning[i--] = self->returning[--self->returning_len];
+    self->figures.routers++;
+}
+
+static void s_answer(engine_t *self, const engine_session_t *slot, uint64_t request,
+                     Ixn__V1__Token **revoked, size_t revoked_len, uint32_t limit)
+{
+    const Ixn__V1__EngineConfiguration *configuration = self->state->configuration;
+    Ixn__V1__Registered registered = IXN__V1__REGISTERED__INIT;
+    registered.database_id = wire_bytes(&self->options.database_id);
+    registered.node = self->node;
+    registered.heartbeat_ms = self->options.heartbeat_ms;
+    registered.dedupe_window_ms = configuration->dedupe_window_ms;
+    registered.dedupe_guaranteed_ms = configuration->dedupe_guaranteed_ms;
+    registered.max_attributes_size = configuration->max_attributes_size;
+    registered.max_submitted_interactions = limit;
+    registered.revoked = revoked;
+    registered.n_revoked = revoked_len;
+    Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
+    message.request_id = request;
+    message.body_case = IXN__V1__MESSAGE__BODY_REGISTERED;
+    message.registered = &registered;
+    engine_say(self, slot->ref, &message);
+}
+
+static void s_register_router(engine_t *self, engine_session_t *slot, uint64_t request,
+                              const Ixn__V1__Register *wanted)
+{
+    s_connect_router(self, slot, wanted);
+    size_t len = wanted->n_tokens;
+    Ixn__V1__Token **tokens = wanted->tokens;
+    qsort(tokens, len, sizeof *tokens, s_compare_tokens);
+    self->reconciled = memory_zero(len, sizeof *self->reconciled);
+    s_reconcile(self, slot, tokens, len);
+    size_t revoked_len = 0;
+    for (size_t i = 0; i < len; i++)
+        if (!self->reconciled[i])
+            tokens[revoked_len++] = tokens[i];
+    free(self->reconciled);
+    self->reconciled = NULL;
+    self->router_sessions[slot->router->number] = slot->ref;
+    s_answer(self, slot, request, tokens, revoked_len,
+             engine_router_limit(self, slot->name, wanted->max_submitted_interactions));
+}
+
+void engine_register(engine_t *self, session_t session, uint64_t request,
+                     const Ixn__V1__Register *wanted)
+{
+    engine_session_t *slot = engine_slot(self, session);
+    uint16_t tenant;
+    id128_t incarnation;
+    error_t error;
+    bool ok = s_check(self, wanted, &tenant, &incarnation, &error);
+    if (ok && slot->registered)
+        ok = (slot->role == wanted->role && strcmp(slot->name, wanted->name) == 0 &&
+              id_equal(slot->incarnation, incarnation)) ||
+             error_set(&error, ERROR_ALREADY_REGISTERED,
+                       "this connection is registered as \"%s\" already; use another connection "
+                       "for \"%s\"",
+                       slot->name, wanted->name);
+    if (ok && wanted->n_tokens > LIMIT_TOKENS)
+        ok = error_set(&error, ERROR_TOO_LARGE, "%zu tokens, the limit is %d", wanted->n_tokens,
+                       LIMIT_TOKENS);
+    if (ok && wanted->role == IXN__V1__ROLE__ROUTER &&
+        !state_router(self->state, text_of(wanted->name)))
+        ok = error_set(&error, ERROR_TOO_LARGE,
+                       "%d different routers have been seen; use the same names again, or restart "
+                       "the node",
+                       LIMIT_SYMBOLS);
+    ok = ok && s_replace(self, slot, wanted, incarnation, &error);
+    if (!ok) {
+        engine_refuse_now(self, session, request, &error);
+        return;
+    }
+    if (slot->registered && slot->router) {
+        /* Asked again on the same connection: begin anew with the same name. */
+        balancer_remove_router(self->balancer, slot->balanced);
+        self->figures.routers--;
+        slot->router = NULL;
+    } else if (!slot->registered) {
+        slot->registered = true;
+        slot->role = wanted->role;
+        memcpy(slot->name, wanted->name, strlen(wanted->name) + 1);
+        size_t len = s_name_key(wanted->role, wanted->name, slot->key);
+        HASH_ADD_KEYPTR(by_name, self->by_name, slot->key, len, slot);
+    }
+    slot->tenant = tenant;
+    slot->incarnation = incarnation;
+    if (wanted->role == IXN__V1__ROLE__ROUTER)
+        s_register_router(self, slot, request, wanted);
+    else
+        s_answer(self, slot, request, NULL, 0, 0);
+}

@@ -1,0 +1,74 @@
+/* Node: the pure node. Inputs in (frames, clocks, answers of the database), actions out (frames,
+ * batches, images); no socket, clock or thread of its own. `ixnd` is its shell.
+ *
+ * The one rule: nothing that depends on the state leaves before the journal row that decided it is
+ * committed cleanly under this node's epoch.
+ *
+ * A turn: node_turn_begin, inputs, node_turn_end, then the shell takes all actions.
+ */
+#ifndef IXN_HA_NODE_H
+#define IXN_HA_NODE_H
+
+#include "core/checkpoint.h"
+#include "core/engine.h"
+
+typedef struct node node_t;
+
+typedef struct {
+    engine_options_t engine;
+    const Ixn__V1__EngineConfiguration *configuration; /* used during node_new only */
+    usec_t retry_after;    /* a commit older than this: clients hear RETRY */
+    size_t max_unfinished; /* bytes of decided but not durable entries */
+    usec_t checkpoint_interval;
+    size_t checkpoint_max_lag; /* bytes of entries beyond the checkpoint before BUSY */
+    usec_t boot_time;          /* now, CLOCK_BOOTTIME */
+    usec_t wall_time;
+} node_options_t;
+
+/* Takes over the loaded state (options.engine.state). The first batch (begin of the epoch, changes
+ * of the configuration) is among the first actions. */
+node_t *node_new(const node_options_t *options);
+void node_destroy(node_t **self_p);
+engine_t *node_engine(node_t *self);
+
+/* ---- Inputs ---- */
+
+void node_turn_begin(node_t *self, usec_t boot_time, usec_t wall_time);
+session_t node_session_open(node_t *self); /* 0: max_clients are connected */
+void node_session_lost(node_t *self, session_t session);
+/* A frame of a session. Any bytes may come. */
+void node_receive(node_t *self, session_t session, const uint8_t *bytes, size_t len);
+/* The journal's answers. Not clean: it is there, but only a later clean commit releases it. */
+void node_journal_committed(node_t *self, uint64_t index, bool clean);
+void node_checkpoint_written(node_t *self, uint64_t index);
+/* `drained`: all that had arrived was handed in. */
+void node_turn_end(node_t *self, bool drained);
+
+/* False when decided work fills the bound: the shell leaves frames in the transport for now. */
+bool node_may_receive(const node_t *self);
+
+/* ---- Actions: each returns NULL / false when there is none ---- */
+
+batch_t *node_next_batch(node_t *self);            /* for the journal; caller owns it */
+checkpoint_image_t *node_next_image(node_t *self); /* for the checkpoint; caller owns it */
+bool node_next_frame(node_t *self, engine_frame_t *ret_frame);
+bool node_next_ended(node_t *self, session_t *ret_session);
+/* The frame for a connection that finds max_clients connected. */
+void node_busy_frame(node_t *self, engine_frame_t *ret_frame);
+
+/* When the next turn must come at the latest, CLOCK_BOOTTIME. */
+usec_t node_next_wakeup(const node_t *self);
+
+typedef struct {
+    uint64_t index;      /* decided */
+    uint64_t committed;  /* durable and released */
+    uint64_t checkpoint; /* in the tables */
+    size_t unfinished;   /* bytes decided, not durable */
+    size_t lag;          /* bytes beyond the checkpoint */
+    bool retrying;       /* clients hear RETRY */
+    uint64_t batches;
+    uint64_t malformed; /* frames */
+} node_figures_t;
+node_figures_t node_figures(const node_t *self);
+
+#endif
