@@ -48,6 +48,17 @@ connection_t *connection_new(const config_dap_t *dap, uint32_t connect_timeout_m
     return self;
 }
 
+connection_t *connection_again(const connection_t *self)
+{
+    config_dap_t dap = {0};
+    memcpy(dap.name, self->name, sizeof dap.name);
+    memcpy(dap.conninfo, self->conninfo, sizeof dap.conninfo);
+    connection_t *again =
+        connection_new(&dap, self->connect_timeout_ms, self->statement_timeout_ms);
+    explicit_bzero(&dap, sizeof dap);
+    return again;
+}
+
 void connection_destroy(connection_t **self_p)
 {
     if (!*self_p)
@@ -61,6 +72,11 @@ void connection_destroy(connection_t **self_p)
 const char *connection_name(const connection_t *self)
 {
     return self->name;
+}
+
+uint32_t connection_timeout_ms(const connection_t *self)
+{
+    return self->statement_timeout_ms;
 }
 
 bool connection_is_open(const connection_t *self)
@@ -370,6 +386,15 @@ connection_step_t connection_step(connection_t *self, PGresult **ret_result, err
         return s_step_connecting(self, ret_error);
     CHECK(self->state == STATE_SENT);
     return s_step_sent(self, ret_result, ret_error);
+}
+
+bool connection_listen(connection_t *self, error_t *ret_error)
+{
+    CHECK(self->state == STATE_IDLE);
+    if (!PQconsumeInput(self->pq) || PQstatus(self->pq) != CONNECTION_OK)
+        return s_unreachable(self, "the connection was lost", ret_error);
+    PQisBusy(self->pq); /* takes in what arrived, which can only be a notice */
+    return true;
 }
 
 /* Waits for any of `events`; false when the deadline came first. */

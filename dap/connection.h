@@ -24,9 +24,12 @@ typedef struct connection connection_t;
 /* Copies what it needs of `dap`. Does not connect. */
 connection_t *connection_new(const config_dap_t *dap, uint32_t connect_timeout_ms,
                              uint32_t statement_timeout_ms);
+/* Another connection to the same DAP. */
+connection_t *connection_again(const connection_t *self);
 void connection_destroy(connection_t **self_p);
 
-const char *connection_name(const connection_t *self); /* of the DAP */
+const char *connection_name(const connection_t *self);    /* of the DAP */
+uint32_t connection_timeout_ms(const connection_t *self); /* of a statement */
 bool connection_is_open(const connection_t *self);
 bool connection_open(connection_t *self, error_t *ret_error); /* nothing to do when open */
 void connection_close(connection_t *self);
@@ -78,6 +81,8 @@ bool connection_start(connection_t *self, error_t *ret_error);
 bool connection_send(connection_t *self, const char *sql, const connection_params_t *params,
                      uint32_t timeout_ms, error_t *ret_error);
 connection_step_t connection_step(connection_t *self, PGresult **ret_result, error_t *ret_error);
+/* Call it when the descriptor of an idle connection becomes readable: false when it was lost. */
+bool connection_listen(connection_t *self, error_t *ret_error);
 int connection_fd(const connection_t *self);          /* -1: closed */
 short connection_events(const connection_t *self);    /* POLLIN, POLLOUT */
 usec_t connection_deadline(const connection_t *self); /* CLOCK_BOOTTIME; USEC_NEVER: none */

@@ -1,6 +1,6 @@
-/* Database: what is done to the pair's database once, at start and by `ixnctl database …`: create the
- * schema, check what is there, claim the next epoch, load the state. Calls block, each within its own
- * deadline.
+/* Database: what is done to the pair's database once, at start and by `ixnctl database …`: create
+ * the schema, check what is there, claim the next epoch, load the state. Calls block, each within
+ * its own deadline.
  */
 #ifndef IXN_DAP_DATABASE_H
 #define IXN_DAP_DATABASE_H
@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "core/batch.h"
 #include "core/row.h"
+#include "dap/connection.h"
 #include "dap/identity.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
@@ -16,10 +17,10 @@
 /* What the pair's row and the journal's head say. */
 typedef struct {
     identity_t identity;
-    char server[200];   /* for people: "database ixn on 127.0.0.1:5432, PostgreSQL 15.8" */
+    char server[200]; /* for people: "database ixn on 127.0.0.1:5432, PostgreSQL 15.8" */
     uint32_t schema_version;
     uint64_t epoch;
-    id128_t generation; /* zero: never claimed */
+    id128_t generation;           /* zero: never claimed */
     char owner[CONFIG_NAME_SIZE]; /* name of the node that claimed it */
     uint64_t head_index;
     id128_t head_hash;
@@ -29,23 +30,40 @@ typedef struct {
 } database_status_t;
 
 /* A connection that blocks within deadlines; tries the DAPs in their order and takes the first that
- * answers. NULL and DATABASE_UNREACHABLE with each DAP's reason otherwise. */
+ * answers. NULL and DATABASE_UNREACHABLE with each DAP's reason otherwise. A later call that finds
+ * its connection lost does the same again. `config` is read during the call only. */
 typedef struct database database_t;
 database_t *database_open(const config_t *config, error_t *ret_error);
 void database_destroy(database_t **self_p);
 
+/* The connection in use (opened again if it was lost), for statements that are not among those
+ * below. NULL and an error where no DAP answers. It belongs to the database. */
+connection_t *database_connection(database_t *self, error_t *ret_error);
+
 /* DATABASE_EMPTY where there is no ixn schema, DATABASE_SCHEMA where its version is another one
  * (both versions in the text). Reads in one snapshot. */
 bool database_status(database_t *self, database_status_t *ret_status, error_t *ret_error);
+/* Parts of it, on any connection, inside the transaction that the caller has begun: the version of
+ * the schema, whichever it is; all of it. */
+bool database_read_version(connection_t *connection, uint32_t *ret_version, error_t *ret_error);
+bool database_read_status(connection_t *connection, database_status_t *ret_status,
+                          error_t *ret_error);
+/* All but the version is one statement, which is one snapshot by itself; and what it returned. */
+extern const char database_status_sql[];
+bool database_parse_status(const PGresult *result, database_status_t *ret_status,
+                           error_t *ret_error);
 
 /* Applies all migrations to a database without an ixn schema and stamps a new identity; everything
- * in one transaction. Refused when there is one already (its identity is in the error). */
+ * in one transaction. DATABASE_REFUSED when there is one already (its identity is in the error), or
+ * when its encoding is not UTF8. */
 bool database_init(database_t *self, identity_t *ret_identity, error_t *ret_error);
-/* Applies the migrations that are missing; sets how many that were. */
+/* Applies the migrations that are missing, in one transaction; sets how many that were.
+ * DATABASE_EMPTY and DATABASE_SCHEMA (newer than this program) as above. */
 bool database_migrate(database_t *self, uint32_t *ret_applied, error_t *ret_error);
 
 /* Compares the database that answers with what the node remembers and what its configuration
- * demands (`database.id`); any difference is DATABASE_WRONG with both values and what to do. */
+ * demands (`database.id`); any difference is DATABASE_WRONG with both values and what to do. So is
+ * an epoch that went back, or is another one under the same number. */
 bool database_check_identity(const database_status_t *status, const identity_memory_t *memory,
                              bool has_memory, const config_t *config, error_t *ret_error);
 
@@ -55,7 +73,8 @@ bool database_check_identity(const database_status_t *status, const identity_mem
  * carries the generation into ixn.checkpoint. Blocking sessions of the same database role that hold
  * the row's lock are terminated. On success `ret_status` is the state after it (head = what must be
  * continued). DATABASE_FENCED: somebody else was quicker; judge again. An unknown outcome
- * (connection lost at commit) is resolved by looking whose generation is in the row. */
+ * (connection lost at commit) is resolved by looking whose generation is in the row. The head is
+ * not part of what was judged: a batch that was on its way lands before the claim or not at all. */
 typedef struct {
     uint64_t highest_seen;
     id128_t generation; /* fresh, random */
@@ -71,16 +90,21 @@ bool database_claim(database_t *self, const database_status_t *judged,
  * that order. Row text and batch entries are valid during the call only. A callback that returns
  * false with an error stops the load with that error. */
 typedef struct {
-    bool (*configuration)(void *context, text_t encoded, error_t *ret_error); /* absent: not called */
+    bool (*configuration)(void *context, text_t encoded,
+                          error_t *ret_error); /* absent: not called */
     bool (*checkpoint)(void *context, uint64_t index, id128_t hash, usec_t log_time,
                        error_t *ret_error); /* first of all */
     bool (*interaction)(void *context, const interaction_row_t *row, error_t *ret_error);
     bool (*completed)(void *context, const interaction_row_t *row, error_t *ret_error);
     bool (*batch)(void *context, const batch_t *batch, error_t *ret_error);
-    void (*progress)(void *context, uint64_t interactions, uint64_t batches); /* about once a second */
+    void (*progress)(void *context, uint64_t interactions,
+                     uint64_t batches); /* about once a second */
     void *context;
 } database_load_t;
-/* `dedupe_window_us`: completed rows whose log time is at most that far before the checkpoint's. */
+/* `dedupe_window_us`: completed rows whose log time is at most that far before the checkpoint's;
+ * they come in the order of their log time. Batches: a journal that does not continue the
+ * checkpoint, has a gap, or a row that is not what its hash says is DATABASE_DIVERGED, with both
+ * values. */
 bool database_load(database_t *self, usec_t dedupe_window_us, const database_load_t *callbacks,
                    error_t *ret_error);
 

@@ -1,5 +1,5 @@
-/* Identity: which database this is. Static part of architecture section 6; lineage is checked by the
- * journal lane, the live proof belongs to the pair.
+/* Identity: which database this is. Static part of architecture section 6; lineage is checked by
+ * the journal lane, the live proof belongs to the pair.
  */
 #ifndef IXN_DAP_IDENTITY_H
 #define IXN_DAP_IDENTITY_H
@@ -34,7 +34,6 @@ typedef enum { MEMORY_READ, MEMORY_EMPTY, MEMORY_BROKEN } memory_result_t;
  * sense; the error says which line (never treated as empty: that would drop the guard). */
 memory_result_t identity_recall(const char *state_dir, identity_memory_t *ret_memory,
                                 error_t *ret_error);
-bool identity_remember(const char *state_dir, const identity_memory_t *memory,
-                       error_t *ret_error);
+bool identity_remember(const char *state_dir, const identity_memory_t *memory, error_t *ret_error);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "dap/array.h"
 
 static void s_add(params_t *self, Oid type, const char *value, size_t len)
 {
@@ -47,7 +48,7 @@ void params_id(params_t *self, id128_t value)
 
 void params_wall(params_t *self, usec_t wall_us)
 {
-    s_add_number(self, OID_TIMESTAMPTZ, (uint64_t)(wall_us - PARAMS_WALL_OFFSET_US), 8);
+    s_add_number(self, OID_TIMESTAMPTZ, (uint64_t)array_timestamp(wall_us), 8);
 }
 
 /* libpq takes a null pointer for NULL, whatever the length. */

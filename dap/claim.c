@@ -1,0 +1,216 @@
+/* Claim: takes the next epoch (dap/database.h: database_claim).
+ *
+ * Promises: the pair's row is locked first and the head is read by a later statement, whose
+ * snapshot has the batch that the lock waited for. A session that holds a lock in the way is
+ * terminated if it is of our own role: a frozen primary would block for ever. Where it is not, the
+ * error names it.
+ */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/check.h"
+#include "core/base/log.h"
+#include "dap/database.h"
+#include "dap/field.h"
+#include "dap/params.h"
+
+/* A batch on its way lands well within this; what holds a lock for longer is in the way. */
+#define PATIENCE_MS 50
+
+typedef struct {
+    connection_t *connection; /* with the transaction */
+    connection_t *breaker;    /* asks who is in the way, and ends it; NULL until needed */
+    int32_t pid;              /* of the transaction's session */
+    uint32_t timeout_ms;
+    char blocker[256]; /* the last one that could not be ended, for people */
+} claiming_t;
+
+static void s_end_blockers(claiming_t *self)
+{
+    static const char sql[] =
+        "SELECT pid, coalesce(usename, '')::text, coalesce(application_name, ''),"
+        " coalesce(usename = current_user AND pg_terminate_backend(pid), false)"
+        " FROM unnest(pg_blocking_pids($1)) AS b (pid) JOIN pg_stat_activity USING (pid)";
+    if (!self->breaker)
+        self->breaker = connection_again(self->connection);
+    params_t params = {0};
+    params_int4(&params, self->pid);
+    connection_params_t all = params_all(&params);
+    error_t error = {0};
+    PGresult *result = connection_query(self->breaker, sql, &all, &error);
+    if (!result)
+        log_warning("dap.blockers_unknown", "dap=%s error=\"%s\"", connection_name(self->breaker),
+                    error.text);
+    for (int i = 0; i < PQntuples(result); i++) {
+        char role[64];
+        char program[64];
+        int32_t pid = field_int4(field_of(result, i, 0));
+        field_copy(field_of(result, i, 1), role, sizeof role);
+        field_copy(field_of(result, i, 2), program, sizeof program);
+        if (field_bool(field_of(result, i, 3)))
+            log_warning("dap.session_terminated",
+                        "dap=%s pid=%" PRId32
+                        " program=\"%s\" reason=\"it held a lock that a claim "
+                        "needs\"",
+                        connection_name(self->breaker), pid, program);
+        else
+            snprintf(self->blocker, sizeof self->blocker,
+                     "session %" PRId32
+                     " of role %s (%s) holds a lock and may not be terminated by "
+                     "this role; ",
+                     pid, role, program);
+    }
+    PQclear(result);
+}
+
+/* One statement of the transaction; ends whoever keeps it waiting. */
+static PGresult *s_query(claiming_t *self, const char *sql, const params_t *params,
+                         error_t *ret_error)
+{
+    connection_params_t all = params_all(params);
+    PGresult *result = NULL;
+    if (!connection_send(self->connection, sql, &all, self->timeout_ms, ret_error))
+        return NULL;
+    usec_t patience = connection_now() + PATIENCE_MS * USEC_PER_MS;
+    for (;;) {
+        connection_step_t step = connection_step(self->connection, &result, ret_error);
+        if (step != CONNECTION_BUSY)
+            return step == CONNECTION_DONE ? result : NULL;
+        bool writable = (connection_events(self->connection) & POLLOUT) != 0;
+        if (!connection_wait(self->connection, writable, patience)) {
+            s_end_blockers(self);
+            patience = connection_now() + PATIENCE_MS * USEC_PER_MS;
+        }
+    }
+}
+
+static bool s_run(claiming_t *self, const char *sql, const params_t *params, error_t *ret_error)
+{
+    PGresult *result = s_query(self, sql, params, ret_error);
+    PQclear(result);
+    return result != NULL;
+}
+
+static bool s_begin(claiming_t *self, error_t *ret_error)
+{
+    char timeout[16];
+    params_t params = {0};
+    /* Below our own deadline, so that the server says no before we stop listening. */
+    snprintf(timeout, sizeof timeout, "%" PRIu32, self->timeout_ms - self->timeout_ms / 4);
+    params_text(&params, text_of(timeout));
+    connection_params_t all = params_all(&params);
+    if (!connection_command(self->connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ret_error))
+        return false;
+    PGresult *result = connection_query(
+        self->connection, "SELECT pg_backend_pid(), set_config('lock_timeout', $1, true)", &all,
+        ret_error);
+    if (!result)
+        return false;
+    self->pid = field_int4(field_of(result, 0, 0));
+    PQclear(result);
+    return true;
+}
+
+static bool s_lock(claiming_t *self, error_t *ret_error)
+{
+    static const params_t none = {0};
+    error_t error = {0};
+    if (s_run(self, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, &error))
+        return true;
+    return error_set(ret_error, error.code, "the pair's row could not be locked: %s%s",
+                     self->blocker, error.text);
+}
+
+static bool s_compare(const database_status_t *judged, const database_status_t *found,
+                      error_t *ret_error)
+{
+    char a[IDENTITY_TEXT_SIZE];
+    char b[IDENTITY_TEXT_SIZE];
+    if (!identity_equal(&judged->identity, &found->identity))
+        return error_set(ret_error, ERROR_DATABASE_WRONG,
+                         "%s is %s, but the database that was judged is %s; nothing was claimed",
+                         found->server, identity_text(&found->identity, a),
+                         identity_text(&judged->identity, b));
+    if (judged->epoch == found->epoch && id_equal(judged->generation, found->generation))
+        return true;
+    return error_set(ret_error, ERROR_DATABASE_FENCED,
+                     "epoch %" PRIu64 " was judged, but epoch %" PRIu64
+                     " of %s (%s) is there: "
+                     "somebody else was quicker",
+                     judged->epoch, found->epoch, found->owner, id_text(found->generation, a));
+}
+
+static bool s_change(claiming_t *self, const database_claim_t *claim,
+                     const database_status_t *found, error_t *ret_error)
+{
+    uint64_t seen = found->epoch > claim->highest_seen ? found->epoch : claim->highest_seen;
+    text_t owner = text_of(claim->owner);
+    params_t pair = {0};
+    params_int8(&pair, seen + 1);
+    params_id(&pair, claim->generation);
+    params_text(&pair, owner);
+    params_t epoch = {0};
+    params_int8(&epoch, seen + 1);
+    params_id(&epoch, claim->generation);
+    params_text(&epoch, owner);
+    params_int8(&epoch, found->head_index + 1);
+    params_id(&epoch, found->head_hash);
+    params_text(&epoch, text_of(claim->reason));
+    params_t checkpoint = {0};
+    params_id(&checkpoint, claim->generation);
+    return s_run(self,
+                 "UPDATE ixn.pair SET epoch = $1, generation = $2, owner = $3,"
+                 " claimed_at = clock_timestamp()",
+                 &pair, ret_error) &&
+           s_run(self,
+                 "INSERT INTO ixn.epoch (epoch, generation, owner, first_index, previous_hash,"
+                 " reason) VALUES ($1, $2, $3, $4, $5, $6)",
+                 &epoch, ret_error) &&
+           s_run(self, "UPDATE ixn.checkpoint SET generation = $1", &checkpoint, ret_error);
+}
+
+/* The transaction up to its commit. What is found in it before the change is what was locked. */
+static bool s_prepare(claiming_t *self, const database_status_t *judged,
+                      const database_claim_t *claim, database_status_t *ret_status,
+                      error_t *ret_error)
+{
+    database_status_t found;
+    return s_begin(self, ret_error) && s_lock(self, ret_error) &&
+           database_read_status(self->connection, &found, ret_error) &&
+           s_compare(judged, &found, ret_error) && s_change(self, claim, &found, ret_error) &&
+           database_read_status(self->connection, ret_status, ret_error);
+}
+
+bool database_claim(database_t *self, const database_status_t *judged,
+                    const database_claim_t *claim, database_status_t *ret_status,
+                    error_t *ret_error)
+{
+    database_status_t status;
+    error_t error = {0};
+    CHECK(!id_is_zero(claim->generation));
+    claiming_t claiming = {.connection = database_connection(self, ret_error)};
+    if (!claiming.connection)
+        return false;
+    claiming.timeout_ms = connection_timeout_ms(claiming.connection);
+    bool done = s_prepare(&claiming, judged, claim, &status, &error);
+    connection_destroy(&claiming.breaker);
+    if (!done) {
+        connection_rollback(claiming.connection);
+        if (ret_error)
+            *ret_error = error;
+        return false;
+    }
+    /* If the answer is lost, the row tells whether it happened. */
+    if (!connection_command(claiming.connection, "COMMIT", &error)) {
+        if (!database_status(self, &status, NULL) ||
+            !id_equal(status.generation, claim->generation)) {
+            if (ret_error)
+                *ret_error = error;
+            return false;
+        }
+    }
+    *ret_status = status;
+    return true;
+}

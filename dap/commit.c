@@ -1,0 +1,105 @@
+#include "dap/commit.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "dap/database.h"
+#include "dap/params.h"
+
+/* READ COMMITTED: a lock that had to wait is granted on the row's newest version, and the
+ * conditions are judged again on that one; so after a claim `pair` is empty. `head` is as old as
+ * the statement, which is why the journal's UNIQUE (first_index) has the last word on who continues
+ * a batch. The two subselects are part of the locked condition, not of the insert: a wrong database
+ * must not even be locked. */
+static const char s_insert_sql[] =
+    "WITH pair AS MATERIALIZED"
+    " (SELECT 1 FROM ixn.pair WHERE database_id = $1 AND epoch = $2 AND generation = $3"
+    " AND (SELECT system_identifier FROM pg_control_system()) = $4"
+    " AND (SELECT oid FROM pg_database WHERE datname = current_database()) = $5"
+    " FOR NO KEY UPDATE),"
+    " head AS (SELECT last_index, hash FROM ixn.journal ORDER BY last_index DESC LIMIT 1)"
+    " INSERT INTO ixn.journal (last_index, first_index, epoch, previous_hash, hash, log_time_us,"
+    " decided_at, entries)"
+    " SELECT $8, $9, $2, $7, $10, $11, $12, $13 FROM pair CROSS JOIN head"
+    " WHERE head.last_index = $6 AND head.hash = $7";
+
+bool commit_send(const commit_t *self, connection_t *connection, const batch_t *batch,
+                 uint32_t timeout_ms, error_t *ret_error)
+{
+    params_t params = {0};
+    params_id(&params, self->identity.database_id);
+    params_int8(&params, self->epoch);
+    params_id(&params, self->generation);
+    params_int8(&params, self->identity.system_identifier);
+    params_oid(&params, self->identity.database_oid);
+    params_int8(&params, batch->first - 1);
+    params_id(&params, batch->previous);
+    params_int8(&params, batch->last);
+    params_int8(&params, batch->first);
+    params_id(&params, batch->hash);
+    params_int8(&params, (uint64_t)batch->log_time);
+    params_wall(&params, batch->wall_time);
+    params_bytes(&params, batch->entries);
+    connection_params_t all = params_all(&params);
+    return connection_send(connection, s_insert_sql, &all, timeout_ms, ret_error);
+}
+
+bool commit_inserted(const PGresult *result)
+{
+    /* The command tag is "INSERT 0 rows". */
+    return strcmp(PQcmdTuples((PGresult *)result), "1") == 0;
+}
+
+bool commit_send_question(connection_t *connection, uint32_t timeout_ms, error_t *ret_error)
+{
+    return connection_send(connection, database_status_sql, NULL, timeout_ms, ret_error);
+}
+
+static commit_verdict_t s_wrong(const commit_t *self, const char *dap,
+                                const database_status_t *status, error_t *ret_error)
+{
+    char found[IDENTITY_TEXT_SIZE];
+    char own[IDENTITY_TEXT_SIZE];
+    error_set(ret_error, ERROR_DATABASE_WRONG,
+              "DAP %s reaches %s: it is %s, the pair's is %s; nothing was written; correct the DAP",
+              dap, status->server, identity_text(&status->identity, found),
+              identity_text(&self->identity, own));
+    return COMMIT_WRONG;
+}
+
+static commit_verdict_t s_fenced(const commit_t *self, const char *dap,
+                                 const database_status_t *status, error_t *ret_error)
+{
+    char found[ID_TEXT_SIZE];
+    char own[ID_TEXT_SIZE];
+    error_set(ret_error, ERROR_DATABASE_FENCED,
+              "DAP %s: the epoch is %" PRIu64 " of %s (%s), this node's was %" PRIu64 " (%s)", dap,
+              status->epoch, status->owner, id_text(status->generation, found), self->epoch,
+              id_text(self->generation, own));
+    return COMMIT_FENCED;
+}
+
+commit_verdict_t commit_judge(const commit_t *self, const char *dap, const batch_t *batch,
+                              const PGresult *result, error_t *ret_error)
+{
+    database_status_t status;
+    char found[ID_TEXT_SIZE];
+    char expected[ID_TEXT_SIZE];
+    if (!database_parse_status(result, &status, ret_error))
+        return COMMIT_UNKNOWN;
+    if (!identity_equal(&status.identity, &self->identity))
+        return s_wrong(self, dap, &status, ret_error);
+    if (status.epoch != self->epoch || !id_equal(status.generation, self->generation))
+        return s_fenced(self, dap, &status, ret_error);
+    if (status.head_index == batch->last && id_equal(status.head_hash, batch->hash))
+        return COMMIT_THERE;
+    if (status.head_index == batch->first - 1 && id_equal(status.head_hash, batch->previous))
+        return COMMIT_CLEAR;
+    error_set(ret_error, ERROR_DATABASE_DIVERGED,
+              "DAP %s: the journal's head is index %" PRIu64 " (%s), but the batch from %" PRIu64
+              " to %" PRIu64 " continues index %" PRIu64
+              " (%s): the database lost commits, or somebody else wrote",
+              dap, status.head_index, id_text(status.head_hash, found), batch->first, batch->last,
+              batch->first - 1, id_text(batch->previous, expected));
+    return COMMIT_DIVERGED;
+}

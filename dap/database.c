@@ -1,0 +1,229 @@
+#include "dap/database.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/buffer.h"
+#include "dap/field.h"
+#include "dap/params.h"
+
+struct database {
+    connection_t **connections; /* one a DAP, in their order; at most one is open */
+    size_t connections_len;
+    size_t current;
+};
+
+/* Opens the first DAP that answers. */
+static bool s_reach(database_t *self, error_t *ret_error)
+{
+    buffer_t reasons = {0};
+    for (size_t i = 0; i < self->connections_len; i++) {
+        error_t error = {0};
+        if (connection_open(self->connections[i], &error)) {
+            buffer_free(&reasons);
+            self->current = i;
+            return true;
+        }
+        buffer_printf(&reasons, "%s%s", i ? "; " : "", error.text);
+    }
+    error_set(ret_error, ERROR_DATABASE_UNREACHABLE, "%s",
+              reasons.len ? (const char *)reasons.bytes
+                          : "no DAP is configured (database.daps); name one");
+    buffer_free(&reasons);
+    return false;
+}
+
+connection_t *database_connection(database_t *self, error_t *ret_error)
+{
+    connection_t *current = self->connections_len ? self->connections[self->current] : NULL;
+    /* A transaction that an earlier call could not finish must not swallow this one. */
+    if (current)
+        connection_rollback(current);
+    if (current && connection_is_open(current))
+        return current;
+    return s_reach(self, ret_error) ? self->connections[self->current] : NULL;
+}
+
+database_t *database_open(const config_t *config, error_t *ret_error)
+{
+    database_t *self = memory_zero(1, sizeof *self);
+    self->connections = memory_zero(config->daps_len + 1, sizeof(connection_t *));
+    for (; self->connections_len < config->daps_len; self->connections_len++)
+        self->connections[self->connections_len] =
+            connection_new(&config->daps[self->connections_len], config->connect_timeout_ms,
+                           config->statement_timeout_ms);
+    if (!s_reach(self, ret_error))
+        database_destroy(&self);
+    return self;
+}
+
+void database_destroy(database_t **self_p)
+{
+    database_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->connections_len; i++)
+        connection_destroy(&self->connections[i]);
+    free(self->connections);
+    free(self);
+    *self_p = NULL;
+}
+
+bool database_read_version(connection_t *connection, uint32_t *ret_version, error_t *ret_error)
+{
+    static const Oid types[] = {OID_BOOL, OID_BOOL, OID_TEXT};
+    PGresult *result = connection_query(connection,
+                                        "SELECT to_regnamespace('ixn') IS NOT NULL, "
+                                        "to_regclass('ixn.schema_migration') IS NOT NULL,"
+                                        " current_database()::text",
+                                        NULL, ret_error);
+    if (!result)
+        return false;
+    char name[64 + 1] = "";
+    bool checked = field_check(result, "the look for the schema", types, 3, ret_error);
+    bool has_schema = checked && field_bool(field_of(result, 0, 0));
+    bool has_table = checked && field_bool(field_of(result, 0, 1));
+    if (checked)
+        field_copy(field_of(result, 0, 2), name, sizeof name);
+    PQclear(result);
+    if (!checked)
+        return false;
+    if (!has_schema)
+        return error_set(
+            ret_error, ERROR_DATABASE_EMPTY,
+            "DAP %s: database %s holds no ixn schema; if it is the one that was meant, "
+            "run `ixnctl database init`",
+            connection_name(connection), name);
+    if (!has_table)
+        return error_set(
+            ret_error, ERROR_DATABASE_SCHEMA,
+            "DAP %s: database %s has a schema ixn without ixn.schema_migration: it was "
+            "not made by this program",
+            connection_name(connection), name);
+    static const Oid version_types[] = {OID_INT4};
+    result = connection_query(connection,
+                              "SELECT coalesce(max(version), 0)::int4 FROM ixn.schema_migration",
+                              NULL, ret_error);
+    if (!result)
+        return false;
+    checked = field_check(result, "ixn.schema_migration", version_types, 1, ret_error);
+    if (checked)
+        *ret_version = (uint32_t)field_int4(field_of(result, 0, 0));
+    PQclear(result);
+    return checked;
+}
+
+/* All of the status in one row: one snapshot. The head is missing only where somebody emptied the
+ * journal. */
+const char database_status_sql[] =
+    "SELECT p.database_id, (SELECT system_identifier FROM pg_control_system()),"
+    " (SELECT oid FROM pg_database WHERE datname = current_database()),"
+    " p.epoch, p.generation, p.owner, j.last_index, j.hash, j.log_time_us, j.decided_at, c.index,"
+    " format('database %s on %s, PostgreSQL %s', current_database(),"
+    " coalesce(host(inet_server_addr()) || ':' || inet_server_port(), 'a local socket'),"
+    " split_part(current_setting('server_version'), ' ', 1))"
+    " FROM ixn.pair AS p LEFT JOIN ixn.checkpoint AS c ON true LEFT JOIN"
+    " (SELECT * FROM ixn.journal ORDER BY last_index DESC LIMIT 1) AS j ON true";
+
+bool database_parse_status(const PGresult *result, database_status_t *ret_status,
+                           error_t *ret_error)
+{
+    static const Oid types[] = {OID_UUID, OID_INT8, OID_OID,  OID_INT8,        OID_UUID, OID_TEXT,
+                                OID_INT8, OID_UUID, OID_INT8, OID_TIMESTAMPTZ, OID_INT8, OID_TEXT};
+    if (!field_check(result, "the status of the database", types, 12, ret_error))
+        return false;
+    if (PQntuples(result) != 1 || field_is_null(field_of(result, 0, 6)) ||
+        field_is_null(field_of(result, 0, 10)))
+        return error_set(
+            ret_error, ERROR_DATABASE_SCHEMA,
+            "the schema ixn is there, but ixn.pair, ixn.journal or ixn.checkpoint has no "
+            "row: somebody emptied it; restore the database");
+    *ret_status = (database_status_t){
+        .identity = {.database_id = field_id(field_of(result, 0, 0)),
+                     .system_identifier = field_int8(field_of(result, 0, 1)),
+                     .database_oid = field_oid(field_of(result, 0, 2))},
+        .schema_version = DATABASE_SCHEMA_VERSION,
+        .epoch = field_int8(field_of(result, 0, 3)),
+        .generation = field_id(field_of(result, 0, 4)),
+        .head_index = field_int8(field_of(result, 0, 6)),
+        .head_hash = field_id(field_of(result, 0, 7)),
+        .head_log_time = (usec_t)field_int8(field_of(result, 0, 8)),
+        .head_wall_time = field_wall(field_of(result, 0, 9)),
+        .checkpoint_index = field_int8(field_of(result, 0, 10)),
+    };
+    field_copy(field_of(result, 0, 5), ret_status->owner, sizeof ret_status->owner);
+    field_copy(field_of(result, 0, 11), ret_status->server, sizeof ret_status->server);
+    return true;
+}
+
+bool database_read_status(connection_t *connection, database_status_t *ret_status,
+                          error_t *ret_error)
+{
+    uint32_t version;
+    if (!database_read_version(connection, &version, ret_error))
+        return false;
+    if (version != DATABASE_SCHEMA_VERSION)
+        return error_set(ret_error, ERROR_DATABASE_SCHEMA,
+                         "DAP %s: the schema has version %u, this program needs %d; %s",
+                         connection_name(connection), version, DATABASE_SCHEMA_VERSION,
+                         version < DATABASE_SCHEMA_VERSION ? "run `ixnctl database migrate`"
+                                                           : "run a newer program");
+    PGresult *result = connection_query(connection, database_status_sql, NULL, ret_error);
+    bool read = result && database_parse_status(result, ret_status, ret_error);
+    PQclear(result);
+    return read;
+}
+
+bool database_status(database_t *self, database_status_t *ret_status, error_t *ret_error)
+{
+    database_status_t status;
+    connection_t *connection = database_connection(self, ret_error);
+    if (!connection ||
+        !connection_command(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                            ret_error))
+        return false;
+    bool done = database_read_status(connection, &status, ret_error) &&
+                connection_command(connection, "COMMIT", ret_error);
+    if (!done) {
+        connection_rollback(connection);
+        return false;
+    }
+    *ret_status = status;
+    return true;
+}
+
+bool database_check_identity(const database_status_t *status, const identity_memory_t *memory,
+                             bool has_memory, const config_t *config, error_t *ret_error)
+{
+    char actual[IDENTITY_TEXT_SIZE];
+    char expected[IDENTITY_TEXT_SIZE];
+    char id[ID_TEXT_SIZE];
+    identity_text(&status->identity, actual);
+    if (config->has_database_id && !id_equal(config->database_id, status->identity.database_id))
+        return error_set(ret_error, ERROR_DATABASE_WRONG,
+                         "%s is %s, but database.id demands %s; correct the DAP or database.id",
+                         status->server, actual, id_text(config->database_id, id));
+    if (!has_memory)
+        return true;
+    if (!identity_equal(&status->identity, &memory->identity))
+        return error_set(
+            ret_error, ERROR_DATABASE_WRONG,
+            "%s is %s, but this node's own is %s; correct the DAP, or, if the database "
+            "was moved on purpose, remove the file identity in %s",
+            status->server, actual, identity_text(&memory->identity, expected), config->state_dir);
+    bool back = status->epoch < memory->epoch;
+    if (back ||
+        (status->epoch == memory->epoch && !id_equal(status->generation, memory->generation))) {
+        char generation[ID_TEXT_SIZE];
+        return error_set(
+            ret_error, ERROR_DATABASE_WRONG,
+            "%s is at epoch %" PRIu64 " (%s), but this node has seen epoch %" PRIu64
+            " (%s): it is an old copy, or lost commits; correct the DAP, or, if that is accepted, "
+            "remove the file identity in %s",
+            status->server, status->epoch, id_text(status->generation, id), memory->epoch,
+            id_text(memory->generation, generation), config->state_dir);
+    }
+    return true;
+}
