@@ -1,0 +1,149 @@
+"""The database restarts, stops, turns read-only, fills its disk, freezes; everything resumes by itself.
+
+During each fault clients hear RETRY or BUSY within a bound instead of silence; after it the node
+serves again without a restart; at the end nothing acknowledged is lost and everything is completed.
+"""
+
+import os
+
+from checks import check_record, wait_all_completed
+from contract import Client
+from process import run as run_command
+from waiting import expect, now, wait_for
+from world import World
+
+ANSWER_SECONDS = 3.0   # retry_after is 1 s; within this every request hears something
+RESUME_SECONDS = 15.0  # after the fault is over
+DISK_MB = 96
+
+
+class Probe:
+    """A client of its own that asks again and again and notes what it hears."""
+
+    def __init__(self, node):
+        self.client = Client(node.endpoint, name="probe")
+        self.slowest = 0.0
+        self.refused = 0
+
+    def ask(self):
+        """True when acknowledged, False for RETRY or BUSY; silence is a failure."""
+        began = now()
+        answer = self.client.submit(queue="parked", seconds=ANSWER_SECONDS)
+        self.slowest = max(self.slowest, now() - began)
+        expect(answer is not None, f"a submit heard nothing for {ANSWER_SECONDS} s")
+        if answer.HasField("ack"):
+            return True
+        expect(answer.HasField("retry") or answer.HasField("busy"),
+               f"a submit heard {answer}, expected RETRY or BUSY")
+        self.refused += 1
+        return False
+
+    def during(self, seconds):
+        """Keeps asking for the time that a fault lasts."""
+        end = now() + seconds
+        while now() < end:
+            self.ask()
+
+    def resumed(self):
+        """Seconds until it is acknowledged again."""
+        began = now()
+        wait_for("a submit being acknowledged again", self.ask, RESUME_SECONDS, every=0.05)
+        return now() - began
+
+
+def restart(world, probe):
+    world.postgres.stop("fast")
+    world.postgres.start()
+
+
+def crash(world, probe):
+    world.postgres.kill()
+    world.postgres.start()
+
+
+def stopped(world, probe):
+    world.postgres.stop("immediate")
+    probe.during(10)
+    world.postgres.start()
+
+
+def pooler_gone(world, probe):
+    """The pooler alone: there is another DAP."""
+    world.pgbouncer.stop()
+    probe.during(2)
+    world.pgbouncer.start()
+
+
+def read_only(world, probe):
+    world.postgres.reload_with("default_transaction_read_only", "on")
+    probe.during(4)
+    world.postgres.reload_with("default_transaction_read_only", None)
+
+
+def full_disk(world, probe):
+    ballast = os.path.join(world.path("disk"), "ballast")
+    with open(ballast, "wb") as file:
+        block = bytes(64 * 1024)
+        try:
+            while True:
+                file.write(block)
+                file.flush()
+        except OSError:
+            pass
+    wait_for("a submit being refused on a full disk", lambda: not probe.ask(), 30)
+    probe.during(3)
+    os.unlink(ballast)
+
+
+def frozen(world, probe):
+    world.postgres.freeze()
+    try:
+        probe.during(8)
+    finally:
+        world.postgres.thaw()
+
+
+FAULTS = [restart, crash, stopped, pooler_gone, read_only, full_disk, frozen]
+
+
+def small_disk(world):
+    """Puts the pair's database on a file system of its own that is soon full."""
+    disk = world.path("disk")
+    os.mkdir(disk)
+    run_command(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=0755", "tmpfs", disk])
+    world.at_exit.append(lambda: run_command(["umount", "-l", disk]))
+    space = os.path.join(disk, "space")
+    os.mkdir(space)
+    run_command(["chown", "postgres:", space])
+    world.postgres.query(f"CREATE TABLESPACE small LOCATION '{space}'", database="postgres")
+    world.postgres.query("GRANT CREATE ON TABLESPACE small TO ixn", database="postgres")
+    world.postgres.query("ALTER DATABASE ixn SET TABLESPACE small", database="postgres")
+
+
+def run(options):
+    faults = [fault for fault in FAULTS if fault is not full_disk or os.geteuid() == 0]
+    with World(options, "database-faults") as world:
+        world.start_database()
+        if full_disk in faults:
+            small_disk(world)
+        node = world.start_node()
+        pid = node.process.pid
+        log = world.path("record.jsonl")
+        load = world.start_bench(node, "--rate", 100, "--submitters", 2, "--window", 500,
+                                 "--routers", 2, "--seconds", 100000, "--warmup", 0,
+                                 "--drain", 60, "--log", log)
+        probe = Probe(node)
+        figures = {}
+        for fault in faults:
+            probe.resumed()
+            fault(world, probe)
+            figures[f"{fault.__name__}_resume_s"] = round(probe.resumed(), 2)
+            node.expect_alive()
+        expect(node.process.pid == pid, "the node is another process than before")
+        load.popen.terminate()
+        world.finish_bench(load, 120, good=False)
+        wait_all_completed(world, 60, "queue <> 'parked'")
+        result = check_record(world, log)
+        probe.client.close()
+        return {**figures, "refused": probe.refused, "slowest_answer_s": round(probe.slowest, 2),
+                **result}

@@ -1,0 +1,199 @@
+"""Random bytes, truncated, oversize, wrong version, wrong role, half-open connections, HTTP.
+
+All of it goes at the client port while ordinary clients work: their requests are all acknowledged in
+good time, the node stays the same process, and what can be answered is answered with its code.
+"""
+
+import socket
+import uuid
+
+import zmq
+
+from contract import Client, pb
+from waiting import expect, now, wait_for
+from world import World
+
+GOOD_MS = 2000  # ordinary clients never wait for longer
+
+
+def port_of(node):
+    return int(node.endpoint.rpartition(":")[2])
+
+
+def raw(node, data):
+    """Sends bytes to the port as they are and reads what comes until the other side closes, or half
+    a second has passed."""
+    with socket.create_connection(("127.0.0.1", port_of(node)), 5) as connection:
+        connection.settimeout(0.5)
+        try:
+            connection.sendall(data)
+            while connection.recv(4096):
+                pass
+        except OSError:
+            pass  # closed in our face is as good an answer as any
+
+
+def zmtp_greeting(random):
+    """A right greeting of ZMTP 3, and then nonsense where its handshake should be."""
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+    return greeting + random.randbytes(random.randrange(1, 300))
+
+
+def random_bytes(world, node, random):
+    for _ in range(60):
+        raw(node, random.randbytes(random.randrange(1, 2000)))
+    for _ in range(60):
+        raw(node, zmtp_greeting(random))
+    return 120
+
+
+def http(world, node, random):
+    request = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for _ in range(5):
+        raw(node, request)
+    return 5
+
+
+def random_frames(world, node, random):
+    """Whole ZeroMQ messages with nonsense in them, also of several frames."""
+    with Client(node.endpoint, name="noise", register=False) as client:
+        for _ in range(500):
+            client.send_bytes(random.randbytes(random.randrange(0, 4000)))
+        for _ in range(50):
+            client.socket.send_multipart([random.randbytes(20) for _ in range(3)])
+        # The node still answers the very same connection.
+        answer = client.register(5)
+        expect(answer is not None and answer.HasField("registered"),
+               f"after nonsense the same connection could not register: {answer}")
+    return 550
+
+
+def sample(random):
+    """A frame that is right, to be damaged."""
+    frame = pb.ToNode(version=1)
+    for number in range(1, 4):
+        frame.requests.append(pb.Request(id=number, submit=pb.Submit(
+            key=random.randbytes(16), queue="parked", media_type="test",
+            attributes=b'{"text":"' + b"x" * 300 + b'"}')))
+    return frame.SerializeToString()
+
+
+def damaged(world, node, random):
+    """Right frames cut short at every length, and with bits turned over."""
+    with Client(node.endpoint, name="damaged") as client:
+        frame = sample(random)
+        for end in range(0, len(frame), 7):
+            client.send_bytes(frame[:end])
+        for _ in range(500):
+            copy = bytearray(frame)
+            for _ in range(random.randrange(1, 5)):
+                copy[random.randrange(len(copy))] ^= 1 << random.randrange(8)
+            client.send_bytes(bytes(copy))
+        while client.receive(0.3):
+            pass
+    with Client(node.endpoint, name="after-damage") as client:
+        answer = client.submit()
+        expect(answer is not None and answer.HasField("ack"), f"after damage: {answer}")
+    return len(frame) // 7 + 500
+
+
+def oversize(world, node, random):
+    """Frames and fields over their limits; a frame that the transport takes is answered."""
+    with Client(node.endpoint, name="oversize") as client:
+        answer = client.submit(attributes=b'{"text":"' + b"x" * (512 * 1024) + b'"}')
+        expect(answer is not None and answer.error.code == pb.TOO_LARGE,
+               f"512 KiB of attributes were answered with {answer}, expected TOO_LARGE")
+        client.send_bytes(bytes(8 * 1024 * 1024))
+    with Client(node.endpoint, name="oversize-2") as client:
+        many = pb.ToNode(version=1)
+        for number in range(1, 3001):
+            many.requests.append(pb.Request(id=number, ping=pb.Ping()))
+        client.send_bytes(many.SerializeToString())
+        answers = client.receive(5)
+        expect(any(message.error.code in (pb.TOO_LARGE, pb.MALFORMED) for message in answers),
+               f"3,000 requests in one frame were answered with {answers[:2]}")
+    return 3
+
+
+def wrong(world, node, random):
+    """Requests that the sender may not make, each refused with its own code."""
+    count = 0
+
+    def refused(answer, code, what):
+        nonlocal count
+        count += 1
+        got = None if answer is None else pb.Code.Name(answer.error.code)
+        expect(got == code, f"{what} was answered with {got}, expected {code}")
+
+    with Client(node.endpoint, name="wrong-version") as client:
+        refused(client.call(version=2, ping=pb.Ping()), "UNSUPPORTED_VERSION", "version 2")
+    with Client(node.endpoint, name="stranger", register=False) as client:
+        refused(client.submit(), "NOT_REGISTERED", "a submit before Register")
+    with Client(node.endpoint, name="wrong-role") as client:
+        refused(client.call(strategy_loaded=pb.StrategyLoaded(strategy="classify")), "WRONG_ROLE",
+                "StrategyLoaded of a media server")
+        refused(client.submit(queue="nowhere"), "UNKNOWN_QUEUE", "a queue that is not there")
+        refused(client.submit(attributes=b'{"a":'), "INVALID_ATTRIBUTES", "half a JSON object")
+        refused(client.submit(attributes=b'{"a":"\xff"}'), "INVALID_ATTRIBUTES", "not UTF-8")
+        refused(client.submit(attributes=b"[1]"), "INVALID_ATTRIBUTES", "a JSON array")
+        refused(client.submit(key=b"k" * 65), "TOO_LARGE", "a key of 65 bytes")
+        refused(client.call(get=pb.Get(interaction_id=uuid.uuid4().bytes)), "UNKNOWN_INTERACTION",
+                "an id that nobody has")
+        refused(client.call(get=pb.Get(interaction_id=b"short")), "INVALID_ARGUMENT",
+                "an id of 5 bytes")
+    with Client(node.endpoint, role=pb.ROUTER, name="wrong-router") as client:
+        refused(client.submit(), "WRONG_ROLE", "a submit of a router")
+        refused(client.call(stop=pb.Stop(interaction_id=uuid.uuid4().bytes,
+                                         token=pb.Token(epoch=1, index=1))),
+                "UNKNOWN_INTERACTION", "a result for an id that nobody has")
+    return count
+
+
+def half_open(world, node, random):
+    """Connections that say nothing, or half a greeting, and stay."""
+    held = []
+    for number in range(200):
+        connection = socket.create_connection(("127.0.0.1", port_of(node)), 5)
+        connection.sendall(b"\xff" if number % 2 else b"")
+        held.append(connection)
+    world.at_exit.append(lambda: [connection.close() for connection in held])
+    with Client(node.endpoint, name="beside-half-open") as client:
+        answer = client.submit()
+        expect(answer is not None and answer.HasField("ack"), f"beside half-open ones: {answer}")
+    return len(held)
+
+
+def disappear(world, node, random):
+    """Clients that register and vanish without a word, many times."""
+    for number in range(50):
+        client = Client(node.endpoint, name=f"vanishing-{number}", register=False)
+        client.send(register=pb.Register(role=pb.ROUTER, name=f"vanishing-{number}",
+                                         incarnation=random.randbytes(16)))
+        client.send(strategy_loaded=pb.StrategyLoaded(strategy="nothing"))
+        client.socket.poll(5, zmq.POLLIN)
+        client.close()
+    return 50
+
+
+ATTACKS = [random_bytes, http, random_frames, damaged, oversize, wrong, half_open, disappear]
+
+
+def run(options):
+    with World(options, "garbage") as world:
+        node = world.start_node()
+        pid = node.process.pid
+        load = world.start_bench(node, "--rate", 300, "--submitters", 2, "--window", 100,
+                                 "--routers", 1, "--seconds", 100000, "--warmup", 0)
+        wait_for("load on the node", lambda: world.postgres.value(
+            "SELECT max(last_index) FROM ixn.journal") > 100, 20)
+        figures, began = {}, now()
+        for attack in ATTACKS:
+            figures[attack.__name__] = attack(world, node, options.random)
+            node.expect_alive()
+        expect(node.process.pid == pid, "the node is another process than before")
+        load.popen.terminate()
+        ordinary = world.finish_bench(load, 60)
+        expect(ordinary["submit_ms"]["max"] < GOOD_MS, "an ordinary submit took "
+               f"{ordinary['submit_ms']['max']:.0f} ms during the attacks, at most {GOOD_MS} is good")
+        return {**figures, "attack_s": now() - began, "ordinary": ordinary["acknowledged"],
+                "ordinary_p99_ms": ordinary["submit_ms"]["p99"]}

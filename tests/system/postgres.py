@@ -1,0 +1,115 @@
+"""A private PostgreSQL and a private pgbouncer, by the scripts of deploy/."""
+
+import os
+import signal
+
+import psycopg2
+
+from process import children_of, free_port, is_alive, run, signal_pid
+from waiting import wait_for
+
+DEPLOY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy")
+
+
+class Postgres:
+    """One cluster. The database of the pair is `ixn`, owned by the role `ixn`."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.port = free_port()
+        self.conf = {}
+
+    def start(self, **conf):
+        """Starts it (again). Settings stay for later starts."""
+        self.conf.update(conf)
+        arguments = []
+        for name, value in self.conf.items():
+            arguments += ["--conf", f"{name}={value}"]
+        run([f"{DEPLOY}/postgres.sh", "start", self.folder, self.port, *arguments], seconds=150)
+
+    def stop(self, mode="fast"):
+        run([f"{DEPLOY}/postgres.sh", "stop", self.folder, mode], seconds=90)
+
+    def postmaster(self):
+        """Number of its first process, or None."""
+        try:
+            with open(f"{self.folder}/data/postmaster.pid", encoding="ascii") as file:
+                pid = int(file.readline())
+        except (OSError, ValueError):
+            return None
+        return pid if is_alive(pid) else None
+
+    def processes(self):
+        pid = self.postmaster()
+        return [pid, *children_of(pid)] if pid else []
+
+    def kill(self):
+        """All its processes at once, as a crash of the machine would, but for the file system."""
+        pids = self.processes()
+        for pid in pids:
+            signal_pid(pid, signal.SIGKILL)
+        wait_for("PostgreSQL gone after SIGKILL", lambda: not any(map(is_alive, pids)), 20)
+
+    def freeze(self):
+        """SIGSTOP to every process, the first one first so that no new ones come."""
+        for pid in self.processes():
+            signal_pid(pid, signal.SIGSTOP)
+
+    def thaw(self):
+        for pid in reversed(self.processes()):
+            signal_pid(pid, signal.SIGCONT)
+
+    def conninfo(self, user="postgres", database="ixn"):
+        return f"host=127.0.0.1 port={self.port} user={user} dbname={database}"
+
+    def connect(self, user="postgres", database="ixn"):
+        """A connection in autocommit mode."""
+        connection = psycopg2.connect(self.conninfo(user, database), connect_timeout=5)
+        connection.autocommit = True
+        return connection
+
+    def query(self, sql, *arguments, database="ixn"):
+        """All rows of one statement, on a connection of its own."""
+        connection = self.connect(database=database)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, arguments or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def value(self, sql, *arguments, database="ixn"):
+        return self.query(sql, *arguments, database=database)[0][0]
+
+    def reload_with(self, name, value):
+        """ALTER SYSTEM and a reload; None takes the setting back."""
+        change = f"SET {name} = '{value}'" if value is not None else f"RESET {name}"
+        # Both are allowed in a read-only transaction too.
+        self.query(f"ALTER SYSTEM {change}", database="postgres")
+        self.query("SELECT pg_reload_conf()", database="postgres")
+
+
+class Pgbouncer:
+    """A pooler in front of a Postgres."""
+
+    def __init__(self, folder, postgres):
+        self.folder = folder
+        self.postgres = postgres
+        self.port = free_port()
+
+    def start(self):
+        run([f"{DEPLOY}/pgbouncer.sh", "start", self.folder, self.port, self.postgres.port, "ixn"],
+            seconds=30)
+
+    def stop(self):
+        run([f"{DEPLOY}/pgbouncer.sh", "stop", self.folder], seconds=30)
+
+    def pid(self):
+        try:
+            with open(f"{self.folder}/pid", encoding="ascii") as file:
+                return int(file.read())
+        except (OSError, ValueError):
+            return None
+
+    def conninfo(self):
+        return f"host=127.0.0.1 port={self.port} user=ixn dbname=ixn"

@@ -1,0 +1,223 @@
+"""World: everything that one case starts, in one folder, with ports of its own. Whatever happens in
+the case, at the end nothing of it runs, and its logs are kept."""
+
+import json
+import os
+import shutil
+import signal
+import tempfile
+
+from postgres import Pgbouncer, Postgres
+from process import Process, free_port, is_alive, run, signal_pid
+from waiting import Failure, expect, wait_for
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+STRATEGIES = os.path.join(TOP, "apps", "ixn-router", "strategies")
+SERVING_SECONDS = 60
+
+
+class Node:
+    """One ixnd with its configuration and its state_dir."""
+
+    def __init__(self, world, name="node-1", **overrides):
+        self.world = world
+        self.name = name
+        self.endpoint = f"tcp://127.0.0.1:{free_port()}"
+        self.state_dir = os.path.join(world.folder, name)
+        self.config_path = os.path.join(world.folder, f"{name}.yaml")
+        os.makedirs(self.state_dir)
+        self.config = {
+            "node": {"name": name, "client_endpoint": self.endpoint, "state_dir": self.state_dir},
+            "database": {"daps": [{"name": dap, "conninfo": conninfo}
+                                  for dap, conninfo in world.daps()]},
+            "queues": [{"name": "inbound", "strategy": "classify"},
+                       {"name": "support", "strategy": "answer"},
+                       {"name": "parked"}],
+        }
+        for section, values in overrides.items():
+            if isinstance(values, dict):
+                self.config.setdefault(section, {}).update(values)
+            else:
+                self.config[section] = values
+        self.write_config()
+        self.process = None
+
+    def write_config(self):
+        # JSON is YAML.
+        with open(self.config_path, "w", encoding="utf-8") as file:
+            json.dump(self.config, file, indent=2)
+
+    def init_database(self):
+        self.world.ctl("--config", self.config_path, "database", "init")
+
+    def start(self, wait=True):
+        """Starts it; returns the seconds until it served."""
+        self.process = self.world.spawn(self.name, "ixnd", "--config", self.config_path)
+        if wait:
+            self.wait_serving()
+
+    def wait_serving(self, seconds=SERVING_SECONDS):
+        self.process.wait_log(r" node\.serving ", seconds)
+
+    def kill(self):
+        self.process.kill()
+
+    def expect_alive(self):
+        expect(self.process.alive(), f"{self.name} ended with code "
+               f"{self.process.popen.returncode}:\n{self.process.log_end()}")
+
+
+class World:
+    """`with World(options, "crash") as world:`"""
+
+    def __init__(self, options, case):
+        self.options = options
+        self.case = case
+        self.folder = tempfile.mkdtemp(prefix=f"ixn-{case}-")
+        os.chmod(self.folder, 0o755)  # the database's user has to come through
+        self.postgres = Postgres(os.path.join(self.folder, "pg"))
+        self.pgbouncer = Pgbouncer(os.path.join(self.folder, "pgbouncer"), self.postgres)
+        self.processes = []
+        self.at_exit = []
+        self.count = 0
+
+    # -- starting things
+
+    def start_database(self, pgbouncer=True, **conf):
+        self.postgres.start(**conf)
+        if pgbouncer:
+            self.pgbouncer.start()
+        else:
+            self.pgbouncer = None
+
+    def daps(self):
+        """Names and connection strings for a node: direct, and through the pooler."""
+        daps = [("direct", self.postgres.conninfo("ixn"))]
+        if self.pgbouncer:
+            daps.append(("pooler", self.pgbouncer.conninfo()))
+        return daps
+
+    def start_node(self, **overrides):
+        """The usual: database, its schema, one node that serves."""
+        if not self.postgres.postmaster():
+            self.start_database()
+        node = Node(self, **overrides)
+        node.init_database()
+        node.start()
+        return node
+
+    def binary(self, program):
+        path = os.path.join(self.options.build, "bin", program)
+        if not os.path.exists(path):
+            raise Failure(f"{path} does not exist; build it first (deploy/test.sh does)")
+        return path
+
+    def spawn(self, name, program, *arguments, keep_stdout=False):
+        log = os.path.join(self.folder, f"{name}.log")
+        process = Process(name, [self.binary(program), *arguments], log, cwd=self.folder,
+                          keep_stdout=keep_stdout)
+        self.processes.append(process)
+        return process
+
+    def start_router(self, node, name, strategies=STRATEGIES):
+        """The reference router with the example strategies."""
+        return self.spawn(name, "ixn-router", "--name", name, "--node", node.endpoint,
+                          "--strategies", strategies)
+
+    def start_bench(self, node, *arguments):
+        """A load in the background; `finish_bench` gives its figures."""
+        self.count += 1
+        return self.spawn(f"bench-{self.count}", "ixn-bench", "--node", node.endpoint, *arguments,
+                          keep_stdout=True)
+
+    def bench(self, node, *arguments, seconds=120):
+        return self.finish_bench(self.start_bench(node, *arguments), seconds)
+
+    def finish_bench(self, process, seconds=120, good=True):
+        """Waits for its end. With `good`, everything must have been acknowledged and completed."""
+        code = process.wait(seconds)
+        lines = process.output()
+        if not lines or not lines[-1].startswith("{"):
+            raise Failure(f"ixn-bench ended with code {code} and no figures:\n{process.log_end()}")
+        figures = json.loads(lines[-1])
+        if good and code != 0:
+            raise Failure(f"ixn-bench ended with code {code}:\n" + "\n".join(lines[-8:]))
+        return figures
+
+    def ctl(self, *arguments, seconds=120, check=True):
+        """Runs ixnctl and gives its output."""
+        return run([self.binary("ixnctl"), *arguments], seconds, check)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    # -- ending things
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        problems = []
+        for process in reversed(self.processes):
+            # What still runs has done its part; a killed node is one of the things it must bear.
+            if process.alive():
+                process.kill()
+        for action in reversed(self.at_exit):
+            self._attempt(action, problems)
+        self.postgres.thaw()
+        if self.pgbouncer:
+            self._attempt(self.pgbouncer.stop, problems)
+        self._attempt(lambda: self.postgres.stop("immediate"), problems)
+        problems += self._leftovers()
+        self._keep_logs()
+        if not self.options.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if problems and kind is None:
+            raise Failure("; ".join(problems))
+        return False
+
+    @staticmethod
+    def _attempt(action, problems):
+        try:
+            action()
+        except Exception as error:  # the rest has to be cleaned up all the same
+            problems.append(str(error))
+
+    def _leftovers(self):
+        """Ends and names processes that belong to this case and still run."""
+        def find():
+            found = []
+            for name in os.listdir("/proc"):
+                if not name.isdigit() or int(name) == os.getpid():
+                    continue
+                try:
+                    with open(f"/proc/{name}/cmdline", "rb") as file:
+                        command = file.read().replace(b"\0", b" ").decode(errors="replace")
+                except OSError:
+                    continue
+                if self.folder in command and is_alive(int(name)):
+                    found.append((int(name), command.strip()))
+            return found
+
+        try:
+            wait_for("all processes of the case gone", lambda: not find(), 5)
+            return []
+        except Failure:
+            found = find()
+            for pid, _ in found:
+                signal_pid(pid, signal.SIGKILL)
+            return [f"still running at the end: {command} (process {pid})"
+                    for pid, command in found]
+
+    def _keep_logs(self):
+        target = os.path.join(self.options.logs, self.case)
+        shutil.rmtree(target, ignore_errors=True)
+        os.makedirs(target)
+        candidates = [os.path.join(self.folder, name) for name in os.listdir(self.folder)]
+        candidates += [os.path.join(self.postgres.folder, "log")]
+        if self.pgbouncer:
+            candidates += [os.path.join(self.pgbouncer.folder, "log")]
+        for path in candidates:
+            if os.path.isfile(path) and os.path.getsize(path) < 64 * 1024 * 1024:
+                name = os.path.relpath(path, self.folder).replace("/", "-")
+                shutil.copyfile(path, os.path.join(target, name))
