@@ -10,26 +10,39 @@ void heap_init(heap_t *self, size_t limit)
     self->ceiling = limit;
 }
 
-void heap_bound_step(heap_t *self, bool in_step)
+/* The refusal before was not tried again, or in vain. */
+static void s_exhaust(heap_t *self)
 {
-    size_t step = self->limit / 4;
-    self->ceiling = self->limit;
-    if (in_step && self->used + step < self->limit)
-        self->ceiling = self->used + step;
-    self->refused = 0;
-}
-
-/* Lua tries a refused request again after a full collection, with nothing that grows in between:
- * the same size twice in a row is the end. */
-static void *s_refuse(heap_t *self, size_t new_size)
-{
-    if (self->refused != new_size) {
-        self->refused = new_size;
-        return NULL;
-    }
     self->refused = 0;
     if (self->exhausted)
         self->exhausted(self->context);
+}
+
+void heap_begin_step(heap_t *self, void (*exhausted)(void *context), void *context)
+{
+    size_t step = self->limit / 4;
+    self->ceiling = self->limit;
+    if (self->used + step < self->limit)
+        self->ceiling = self->used + step;
+    self->refused = 0;
+    self->exhausted = exhausted;
+    self->context = context;
+}
+
+void heap_end_step(heap_t *self)
+{
+    if (self->refused > 0)
+        s_exhaust(self);
+    self->ceiling = self->limit;
+    self->exhausted = NULL;
+}
+
+static void *s_refuse(heap_t *self, size_t new_size)
+{
+    bool again = self->refused == new_size;
+    if (self->refused > 0)
+        s_exhaust(self);
+    self->refused = again ? 0 : new_size;
     return NULL;
 }
 
@@ -50,8 +63,11 @@ void *heap_allocate(void *context, void *block, size_t old_size, size_t new_size
         /* Lua's contract: giving memory back never fails. */
         return new_size <= old_size ? block : s_refuse(self, new_size);
     }
-    if (new_size > old_size)
+    if (new_size > old_size && self->refused > 0) {
+        if (self->refused != new_size)
+            s_exhaust(self);
         self->refused = 0;
+    }
     self->used = self->used - old_size + new_size;
     return moved;
 }

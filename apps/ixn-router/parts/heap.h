@@ -21,8 +21,10 @@ typedef struct {
 } heap_t;
 
 void heap_init(heap_t *self, size_t limit);
-/* A step may add at most a quarter of the limit to what is used; back to the limit with `false`. */
-void heap_bound_step(heap_t *self, bool in_step);
+/* A step may add at most a quarter of the limit to what is used. `exhausted` may be called, with
+ * `context`, until the step ends. */
+void heap_begin_step(heap_t *self, void (*exhausted)(void *context), void *context);
+void heap_end_step(heap_t *self);
 /* The lua_Alloc function; `self` is the heap. */
 void *heap_allocate(void *self, void *block, size_t old_size, size_t new_size);
 

@@ -124,6 +124,8 @@ static void s_trace(run_t *self, buffer_t *trace)
         lua_getinfo(self->thread, "Sln", &at);
         if (at.currentline < 0)
             continue; /* a library function */
+        if (level == 0 && self->cut_line > 0)
+            at.currentline = self->cut_line;
         const char *name = *at.what == 'm' ? "main" : at.name ? at.name : "?";
         buffer_printf(trace, "%s%s %s:%d", written > 0 ? " < " : "", name, at.short_src,
                       at.currentline);
@@ -138,7 +140,8 @@ static void s_position(run_t *self, buffer_t *text)
     for (int level = 0; lua_getstack(self->thread, level, &at); level++) {
         lua_getinfo(self->thread, "Sl", &at);
         if (at.currentline >= 0) {
-            buffer_printf(text, "%s:%d: ", at.short_src, at.currentline);
+            int line = self->cut_line > 0 ? self->cut_line : at.currentline;
+            buffer_printf(text, "%s:%d: ", at.short_src, line);
             return;
         }
     }
@@ -238,7 +241,6 @@ static bool s_took_too_long(run_t *self)
  * next instruction comes back here. */
 static void s_hook(lua_State *lua, lua_Debug *event)
 {
-    (void)event;
     run_t *self = run_of(lua);
     self->spent += (uint32_t)lua_gethookcount(lua);
     if (self->cut == RUN_CUT_NONE) {
@@ -252,6 +254,9 @@ static void s_hook(lua_State *lua, lua_Debug *event)
     if (lua_gethookcount(lua) != 1)
         lua_sethook(lua, s_hook, LUA_MASKCOUNT, 1);
     if (lua_isyieldable(lua)) {
+        /* After the yield the stack says the instruction before. */
+        lua_getinfo(lua, "l", event);
+        self->cut_line = event->currentline;
         lua_yield(lua, 0);
         return;
     }
@@ -269,23 +274,22 @@ static void s_exhausted(void *context)
 static run_outcome_t s_step(run_t *self, int arguments)
 {
     vm_t *vm = self->vm;
+    vm_tidy(vm);
     self->outcome = RUN_NONE;
     self->cut = RUN_CUT_NONE;
+    self->cut_line = 0;
     self->spent = 0;
     self->logged = 0;
     self->started_us = s_clock_us(CLOCK_MONOTONIC_COARSE);
     self->cpu_mark_us = 0;
     uint32_t every = vm->instructions < HOOK_EVERY ? vm->instructions : HOOK_EVERY;
     lua_sethook(self->thread, s_hook, LUA_MASKCOUNT, (int)every);
-    heap_bound_step(&vm->heap, true);
-    vm->heap.exhausted = s_exhausted;
-    vm->heap.context = self;
+    heap_begin_step(&vm->heap, s_exhausted, self);
     watchdog_enter(self->work->strategy, self->work->id);
     int results = 0;
     int status = lua_resume(self->thread, vm->lua, arguments, &results);
     watchdog_leave();
-    vm->heap.exhausted = NULL;
-    heap_bound_step(&vm->heap, false);
+    heap_end_step(&vm->heap);
     if (self->cut != RUN_CUT_NONE || status != LUA_YIELD)
         s_fail(self, status);
     CHECK(self->outcome != RUN_NONE);

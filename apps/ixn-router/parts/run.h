@@ -64,6 +64,7 @@ typedef struct {
     /* of the step that runs */
     const error_t *answer; /* what was refused, or NULL */
     run_cut_t cut;
+    int cut_line;   /* where, when it left by the hook */
     uint32_t spent; /* instructions */
     usec_t started_us;
     usec_t cpu_mark_us; /* 0: not looked at yet */

@@ -217,7 +217,8 @@ static bool s_read_member(lua_State *lua, json_t *object, value_reader_t *reader
     json_t *value = s_read(lua, lua_gettop(lua), reader, depth + 1, ret_error);
     if (!value)
         return false;
-    if (memchr(name, '\0', len) || json_object_setn_new(object, name, len, value) != 0) {
+    /* Takes the value over in any case. */
+    if (json_object_setn_new(object, name, len, value) != 0 || memchr(name, '\0', len)) {
         s_refused(reader, ret_error, "a name in it is not valid UTF-8");
         return false;
     }

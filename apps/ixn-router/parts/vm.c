@@ -100,10 +100,25 @@ void vm_unload(vm_t *self, int code)
     luaL_unref(self->lua, LUA_REGISTRYINDEX, code);
 }
 
+static void s_collect(vm_t *self)
+{
+    lua_gc(self->lua, LUA_GCCOLLECT);
+    self->kept = self->heap.used;
+}
+
 bool vm_has_room(vm_t *self)
 {
     size_t enough = self->heap.limit / 8 * 7;
     if (self->heap.used >= enough)
-        lua_gc(self->lua, LUA_GCCOLLECT);
+        s_collect(self);
     return self->heap.used < enough;
+}
+
+/* Lua's buffers (string.rep, gsub) do not try again after a collection when they are refused. A
+ * sixteenth of new memory between two collections keeps these from being all that is done. */
+void vm_tidy(vm_t *self)
+{
+    const heap_t *heap = &self->heap;
+    if (heap->used >= heap->limit / 4 * 3 && heap->used >= self->kept + heap->limit / 16)
+        s_collect(self);
 }

@@ -25,6 +25,7 @@ typedef struct {
     lua_State *lua;
     heap_t heap;
     uint32_t instructions;
+    size_t kept; /* bytes in use after the last full collection */
 } vm_t;
 
 vm_t *vm_new(const vm_options_t *options, error_t *ret_error);
@@ -39,5 +40,7 @@ void vm_unload(vm_t *self, int code);
 /* False when scripts hold so much that no more should be started; collects garbage to find out, so
  * do not ask more than about once a second when it was false. */
 bool vm_has_room(vm_t *self);
+/* Before a step: where garbage alone could make it fail, collects it. Costs nothing otherwise. */
+void vm_tidy(vm_t *self);
 
 #endif
