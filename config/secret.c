@@ -186,6 +186,7 @@ static void s_hide_uri(const char *in, const char *end, buffer_t *out)
             buffer_append_text(out, MASK);
         in = at;
     }
+    const char *hosts = in;
     const char *wrong = s_wrong_port(in, end);
     if (wrong) {
         buffer_append(out, in, (size_t)(wrong + 1 - in));
@@ -193,9 +194,25 @@ static void s_hide_uri(const char *in, const char *end, buffer_t *out)
         return;
     }
     const char *question = memchr(in, '?', (size_t)(end - in));
-    const char *stop = question ? question + 1 : end;
-    buffer_append(out, in, (size_t)(stop - in));
-    s_hide_parameters(stop, end, out);
+    if (!question) {
+        buffer_append(out, in, (size_t)(end - in));
+        return;
+    }
+    buffer_append(out, in, (size_t)(question - in));
+    in = question + 1;
+    buffer_t parameters = {0};
+    s_hide_parameters(in, end, &parameters);
+    bool hidden = !text_equal((text_t){(const char *)parameters.bytes, parameters.len},
+                              (text_t){in, (size_t)(end - in)});
+    /* libpq takes what is before an "@" without a "/" in front of it for a user: if the only "/"
+     * may have gone with a password, an empty database name (which means the same) keeps the rest
+     * what it was. */
+    bool slash = memchr(hosts, '/', (size_t)(question - hosts)) != NULL;
+    if (hidden && !at && !slash && memchr(in, '@', (size_t)(end - in)))
+        buffer_append_text(out, "/");
+    buffer_append_text(out, "?");
+    buffer_append(out, parameters.bytes, parameters.len);
+    buffer_free(&parameters);
 }
 
 void secret_hide(text_t conninfo, buffer_t *out)

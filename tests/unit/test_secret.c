@@ -36,6 +36,8 @@ static const struct {
     {"postgresql://u:x/y", "postgresql://u:********"},
     {"postgresql://u@h:x:y@z/d", "postgresql://u@h:********@z/d"},
     {"postgresql://[::1/d?x]", "postgresql://[:********"},
+    {"postgresql://h?password=a/b&user=c@d", "postgresql://h/?password=********&user=c@d"},
+    {"postgresql://h?options=a/b&user=c@d", "postgresql://h?options=a/b&user=c@d"},
     {"postgresql://h/d?password=x&a=b", "postgresql://h/d?password=********&a=b"},
     {"postgresql://h/d?pass%77ord=x", "postgresql://h/d?pass%77ord=********"},
     {"postgresql://h/d?pass%7ord=x", "postgresql://h/d?pass%7ord=********"},
