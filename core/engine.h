@@ -6,8 +6,8 @@
  * is connected) are not state: after a take-over clients register again and say what they hold.
  *
  * A turn: engine_turn_begin, any number of inputs, engine_turn_end (which routes what waits, and
- * closes the batch when the journal is ready for one). engine_committed then releases what was held;
- * engine_next_frame hands out what is to be sent.
+ * closes the batch when the journal is ready for one). engine_committed then releases what was
+ * held; engine_next_frame hands out what is to be sent.
  */
 #ifndef IXN_CORE_ENGINE_H
 #define IXN_CORE_ENGINE_H

@@ -11,6 +11,9 @@
  * change again is copied first (image_touch), so every copy is as of the begin. A record made and
  * finished between two begins never reaches the live table. */
 
+/* Beats alone make a checkpoint only now and then: replaying them costs nothing. */
+enum { BEATS_A_CHECKPOINT = 300 };
+
 typedef struct {
     uint32_t *handles;
     size_t len;
@@ -222,7 +225,7 @@ bool state_image_needed(const state_t *self)
 {
     const image_t *image = self->image;
     return image->next_handles.len > 0 || image->next->image.finished_len > 0 ||
-           self->configuration_changed || self->index > image->base;
+           self->configuration_changed || self->index - image->base >= BEATS_A_CHECKPOINT;
 }
 
 bool state_image_in_work(const state_t *self)

@@ -20,7 +20,7 @@ struct node {
     batch_t *batch;     /* closed, to be taken by the shell */
     uint64_t in_flight; /* last index handed to the journal and not committed yet; 0: none */
     size_t in_flight_bytes;
-    usec_t in_flight_since;
+    usec_t in_flight_since; /* also of the last one */
     /* checkpoint */
     checkpoint_image_t *image; /* complete; waits for its commit or for the shell */
     bool image_out;            /* with the shell */
@@ -175,7 +175,9 @@ void node_turn_end(node_t *self, bool drained)
 {
     if (drained)
         engine_tick(self->engine);
-    if (self->beat_needed && !engine_batch_open(self->engine))
+    bool idle = self->options.beat && !self->in_flight &&
+                self->now - self->in_flight_since >= self->options.beat;
+    if ((self->beat_needed || idle) && !engine_batch_open(self->engine))
         engine_beat(self->engine);
     bool can_take = !self->in_flight;
     s_take_batch(self, engine_turn_end(self->engine, can_take, &self->more));

@@ -21,6 +21,7 @@ typedef struct {
     size_t max_unfinished; /* bytes of decided but not durable entries */
     usec_t checkpoint_interval;
     size_t checkpoint_max_lag; /* bytes of entries beyond the checkpoint before BUSY */
+    usec_t beat;               /* nothing decided for so long: a beat; 0: never */
     usec_t boot_time;          /* now, CLOCK_BOOTTIME */
     usec_t wall_time;
 } node_options_t;

@@ -118,6 +118,7 @@ static void s_move(nodes_t *self, endpoint_t *endpoint, node_event_t event, usec
     }
 }
 
+/* Once after opening, too: a ZeroMQ descriptor tells of nothing before the first read. */
 void nodes_watch(nodes_t *self, endpoint_t *endpoint, usec_t now)
 {
     endpoint_change_t change;
@@ -380,6 +381,7 @@ static bool s_turn(nodes_t *self, endpoint_t *endpoint, usec_t now)
             nodes_note(self, "%.190s", error.text);
             endpoint->reopen_at = now + RETRY_MOST;
         }
+        nodes_watch(self, endpoint, now);
         return false;
     }
     if (endpoint->state == ENDPOINT_DOWN)
@@ -475,6 +477,7 @@ bool nodes_init(nodes_t *self, const ixn_client_options_t *options, void *contex
         endpoint->heartbeat = HEARTBEAT_DEFAULT;
         endpoint->retry = RETRY_FIRST;
         self->endpoints[self->count++] = endpoint;
+        nodes_watch(self, endpoint, 0);
     }
     return true;
 }

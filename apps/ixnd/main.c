@@ -1,0 +1,124 @@
+/* ixnd: the interaction server. This file: command line, signals, and the order of things. */
+#include <argp.h>
+#include <czmq.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "apps/ixnd/server.h"
+#include "apps/ixnd/start.h"
+#include "core/base/log.h"
+
+/* Exit codes; systemd is told not to restart after EXIT_FENCED and EXIT_OPERATOR. */
+enum { EXIT_USAGE = 2, EXIT_OPERATOR = 3, EXIT_FENCED = 4 };
+
+static volatile sig_atomic_t s_stop;
+
+static void s_on_signal(int number)
+{
+    (void)number;
+    s_stop = 1;
+}
+
+typedef struct {
+    const char *config;
+    bool check_config;
+    bool print_config;
+} arguments_t;
+
+static int s_parse(int key, char *value, struct argp_state *state)
+{
+    arguments_t *arguments = state->input;
+    switch (key) {
+    case 'c':
+        arguments->config = value;
+        return 0;
+    case 'C':
+        arguments->check_config = true;
+        return 0;
+    case 'P':
+        arguments->print_config = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "unexpected argument \"%s\"", value);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option s_options[] = {
+    {"config", 'c', "FILE", 0, "the configuration; /etc/ixn/ixnd.yaml when not given", 0},
+    {"check-config", 'C', NULL, 0, "check the configuration and end", 0},
+    {"print-config", 'P', NULL, 0, "print the effective configuration and end", 0},
+    {0},
+};
+
+static const struct argp s_argp = {
+    .options = s_options,
+    .parser = s_parse,
+    .doc =
+        "Interaction server: takes interactions in, keeps them in PostgreSQL, hands them to "
+        "routers.\v"
+        "The database must have been made with `ixnctl database init`.\n\n"
+        "Exit codes: 0 stopped in order; 2 wrong usage or configuration; 3 an operator is "
+        "needed (another database, no schema, a port in use: the last line of the log says "
+        "what); 4 another node has taken over.",
+};
+
+static void s_catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = s_on_signal};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int s_exit_code(const error_t *error)
+{
+    return error->code == ERROR_DATABASE_FENCED ? EXIT_FENCED : EXIT_OPERATOR;
+}
+
+static int s_serve(const config_t *config)
+{
+    error_t error = {0};
+    started_t started = {0};
+    zsys_init();
+    zsys_handler_set(NULL); /* signals are ours, not the library's */
+    s_catch_signals();
+    log_set_level(config->log_level);
+    log_info("node.starting", "node=\"%s\" version=%s", config->node_name, IXN_VERSION);
+    if (!start_lock(config, &error) || !start(config, &s_stop, &started, &error) ||
+        !server_run(config, &started, &s_stop, &error)) {
+        if (error.code == ERROR_OK) {
+            log_info("node.stopped", "before it served");
+            return 0;
+        }
+        log_error("node.failed", "code=%s error=\"%s\"", error_name(error.code), error.text);
+        return s_exit_code(&error);
+    }
+    log_info("node.stopped", "in order");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    arguments_t arguments = {.config = "/etc/ixn/ixnd.yaml"};
+    argp_program_version = "ixnd " IXN_VERSION;
+    argp_err_exit_status = EXIT_USAGE;
+    argp_parse(&s_argp, argc, argv, 0, NULL, &arguments);
+    error_t error = {0};
+    config_t *config = config_load(arguments.config, &error);
+    if (!config) {
+        fprintf(stderr, "ixnd: %s\n", error.text);
+        return EXIT_USAGE;
+    }
+    int code = 0;
+    if (arguments.print_config)
+        config_print(config, stdout);
+    else if (arguments.check_config)
+        printf("%s: ok\n", arguments.config);
+    else
+        code = s_serve(config);
+    config_destroy(&config);
+    return code;
+}

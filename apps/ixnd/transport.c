@@ -1,0 +1,323 @@
+#include "apps/ixnd/transport.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "core/base/alloc.h"
+#include "core/base/check.h"
+#include "core/base/limits.h"
+#include "core/wire/wire.h"
+
+enum {
+    ID_BYTES = 255,
+    SEND_FRAMES = 10000, /* frames a connection may leave unread before its session ends */
+    PROBES = 100,        /* a suspect that answers so many probes is alive */
+};
+
+typedef struct {
+    UT_hash_handle hh; /* by routing id */
+    uint8_t id[ID_BYTES];
+    size_t id_len;
+    session_t session;
+    int descriptor;
+    int probes; /* left, while it is a suspect */
+} peer_t;
+
+struct transport {
+    void *context;
+    void *socket;
+    void *monitor;
+    peer_t *peers;
+    peer_t **by_slot; /* by the slot in session_t */
+    size_t slots;
+    peer_t **by_descriptor; /* who used it last */
+    size_t descriptors;
+    peer_t **suspects;
+    size_t suspects_len;
+    size_t suspects_capacity;
+    peer_t *last; /* of the frame received last; NULL: it has no session */
+    uint8_t last_id[ID_BYTES];
+    size_t last_id_len;
+    int last_descriptor;
+    zmq_msg_t message;
+};
+
+static bool s_failed(const char *what, const char *endpoint, error_t *ret_error)
+{
+    return error_set(ret_error, ERROR_SYSTEM, "client port %s: %s: %s; see node.client_endpoint",
+                     endpoint, what, zmq_strerror(zmq_errno()));
+}
+
+static void s_set(void *socket, int option, int value)
+{
+    CHECK(zmq_setsockopt(socket, option, &value, sizeof value) == 0);
+}
+
+static bool s_open(transport_t *self, const char *endpoint, error_t *ret_error)
+{
+    self->context = zmq_ctx_new();
+    self->socket = zmq_socket(self->context, ZMQ_ROUTER);
+    if (!self->socket)
+        return s_failed("cannot open a socket", endpoint, ret_error);
+    s_set(self->socket, ZMQ_LINGER, 500);
+    s_set(self->socket, ZMQ_ROUTER_MANDATORY, 1);
+    s_set(self->socket, ZMQ_ROUTER_HANDOVER, 1);
+    s_set(self->socket, ZMQ_SNDHWM, SEND_FRAMES);
+    int64_t largest = LIMIT_PACKET;
+    CHECK(zmq_setsockopt(self->socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest) == 0);
+    static const char monitor[] = "inproc://client-port-monitor";
+    if (zmq_socket_monitor(self->socket, monitor, ZMQ_EVENT_DISCONNECTED) != 0)
+        return s_failed("cannot watch the socket", endpoint, ret_error);
+    self->monitor = zmq_socket(self->context, ZMQ_PAIR);
+    s_set(self->monitor, ZMQ_LINGER, 0);
+    if (zmq_connect(self->monitor, monitor) != 0)
+        return s_failed("cannot watch the socket", endpoint, ret_error);
+    if (zmq_bind(self->socket, endpoint) != 0)
+        return s_failed("cannot bind", endpoint, ret_error);
+    return true;
+}
+
+transport_t *transport_new(const char *endpoint, error_t *ret_error)
+{
+    transport_t *self = memory_zero(1, sizeof *self);
+    zmq_msg_init(&self->message);
+    if (!s_open(self, endpoint, ret_error))
+        transport_destroy(&self);
+    return self;
+}
+
+void transport_destroy(transport_t **self_p)
+{
+    transport_t *self = *self_p;
+    if (!self)
+        return;
+    zmq_msg_close(&self->message);
+    if (self->socket) {
+        zmq_socket_monitor(self->socket, NULL, 0);
+        zmq_close(self->socket);
+    }
+    if (self->monitor)
+        zmq_close(self->monitor);
+    if (self->context)
+        zmq_ctx_term(self->context);
+    peer_t *peer, *next;
+    HASH_ITER(hh, self->peers, peer, next)
+    {
+        HASH_DEL(self->peers, peer);
+        free(peer);
+    }
+    free(self->by_slot);
+    free(self->by_descriptor);
+    free(self->suspects);
+    free(self);
+    *self_p = NULL;
+}
+
+void *transport_socket(transport_t *self)
+{
+    return self->socket;
+}
+
+void *transport_monitor(transport_t *self)
+{
+    return self->monitor;
+}
+
+/* ---- Which connection is which ---- */
+
+static peer_t **s_grow(peer_t **table, size_t *len, size_t needed)
+{
+    if (needed <= *len)
+        return table;
+    size_t grown = needed * 2;
+    table = memory_resize(table, grown * sizeof *table);
+    memset(table + *len, 0, (grown - *len) * sizeof *table);
+    *len = grown;
+    return table;
+}
+
+static peer_t *s_peer(const transport_t *self, session_t session)
+{
+    uint32_t slot = (uint32_t)session;
+    peer_t *peer = slot < self->slots ? self->by_slot[slot] : NULL;
+    return peer && peer->session == session ? peer : NULL;
+}
+
+static void s_set_descriptor(transport_t *self, peer_t *peer, int descriptor)
+{
+    if (peer->descriptor == descriptor || descriptor < 0)
+        return;
+    if (peer->descriptor >= 0 && self->by_descriptor[peer->descriptor] == peer)
+        self->by_descriptor[peer->descriptor] = NULL;
+    self->by_descriptor = s_grow(self->by_descriptor, &self->descriptors, (size_t)descriptor + 1);
+    self->by_descriptor[descriptor] = peer;
+    peer->descriptor = descriptor;
+}
+
+void transport_bind_session(transport_t *self, session_t session)
+{
+    peer_t *peer = memory_zero(1, sizeof *peer);
+    memcpy(peer->id, self->last_id, self->last_id_len);
+    peer->id_len = self->last_id_len;
+    peer->session = session;
+    peer->descriptor = -1;
+    s_set_descriptor(self, peer, self->last_descriptor);
+    HASH_ADD(hh, self->peers, id, peer->id_len, peer);
+    uint32_t slot = (uint32_t)session;
+    self->by_slot = s_grow(self->by_slot, &self->slots, (size_t)slot + 1);
+    self->by_slot[slot] = peer;
+    self->last = peer;
+}
+
+void transport_forget(transport_t *self, session_t session)
+{
+    peer_t *peer = s_peer(self, session);
+    if (!peer)
+        return;
+    HASH_DEL(self->peers, peer);
+    self->by_slot[(uint32_t)session] = NULL;
+    if (peer->descriptor >= 0 && self->by_descriptor[peer->descriptor] == peer)
+        self->by_descriptor[peer->descriptor] = NULL;
+    for (size_t i = 0; i < self->suspects_len; i++)
+        if (self->suspects[i] == peer)
+            self->suspects[i--] = self->suspects[--self->suspects_len];
+    if (self->last == peer)
+        self->last = NULL;
+    free(peer);
+}
+
+/* ---- Receiving ---- */
+
+/* The frames behind the first one of a message, which must be exactly one. */
+static bool s_receive_rest(transport_t *self)
+{
+    int frames = 0;
+    while (zmq_msg_more(&self->message)) {
+        if (zmq_msg_recv(&self->message, self->socket, ZMQ_DONTWAIT) < 0)
+            return false;
+        frames++;
+    }
+    return frames == 1;
+}
+
+bool transport_receive(transport_t *self, transport_frame_t *ret_frame)
+{
+    if (zmq_msg_recv(&self->message, self->socket, ZMQ_DONTWAIT) < 0)
+        return false;
+    self->last_id_len = zmq_msg_size(&self->message);
+    CHECK(self->last_id_len <= ID_BYTES);
+    memcpy(self->last_id, zmq_msg_data(&self->message), self->last_id_len);
+    bool whole = s_receive_rest(self);
+    self->last_descriptor = zmq_msg_get(&self->message, ZMQ_SRCFD);
+    peer_t *peer = NULL;
+    HASH_FIND(hh, self->peers, self->last_id, self->last_id_len, peer);
+    *ret_frame = (transport_frame_t){0};
+    if (peer && peer->descriptor >= 0 && self->last_descriptor >= 0 &&
+        peer->descriptor != self->last_descriptor) {
+        ret_frame->replaced = peer->session;
+        transport_forget(self, peer->session);
+        peer = NULL;
+    }
+    self->last = peer;
+    ret_frame->session = peer ? peer->session : 0;
+    if (whole) {
+        ret_frame->bytes = zmq_msg_data(&self->message);
+        ret_frame->len = zmq_msg_size(&self->message);
+    }
+    return true;
+}
+
+/* ---- Sending ---- */
+
+static void s_free(void *bytes, void *hint)
+{
+    (void)hint;
+    free(bytes);
+}
+
+static bool s_send(transport_t *self, const uint8_t *id, size_t id_len, const engine_frame_t *frame)
+{
+    if (zmq_send(self->socket, id, id_len, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
+        free(frame->bytes);
+        return false;
+    }
+    zmq_msg_t message;
+    CHECK(zmq_msg_init_data(&message, frame->bytes, frame->len, s_free, NULL) == 0);
+    if (zmq_msg_send(&message, self->socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&message);
+        return false;
+    }
+    return true;
+}
+
+bool transport_send(transport_t *self, const engine_frame_t *frame)
+{
+    const peer_t *peer = s_peer(self, frame->session);
+    if (!peer) {
+        free(frame->bytes);
+        return true; /* forgotten meanwhile; nobody waits for it */
+    }
+    return s_send(self, peer->id, peer->id_len, frame);
+}
+
+void transport_answer(transport_t *self, const engine_frame_t *frame)
+{
+    s_send(self, self->last_id, self->last_id_len, frame);
+}
+
+/* ---- Closed connections ---- */
+
+static void s_suspect(transport_t *self, peer_t *peer)
+{
+    if (peer->probes > 0)
+        return;
+    if (self->suspects_len == self->suspects_capacity) {
+        self->suspects_capacity = self->suspects_capacity * 2 + 16;
+        self->suspects =
+            memory_resize(self->suspects, self->suspects_capacity * sizeof *self->suspects);
+    }
+    peer->probes = PROBES;
+    self->suspects[self->suspects_len++] = peer;
+}
+
+/* Monitor events are two frames: number and value (the descriptor), then the address. */
+static void s_read_monitor(transport_t *self)
+{
+    uint8_t event[6];
+    while (zmq_recv(self->monitor, event, sizeof event, ZMQ_DONTWAIT) == (int)sizeof event) {
+        int32_t descriptor;
+        memcpy(&descriptor, event + 2, sizeof descriptor);
+        char address[256];
+        zmq_recv(self->monitor, address, sizeof address, 0);
+        if (descriptor >= 0 && (size_t)descriptor < self->descriptors &&
+            self->by_descriptor[descriptor])
+            s_suspect(self, self->by_descriptor[descriptor]);
+    }
+}
+
+static bool s_is_gone(transport_t *self, const peer_t *peer)
+{
+    /* An empty frame is a FromNode that says nothing. */
+    engine_frame_t probe = {peer->session, memory_new(0), 0};
+    return !s_send(self, peer->id, peer->id_len, &probe);
+}
+
+session_t transport_next_lost(transport_t *self)
+{
+    s_read_monitor(self);
+    for (size_t i = 0; i < self->suspects_len; i++) {
+        peer_t *peer = self->suspects[i];
+        if (s_is_gone(self, peer))
+            return peer->session;
+        if (--peer->probes == 0)
+            self->suspects[i--] = self->suspects[--self->suspects_len];
+    }
+    return 0;
+}
+
+bool transport_has_suspects(const transport_t *self)
+{
+    return self->suspects_len > 0;
+}

@@ -1,0 +1,53 @@
+/* Transport: the client port. One ROUTER socket; knows which connection is which session, sees a
+ * closed connection within milliseconds, and hands frames both ways. Decides nothing.
+ *
+ * How a lost connection is seen: the socket's monitor reports a closed descriptor; the session that
+ * last used it becomes a suspect (descriptors are used again); a probe through the socket, which is
+ * ROUTER_MANDATORY, answers EHOSTUNREACH when the connection is really gone.
+ */
+#ifndef IXN_APPS_IXND_TRANSPORT_H
+#define IXN_APPS_IXND_TRANSPORT_H
+
+#include <zmq.h>
+
+#include "core/base/error.h"
+#include "core/engine.h"
+
+typedef struct transport transport_t;
+
+/* Binds `endpoint`; NULL and an error (SYSTEM) when that fails. */
+transport_t *transport_new(const char *endpoint, error_t *ret_error);
+void transport_destroy(transport_t **self_p);
+
+void *transport_socket(transport_t *self);  /* to poll for frames */
+void *transport_monitor(transport_t *self); /* to poll for closed connections */
+
+/* The next frame that has arrived, or false. `*ret_session` is 0 for a connection that has no
+ * session yet (give it one with transport_bind_session, which also answers it). The bytes are valid
+ * until the next call. A message that is not one frame has no bytes (len 0), which no decoder
+ * accepts. */
+typedef struct {
+    session_t session;
+    session_t
+        replaced; /* not 0: a new connection took this session's routing id over; it is lost */
+    const uint8_t *bytes;
+    size_t len;
+} transport_frame_t;
+bool transport_receive(transport_t *self, transport_frame_t *ret_frame);
+void transport_bind_session(transport_t *self, session_t session); /* of the frame received last */
+
+/* Sends a frame and frees its bytes. False when the connection does not take it (gone, or so slow
+ * that its queue is full): the session must end. */
+bool transport_send(transport_t *self, const engine_frame_t *frame);
+/* Sends a frame to the connection of the frame received last, session or not. */
+void transport_answer(transport_t *self, const engine_frame_t *frame);
+
+/* The session is over: the connection's next frame has no session. */
+void transport_forget(transport_t *self, session_t session);
+
+/* Looks at closed connections and probes suspects; each call returns one session that is gone, or 0
+ * when there is none (any more). */
+session_t transport_next_lost(transport_t *self);
+bool transport_has_suspects(const transport_t *self); /* call again within a millisecond */
+
+#endif
