@@ -50,6 +50,12 @@ query() { # DATABASE SQL
     "$bin/psql" -XAtq -v ON_ERROR_STOP=1 -h "$dir" -p "$port" -U postgres -d "$1" -c "$2"
 }
 
+answers() { # on the port that it was started with last
+    local last
+    last=$(as_server sed -n 4p "$dir/data/postmaster.pid" 2>/dev/null) || return 1
+    [ -n "$last" ] && "$bin/pg_isready" -q -h "$dir" -p "$last"
+}
+
 create() {
     local options=(--no-sync -U postgres -A trust -E UTF8 --locale=C.UTF-8)
     as_server "$bin/initdb" "${options[@]}" -D "$dir/data.new" >"$dir/initdb.log" 2>&1 ||
@@ -86,7 +92,7 @@ the permissions of it and of the folders above it"
     if [ ! -d "$dir/data" ]; then
         as_server rm -rf "$dir/data.new"
         create
-    elif "$bin/pg_isready" -q -h "$dir" -p "$(sed -n 4p "$dir/data/postmaster.pid" 2>/dev/null)"; then
+    elif answers; then
         fail "the cluster in $dir is running already"
     fi
     lines="port = $port"$'\n'"unix_socket_directories = '$dir'"$'\n'
@@ -97,8 +103,8 @@ the permissions of it and of the folders above it"
     # After a kill the old server, or its children who hold its memory, may be there for a moment:
     # try again.
     deadline=$((SECONDS + 60))
-    until as_server "$bin/pg_ctl" start -w -t 60 -D "$dir/data" -l "$dir/log" >"$dir/pg_ctl.log" 2>&1
-    do
+    until as_server "$bin/pg_ctl" start -w -t 60 -D "$dir/data" -l "$dir/log" \
+        >"$dir/pg_ctl.log" 2>&1; do
         if [ $SECONDS -ge $deadline ] ||
             ! as_server tail -n 5 "$dir/log" | grep -qE 'is still in use|lock file'; then
             fail "PostgreSQL did not start in $dir: $(as_server tail -n 5 "$dir/log" 2>&1)"

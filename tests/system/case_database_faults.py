@@ -1,4 +1,4 @@
-"""The database restarts, stops, turns read-only, fills its disk, freezes; everything resumes by itself.
+"""The database restarts, stops, turns read-only, fills up, freezes; everything resumes by itself.
 
 During each fault clients hear RETRY or BUSY within a bound instead of silence; after it the node
 serves again without a restart; at the end nothing acknowledged is lost and everything is completed.

@@ -1,7 +1,7 @@
 """A corpus of real mail goes through two queues and two strategies, each message exactly once.
 
-Every message is in the history once, with its times in order and its attributes; counted against the
-distinct Message-IDs of the corpus itself.
+Every message is in the history once, with its times in order and its attributes; counted against
+the distinct Message-IDs of the corpus itself.
 """
 
 import mailbox

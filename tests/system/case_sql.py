@@ -1,4 +1,4 @@
-"""psql on the documented tables answers: how many wait in each queue, the oldest, throughput per hour.
+"""psql on the documented tables answers: how many wait in a queue, the oldest, throughput an hour.
 
 What the views say is compared with what was put in and taken out.
 """

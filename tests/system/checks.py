@@ -112,7 +112,8 @@ def check_record(world, path, completed=True):
     twice = [name for name, tokens in record.completed.items() if len(tokens) > 1]
     expect(not twice, f"{len(twice)} interactions had two results accepted (P3), such as "
            f"{[(name, record.completed[name]) for name in twice[:2]]}")
-    return {"acknowledged": len(record.acknowledged), "unknown": len(record.unknown), "stored": here}
+    return {"acknowledged": len(record.acknowledged), "unknown": len(record.unknown),
+            "stored": here}
 
 
 def check_journeys(world, steps, where="true"):
@@ -122,8 +123,8 @@ def check_journeys(world, steps, where="true"):
         condition = "s->>'step' = %s" + (" AND s->>'queue' = %s" if queue else "")
         arguments = (step, queue) if queue else (step,)
         rows = world.postgres.query(
-            f"SELECT id, n FROM (SELECT id, (SELECT count(*) FROM jsonb_array_elements(journey) AS s "
-            f"WHERE {condition}) AS n FROM ixn.interaction_history WHERE {where}) AS j "
-            "WHERE n <> 1 LIMIT 3", *arguments)
+            "SELECT id, n FROM (SELECT id, (SELECT count(*) FROM jsonb_array_elements(journey) AS s"
+            f" WHERE {condition}) AS n FROM ixn.interaction_history WHERE {where}) AS j"
+            " WHERE n <> 1 LIMIT 3", *arguments)
         expect(not rows, f"the step {step} {queue or ''} is not exactly once in the journeys of "
                f"{[(str(row[0]), row[1]) for row in rows]}")

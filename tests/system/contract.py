@@ -1,5 +1,5 @@
-"""Contract: a client of the node in Python, straight on the published messages. It is not the client
-library: one connection, no retries, so that a case sees what the node really says."""
+"""Contract: a client of the node in Python, straight on the published messages. It is not the
+client library: one connection, no retries, so that a case sees what the node really says."""
 
 import os
 import subprocess

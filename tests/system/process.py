@@ -64,7 +64,7 @@ def is_alive(pid):
 
 
 class Process:
-    """One program with its output in a file. `stdout` (a list of lines) is kept apart when asked."""
+    """One program with its output in a file; its standard output in another one when asked."""
 
     def __init__(self, name, command, log_path, cwd=None, keep_stdout=False):
         self.name = name

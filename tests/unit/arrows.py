@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Proves that arrows only go down: what each floor includes is what it may include, and every include
-of our own names its folder. Ends with code 1 and one line for each include that is wrong.
+"""Proves that arrows only go down: what each floor includes is what it may include, and every
+include of our own names its folder. Ends with code 1 and one line for each include that is wrong.
 
   arrows.py [TOP]      checks the tree
   arrows.py --prove    shows on small trees of its own that it finds what it must find

@@ -31,9 +31,9 @@ def matches(name, some):
 
 def symbols(archive):
     """Undefined symbols as (object, name), and the set of defined ones."""
-    output = subprocess.run(["nm", "-A", archive], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(["nm", "-A", archive], check=True, capture_output=True, text=True)
     undefined, defined = [], set()
-    for line in output.splitlines():
+    for line in output.stdout.splitlines():
         where, _, rest = line.rpartition(":")
         fields = rest.split()
         if len(fields) < 2:

@@ -1,0 +1,320 @@
+#!/usr/bin/env bash
+# Installs what is needed, builds, and runs all tests or the named parts.
+#
+#   deploy/test.sh [--full] [PART…]
+#
+#   format   layout, forbidden calls, unfinished marks, shell scripts
+#   tidy     warnings of clang, clang-tidy
+#   unit     unit and database tests, also under the address, undefined and thread sanitizers
+#   sim      the simulator
+#   system   cases on real processes and a real database
+#   fuzz     every fuzzer, for a short time
+#   browser  the operator's page
+#   docs     every command of the README, links of the documents
+#
+# Without a name all parts that exist are run, which takes less than 15 minutes; --full runs the long
+# form of each. One line for each test, and last "N passed, N failed, N skipped". Output of every
+# test: build/test-logs.
+set -euo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$top"
+logs=$top/build/test-logs
+parts=(format tidy unit sim system fuzz browser docs)
+jobs=$(nproc)
+full=
+passed=0
+failed=0
+skipped=0
+child=
+
+fail() {
+    printf 'test.sh: %s\n' "$*" >&2
+    exit 2
+}
+
+part_exists() {
+    case $1 in
+    sim) compgen -G 'tests/sim/*.c' >/dev/null ;;
+    browser) [ -x tests/browser/run.sh ] ;;
+    fuzz) compgen -G 'tests/fuzz/fuzz_*.c' >/dev/null ;;
+    *) true ;;
+    esac
+}
+
+# ---- running one test ----------------------------------------------------------------------------
+
+stop_child() {
+    if [ -n "$child" ] && kill -TERM "$child" 2>/dev/null; then
+        wait "$child" || true
+    fi
+    printf '\ninterrupted\n' >&2
+    exit 130
+}
+trap stop_child INT TERM
+
+elapsed() { # SINCE: seconds with one decimal
+    local now=$EPOCHREALTIME
+    awk -v a="$1" -v b="$now" 'BEGIN { printf "%.1f", b - a }'
+}
+
+result() { # ok|FAILED|skipped NAME SECONDS [REMARK]
+    case $1 in
+    ok) passed=$((passed + 1)) ;;
+    FAILED) failed=$((failed + 1)) ;;
+    skipped) skipped=$((skipped + 1)) ;;
+    esac
+    printf '%-8s %-44s %7s s  %s\n' "$1" "$2" "$3" "${4-}"
+}
+
+# Runs a command with its output in a log; in the background, so that a signal is heard at once.
+logged() { # LOG COMMAND…
+    local log=$1 code=0
+    shift
+    mkdir -p "$(dirname "$log")"
+    "$@" >"$log" 2>&1 </dev/null &
+    child=$!
+    wait "$child" || code=$?
+    child=
+    return $code
+}
+
+step() { # NAME COMMAND…: one test
+    local name=$1 began=$EPOCHREALTIME log="$logs/$1.log"
+    shift
+    if logged "$log" "$@"; then
+        result ok "$name" "$(elapsed "$began")"
+        return 0
+    fi
+    result FAILED "$name" "$(elapsed "$began")" "$log"
+    tail -n 15 "$log" | sed 's/^/    /'
+    return 1
+}
+
+build() { # PRESET [TARGET…]: a step of its own; without it, what needs it cannot run
+    local preset=$1
+    shift
+    step "build/$preset" cmake_build "$preset" "$@"
+}
+
+cmake_build() {
+    local preset=$1
+    shift
+    cmake --preset "$preset"
+    cmake --build --preset "$preset" -j "$jobs" ${1+--target "$@"}
+}
+
+# Every test of ctest is one of ours. Criterion does not fail for a leak that LeakSanitizer found, so
+# its words count too.
+ctest_all() { # NAME BUILD
+    local log="$logs/$1.log" number=0
+    if ! ctest --test-dir "$2" -N | grep -q 'Total Tests: [1-9]'; then
+        return 0
+    fi
+    logged "$log" ctest --test-dir "$2" -j "$jobs" -V || true
+    while read -r state name seconds; do
+        number=$((number + 1))
+        if [ "$state" = Passed ] && grep -qE "^$number: .*(LeakSanitizer|runtime error:)" "$log"; then
+            state=Sanitizer
+        fi
+        if [ "$state" = Passed ]; then
+            result ok "$1/$name" "$seconds"
+        else
+            result FAILED "$1/$name" "$seconds" "$state, $log"
+            grep -E "^$number: " "$log" | grep -vE '^[0-9]+: (Test command|Working|Test timeout)' |
+                tail -n 15 | sed 's/^/    /' || true
+        fi
+    done < <(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#([0-9]+): ([^ ]+) \.*[ *]*(Passed|Failed|Timeout|Not Run|Exception: [A-Za-z]+|Subprocess aborted).* ([0-9.]+) sec.*/\1 \3 \2 \4/p' \
+        "$log" | sed 's/Not Run/NotRun/; s/Exception: /Exception:/; s/Subprocess aborted/Aborted/' |
+        sort -n | cut -d ' ' -f 2-)
+    [ "$number" -gt 0 ] || result FAILED "$1" 0 "ctest named no test, $log"
+}
+
+# ---- format --------------------------------------------------------------------------------------
+
+own_files() { # PATTERN…: what git knows or would take, and is there
+    git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+        if [ -f "$file" ]; then printf '%s\n' "$file"; fi
+    done
+}
+
+none_found() { # SENTENCE PATTERN FILES-PATTERN…: fails with the lines that match
+    local sentence=$1 pattern=$2 found
+    shift 2
+    found=$(own_files "$@" | xargs -r grep -nIE "$pattern" || true)
+    [ -z "$found" ] || {
+        printf '%s:\n%s\n' "$sentence" "$found"
+        return 1
+    }
+}
+
+check_layout() { own_files '*.c' '*.h' | xargs clang-format --dry-run -Werror; }
+
+check_words() {
+    local bad=0
+    none_found 'calls that the charter forbids' \
+        '(^|[^A-Za-z0-9_])(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gets)[ ]*\(' \
+        '*.c' '*.h' || bad=1
+    none_found 'unfinished marks' '\b(TO''DO|FIX''ME|XX''X|HA''CK)\b' \
+        '*.c' '*.h' '*.sh' '*.py' '*.sql' '*.lua' '*.proto' '*.md' '*.yaml' || bad=1
+    none_found 'sleeping in a unit test' '(^|[^A-Za-z0-9_])(sleep|usleep|nanosleep)[ ]*\(' \
+        'tests/unit/*.c' 'tests/database/*.c' 'tests/fuzz/*.c' || bad=1
+    none_found 'lines over 100 columns' '^.{101,}$' '*.sh' '*.py' '*.sql' '*.lua' '*.proto' || bad=1
+    none_found 'white space at the end of a line' '[[:blank:]]+$' \
+        '*.c' '*.h' '*.sh' '*.py' '*.sql' '*.lua' '*.proto' '*.md' '*.yaml' '*.txt' || bad=1
+    return $bad
+}
+
+check_scripts() { own_files '*.sh' .ci/run | xargs shellcheck -S warning; }
+
+check_python() {
+    local file
+    own_files '*.py' | while read -r file; do
+        /usr/bin/python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$file"
+    done
+}
+
+check_packages() { LC_ALL=C sort -cu deploy/packages.txt; }
+
+part_format() {
+    step format/layout check_layout || true
+    step format/words check_words || true
+    step format/scripts check_scripts || true
+    step format/python check_python || true
+    step format/packages check_packages || true
+}
+
+# ---- tidy ----------------------------------------------------------------------------------------
+
+part_tidy() {
+    build clang || return 0
+    # Sources of ours only: what is generated is not held to it.
+    step tidy/clang-tidy run-clang-tidy -quiet -p build/clang -j "$jobs" \
+        "^$top/(apps|balancer|config|core|dap|ha)/.*\\.c$" || true
+}
+
+# ---- unit ----------------------------------------------------------------------------------------
+
+part_unit() {
+    if build release; then
+        ctest_all unit build/release
+        step database tests/database/run.sh build/release || true
+    fi
+    if build address; then
+        ctest_all address build/address
+    fi
+    if compgen -G 'tests/thread/*.c' >/dev/null && build thread; then
+        ctest_all thread build/thread
+    fi
+}
+
+# ---- sim, system, fuzz, browser ------------------------------------------------------------------
+
+part_sim() {
+    build release || return 0
+    local seeds=2000
+    [ -z "$full" ] || seeds=100000
+    step sim/seeds build/release/tests/sim --seeds "$seeds" --jobs "$jobs" || true
+    step sim/mutations build/release/tests/sim --mutations || true
+}
+
+part_system() {
+    local name
+    build release || return 0
+    while read -r name _; do
+        step "system/$name" tests/system/run.sh --build build/release --logs "$logs/system" \
+            ${full:+--full} "$name" || true
+    done < <(tests/system/run.sh --list)
+    # The same programs with their memory watched, for a few rounds of the roughest case.
+    if build address; then
+        step system/crash-address tests/system/run.sh --build build/address \
+            --logs "$logs/system-address" --rounds 4 crash || true
+    fi
+}
+
+fuzz_one() { # NAME SECONDS
+    local program=build/fuzz/tests/fuzz/fuzz_$1 corpus=tests/fuzz/corpus/$1 work=build/fuzz/work/$1
+    mkdir -p "$work"
+    [ ! -d "$corpus" ] || set -- "$1" "$2" "$corpus"
+    "$program" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+        -artifact_prefix="$logs/fuzz/" "$work" ${3+"$3"}
+}
+
+part_fuzz() {
+    local seconds=15 source name
+    [ -z "$full" ] || seconds=600
+    build fuzz || return 0
+    for source in tests/fuzz/fuzz_*.c; do
+        name=$(basename "$source" .c)
+        step "fuzz/${name#fuzz_}" fuzz_one "${name#fuzz_}" "$seconds" || true
+    done
+}
+
+part_browser() {
+    build release || return 0
+    step browser tests/browser/run.sh build/release || true
+}
+
+# ---- docs ----------------------------------------------------------------------------------------
+
+# The commands in the ```sh blocks of the README, one a line, comments and prompts without.
+readme_commands() {
+    awk '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on' README.md |
+        sed -E 's/^\$ //; s/[[:space:]]+#.*$//' | grep -vE '^[[:space:]]*(#|$)' || true
+}
+
+check_links() { own_files '*.md' | tests/docs/links.py; }
+
+part_docs() {
+    local command
+    if [ ! -f README.md ]; then
+        result FAILED docs/README.md 0 'there is none'
+        return
+    fi
+    step docs/links check_links || true
+    while read -r command; do
+        case $command in
+        *deploy/test.sh*) continue ;; # this very command
+        *deploy/quickstart.sh*--once*) ;;
+        *deploy/quickstart.sh*) continue ;; # the same, but it waits for a Ctrl-C
+        git\ clone* | cd\ *) continue ;;
+        esac
+        step "docs/$(tr -c 'A-Za-z0-9._\n-' '_' <<<"$command" | cut -c 1-36)" bash -c "$command" ||
+            true
+    done < <(readme_commands)
+}
+
+# ---- all of it -----------------------------------------------------------------------------------
+
+wanted=()
+for argument in "$@"; do
+    case $argument in
+    --full) full=yes ;;
+    -h | --help)
+        sed -n '2,/^set -/{/^set -/d; s/^# \{0,1\}//; p}' "$0"
+        exit 0
+        ;;
+    -*) fail "unknown option $argument; there is: --full" ;;
+    *)
+        [[ " ${parts[*]} " == *" $argument "* ]] ||
+            fail "no part \"$argument\"; there are: ${parts[*]}"
+        part_exists "$argument" || fail "the part \"$argument\" has no tests yet"
+        wanted+=("$argument")
+        ;;
+    esac
+done
+if [ ${#wanted[@]} -eq 0 ]; then
+    for part in "${parts[@]}"; do
+        if part_exists "$part"; then wanted+=("$part"); fi
+    done
+fi
+
+began=$EPOCHREALTIME
+rm -rf "$logs"
+mkdir -p "$logs/fuzz"
+deploy/install.sh || fail 'the packages that are needed could not be installed'
+for part in "${wanted[@]}"; do
+    "part_$part"
+done
+printf '%s s, logs in %s\n' "$(elapsed "$began")" "$logs"
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
