@@ -3,6 +3,7 @@
  */
 #include "apps/ixnctl/command.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,39 +188,48 @@ static void s_append_answer(const input_t *input, const char *id, const Ixn__V1_
         buffer_printf(out, "%s %s, version %u\n", id, input->done, message->ack->version);
 }
 
+/* Asks for one id and prints the answer, or why there is none. */
+static int s_run_one(const input_t *input, ixn_client_t *client, ask_fn *ask, const char *text)
+{
+    const Ixn__V1__Message *message = NULL;
+    error_t error = {0};
+    error_t told = {0};
+    id128_t id = {0};
+    buffer_t out = {0};
+    id_parse(text, &id);
+    if (!ask(input, client, &id, &message, &error)) {
+        if (error.code == ERROR_TIMED_OUT)
+            common_no_node(input->common, error.text, &told);
+        else
+            error_set(&told, error.code, "%s: %s (%s)", text, error.text, error_name(error.code));
+        return common_fail(&told);
+    }
+    s_append_answer(input, text, message, &out);
+    bool printed = common_print(&out);
+    buffer_free(&out);
+    return printed ? EXIT_DONE : EXIT_PARTLY;
+}
+
 /* Asks for each id in turn; what is refused does not stop the others. */
 static int s_run(const input_t *input, ask_fn *ask)
 {
     error_t error = {0};
     ixn_client_t *client = common_client(input->common, IXN__V1__ROLE__OPERATOR, &error);
-    if (!client)
-        return common_fail(&error);
-    size_t answered = 0;
-    int code = EXIT_DONE;
-    for (size_t i = 0; i < input->ids_len; i++) {
-        const Ixn__V1__Message *message = NULL;
-        id128_t id = {0};
-        buffer_t out = {0};
-        id_parse(input->ids[i], &id);
-        if (ask(input, client, &id, &message, &error)) {
-            answered++;
-            if (input->ids_len > 1 && i > 0 && !input->done && !input->common->json)
-                buffer_append_text(&out, "\n");
-            s_append_answer(input, input->ids[i], message, &out);
-            if (!common_print(&out))
-                code = EXIT_PARTLY;
-        } else {
-            error_t told = {0};
-            error_set(&told, error.code, "%s: %s (%s)", input->ids[i], error.text,
-                      error_name(error.code));
-            code = common_fail(&told);
-        }
-        buffer_free(&out);
-        if (code == EXIT_NOT_REACHABLE)
-            break;
+    if (!client) {
+        common_fail(&error);
+        return EXIT_USAGE;
+    }
+    size_t done = 0;
+    int worst = EXIT_DONE;
+    for (size_t i = 0; i < input->ids_len && worst != EXIT_NOT_REACHABLE; i++) {
+        if (i > 0 && !input->done && !input->common->json)
+            puts(""); /* between interactions that are shown */
+        int code = s_run_one(input, client, ask, input->ids[i]);
+        done += code == EXIT_DONE;
+        worst = code != EXIT_DONE ? code : worst;
     }
     ixn_client_destroy(&client);
-    return code != EXIT_DONE && answered > 0 ? EXIT_PARTLY : code;
+    return worst != EXIT_DONE && done > 0 ? EXIT_PARTLY : worst;
 }
 
 static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};

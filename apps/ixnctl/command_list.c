@@ -9,6 +9,7 @@
 #include "apps/ixnctl/parts/units.h"
 #include "apps/ixnctl/query.h"
 #include "core/base/check.h"
+#include "core/wire/entry.pb-c.h"
 
 typedef struct {
     common_t *common;
@@ -26,6 +27,13 @@ typedef struct {
     kind_t kind;
     bool shrinks;
 } answer_column_t;
+
+typedef struct {
+    const char *name; /* of the list, in JSON */
+    const char *sql;
+    const answer_column_t *columns; /* end with one without a name */
+    long limit;
+} answer_t;
 
 static const struct argp_option s_options_list[] = {
     {"queue", 'q', "QUEUE", 0, "Only of this queue", 0},
@@ -79,11 +87,11 @@ static void s_add_cell(table_t *table, kind_t kind, const char *value)
 static void s_append_as_of(buffer_t *out, const query_t *query)
 {
     char age[UNITS_TEXT_SIZE];
-    buffer_printf(out, "as of index %llu, %s ago\n", (unsigned long long)query->index,
-                  units_seconds(query->age, age));
+    buffer_printf(out, "as of index %llu, %s ago\n", (unsigned long long)query_index(query),
+                  units_seconds(query_age(query), age));
 }
 
-static void s_append_table(buffer_t *out, const query_t *query, const answer_column_t *columns,
+static void s_append_table(buffer_t *out, const PGresult *result, const answer_column_t *columns,
                            size_t columns_len, int rows)
 {
     table_t table = {.columns_len = columns_len};
@@ -92,7 +100,7 @@ static void s_append_table(buffer_t *out, const query_t *query, const answer_col
                                             columns[i].shrinks};
     for (int row = 0; row < rows; row++) {
         for (size_t i = 0; i < columns_len; i++)
-            s_add_cell(&table, columns[i].kind, PQgetvalue(query->rows, row, (int)i));
+            s_add_cell(&table, columns[i].kind, PQgetvalue(result, row, (int)i));
     }
     table_layout(&table, common_style(), out);
     table_free(&table);
@@ -108,20 +116,20 @@ static json_t *s_value(kind_t kind, const char *value)
                                  : json_real(strtod(value, NULL));
 }
 
-static void s_append_json(buffer_t *out, const query_t *query, const char *name,
-                          const answer_column_t *columns, int rows)
+static void s_append_json(buffer_t *out, const query_t *query, const PGresult *result,
+                          const answer_t *answer, int rows)
 {
     json_t *array = json_array();
     for (int row = 0; row < rows; row++) {
         json_t *object = json_object();
-        for (int i = 0; columns[i].name; i++)
-            json_object_set_new(object, columns[i].name,
-                                s_value(columns[i].kind, PQgetvalue(query->rows, row, i)));
+        for (int i = 0; answer->columns[i].name; i++)
+            json_object_set_new(object, answer->columns[i].name,
+                                s_value(answer->columns[i].kind, PQgetvalue(result, row, i)));
         json_array_append_new(array, object);
     }
-    json_t *all =
-        json_pack("{s:I, s:f, s:b, s:o}", "as_of_index", (json_int_t)query->index, "as_of_age_s",
-                  query->age, "more", PQntuples(query->rows) > rows, name, array);
+    json_t *all = json_pack("{s:I, s:f, s:b, s:o}", "as_of_index", (json_int_t)query_index(query),
+                            "as_of_age_s", query_age(query), "more", PQntuples(result) > rows,
+                            answer->name, array);
     CHECK(all);
     char *text = json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(12));
     CHECK(text);
@@ -130,28 +138,34 @@ static void s_append_json(buffer_t *out, const query_t *query, const char *name,
     json_decref(all);
 }
 
-/* Prints at most `limit` rows; a row beyond them says that there are more. */
-static int s_print(common_t *common, query_t *query, const char *name,
-                   const answer_column_t *columns, long limit)
+/* Asks and prints at most `limit` rows; a row beyond them says that there are more. Ends the query.
+ */
+static int s_answer(common_t *common, query_t *query, const answer_t *answer,
+                    const char *const *params)
 {
+    error_t error = {0};
+    PGresult *result = query_rows(query, answer->sql, params, &error);
+    if (!result) {
+        query_destroy(&query);
+        return common_fail(&error);
+    }
     size_t columns_len = 0;
-    while (columns[columns_len].name)
+    while (answer->columns[columns_len].name)
         columns_len++;
-    CHECK((size_t)PQnfields(query->rows) == columns_len);
-    int rows = PQntuples(query->rows);
-    bool more = rows > limit;
-    if (more)
-        rows = (int)limit;
+    CHECK((size_t)PQnfields(result) == columns_len);
+    bool more = PQntuples(result) > answer->limit;
+    int rows = more ? (int)answer->limit : PQntuples(result);
     buffer_t out = {0};
     if (common->json) {
-        s_append_json(&out, query, name, columns, rows);
+        s_append_json(&out, query, result, answer, rows);
     } else {
-        s_append_table(&out, query, columns, columns_len, rows);
+        s_append_table(&out, result, answer->columns, columns_len, rows);
         if (more)
             buffer_printf(&out, "there are more than these %d (--limit)\n", rows);
         s_append_as_of(&out, query);
     }
-    PQclear(query->rows);
+    PQclear(result);
+    query_destroy(&query);
     bool printed = common_print(&out);
     buffer_free(&out);
     return printed ? EXIT_DONE : EXIT_PARTLY;
@@ -212,11 +226,33 @@ int command_list(common_t *common, int argc, char **argv)
     const char *params[] = {input.queue, input.state, common->tenant ? common->tenant : "", limit,
                             NULL};
     error_t error = {0};
-    query_t query = {0};
-    const char *sql = strcmp(input.state, "completed") == 0 ? history : live;
-    if (!query_run(common, sql, params, &query, &error))
+    query_t *query = query_new(common, &error);
+    if (!query)
         return common_fail(&error);
-    return s_print(common, &query, "interactions", columns, input.limit);
+    answer_t answer = {.name = "interactions", .columns = columns, .limit = input.limit};
+    answer.sql = strcmp(input.state, "completed") == 0 ? history : live;
+    return s_answer(common, query, &answer, params);
+}
+
+/* The configured queues as a JSON list, for the statement to join: one in which nothing is has no
+ * row in any table. Caller frees it. */
+static char *s_configured_queues(const query_t *query)
+{
+    text_t encoded = query_configuration(query);
+    Ixn__V1__EngineConfiguration *configuration =
+        ixn__v1__engine_configuration__unpack(NULL, encoded.len, (const uint8_t *)encoded.data);
+    json_t *array = json_array();
+    for (size_t i = 0; configuration && i < configuration->n_queues; i++) {
+        const Ixn__V1__QueueConfiguration *queue = configuration->queues[i];
+        json_array_append_new(array, json_pack("{s:s, s:s, s:s}", "tenant", queue->tenant, "queue",
+                                               queue->name, "strategy", queue->strategy));
+    }
+    if (configuration)
+        ixn__v1__engine_configuration__free_unpacked(configuration, NULL);
+    char *text = json_dumps(array, JSON_COMPACT);
+    CHECK(text);
+    json_decref(array);
+    return text;
 }
 
 int command_queues(common_t *common, int argc, char **argv)
@@ -231,13 +267,17 @@ int command_queues(common_t *common, int argc, char **argv)
         .children = s_children,
     };
     static const char sql[] =
-        "SELECT tenant, queue, waiting::text, held::text, routing::text, quarantined::text,"
-        " coalesce(extract(epoch FROM now() - oldest_placed_in_queue_at)::text, '')"
-        " FROM ixn.queue_overview WHERE ($1::text = '' OR tenant = $1::text)"
-        " ORDER BY ixn.queue_overview.tenant, ixn.queue_overview.queue";
+        "SELECT tenant, queue, coalesce(c.strategy, ''), coalesce(o.waiting, 0)::text,"
+        " coalesce(o.held, 0)::text, coalesce(o.routing, 0)::text,"
+        " coalesce(o.quarantined, 0)::text,"
+        " coalesce(extract(epoch FROM now() - o.oldest_placed_in_queue_at)::text, '')"
+        " FROM ixn.queue_overview AS o FULL JOIN"
+        " json_to_recordset($2::text::json) AS c(tenant text, queue text, strategy text)"
+        " USING (tenant, queue) WHERE $1::text = '' OR tenant = $1::text ORDER BY tenant, queue";
     static const answer_column_t columns[] = {
         {"TENANT", "tenant", TEXT_COLUMN, true},
         {"QUEUE", "queue", TEXT_COLUMN, true},
+        {"STRATEGY", "strategy", TEXT_COLUMN, true},
         {"WAITING", "waiting", NUMBER_COLUMN, false},
         {"HELD", "held", NUMBER_COLUMN, false},
         {"ROUTING", "routing", NUMBER_COLUMN, false},
@@ -247,10 +287,14 @@ int command_queues(common_t *common, int argc, char **argv)
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);
-    const char *params[] = {common->tenant ? common->tenant : "", NULL};
     error_t error = {0};
-    query_t query = {0};
-    if (!query_run(common, sql, params, &query, &error))
+    query_t *query = query_new(common, &error);
+    if (!query)
         return common_fail(&error);
-    return s_print(common, &query, "queues", columns, LONG_MAX);
+    char *configured = s_configured_queues(query);
+    const char *params[] = {common->tenant ? common->tenant : "", configured, NULL};
+    answer_t answer = {"queues", sql, columns, LONG_MAX};
+    int code = s_answer(common, query, &answer, params);
+    free(configured);
+    return code;
 }

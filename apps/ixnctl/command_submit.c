@@ -271,6 +271,31 @@ static int s_summarise(run_t *self)
     return code == EXIT_DONE && !printed ? EXIT_PARTLY : code;
 }
 
+/* With a source: connects, submits, sums up. */
+static int s_run_connected(run_t *run, common_t *common)
+{
+    error_t error = {0};
+    ixn_client_t *client = common_client(common, IXN__V1__ROLE__MEDIA_SERVER, &error);
+    if (!client) {
+        common_fail(&error);
+        return EXIT_USAGE;
+    }
+    int code = EXIT_DONE;
+    run->sender = sender_new(client, run->input->window, &run->tally);
+    s_catch_signals();
+    if (sender_connect(run->sender, common->timeout_ms, &error)) {
+        s_submit_all(run);
+        code = s_summarise(run);
+    } else {
+        if (error.code == ERROR_TIMED_OUT)
+            common_no_node(common, "", &error);
+        code = common_fail(&error);
+    }
+    sender_destroy(&run->sender);
+    ixn_client_destroy(&client);
+    return code;
+}
+
 static int s_run(const input_t *input)
 {
     error_t error = {0};
@@ -282,20 +307,7 @@ static int s_run(const input_t *input)
         common_fail(&error);
         return EXIT_USAGE;
     }
-    int code = EXIT_DONE;
-    ixn_client_t *client = common_client(input->common, IXN__V1__ROLE__MEDIA_SERVER, &error);
-    if (client) {
-        s_catch_signals();
-        run.sender = sender_new(client, input->window, &run.tally);
-    }
-    if (client && sender_connect(run.sender, input->common->timeout_ms, &error)) {
-        s_submit_all(&run);
-        code = s_summarise(&run);
-    } else {
-        code = common_fail(&error);
-    }
-    sender_destroy(&run.sender);
-    ixn_client_destroy(&client);
+    int code = s_run_connected(&run, input->common);
     source_destroy(&run.source);
     submission_free(&run.submission);
     return code;

@@ -149,9 +149,21 @@ ixn_client_t *common_client(common_t *self, Ixn__V1__Role role, error_t *ret_err
         options.endpoints = endpoints;
         options.endpoints_len = 1;
     }
+    for (size_t i = 0, used = 0; i < options.endpoints_len && used < sizeof self->endpoints; i++)
+        used += (size_t)snprintf(self->endpoints + used, sizeof self->endpoints - used, "%s%s",
+                                 i ? ", " : "", options.endpoints[i]);
     ixn_client_t *client = ixn_client_new(&options, ret_error);
     free(found);
     return client;
+}
+
+bool common_no_node(const common_t *self, const char *why, error_t *ret_error)
+{
+    return error_set(
+        ret_error, ERROR_TIMED_OUT,
+        "no node has answered at %s within %u s%s%s; is one running there, and does it "
+        "serve? (--node, --timeout)",
+        self->endpoints, self->timeout_ms / 1000, *why ? ": " : "", why);
 }
 
 static int s_exit_code(error_code_t code)

@@ -22,7 +22,8 @@ typedef struct {
     const char *name;   /* of this client; NULL: one is made */
     uint32_t timeout_ms;
     bool json;
-    config_t *config; /* loaded on demand by common_config */
+    char endpoints[300]; /* which nodes common_client chose, for messages */
+    config_t *config;    /* loaded on demand by common_config */
 } common_t;
 
 /* For `children` of every command's argp; its input is the common_t. */
@@ -42,6 +43,9 @@ const config_t *common_config(common_t *self, error_t *ret_error);
 /* A client of the nodes in --node, otherwise of the configuration's, otherwise of this machine's
  * default endpoint. Does not wait for it. */
 ixn_client_t *common_client(common_t *self, Ixn__V1__Role role, error_t *ret_error);
+
+/* Says that no node answered, and where it was looked for. */
+bool common_no_node(const common_t *self, const char *why, error_t *ret_error);
 
 /* Prints "ixnctl: …" on standard error, one line, and returns the exit code that fits. */
 int common_fail(const error_t *error);

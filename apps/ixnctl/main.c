@@ -28,7 +28,7 @@ static const entry_t s_commands[] = {
      "ixnctl list --queue inbound --state quarantined", command_list},
     {NULL, "get", "One interaction (exact, asked of the node)", "Show it whole",
      "ixnctl get 0198c2a4-… -o json", command_get},
-    {NULL, "place", NULL, "Move it to a queue, also out of a router's hands or quarantine",
+    {NULL, "place", NULL, "Move it to a queue, also out of quarantine",
      "ixnctl place 0198c2a4-… support --reason \"wrong queue\"", command_place},
     {NULL, "hold", NULL, "Let it wait where it is", "ixnctl hold 0198c2a4-…", command_hold},
     {NULL, "resume", NULL, "End that", "ixnctl resume 0198c2a4-…", command_resume},

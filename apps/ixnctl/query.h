@@ -10,17 +10,23 @@
 
 #define QUERY_PARAMS 8
 
-typedef struct {
-    uint64_t index; /* of the checkpoint that the tables show */
-    double age;     /* seconds since it was written, by the database's clock */
-    PGresult *rows; /* caller clears it */
-} query_t;
+typedef struct query query_t;
 
-/* Takes the first DAP of the configuration that answers. `params` are texts and end with NULL (at
- * most QUERY_PARAMS); results are texts too, so every column of `sql` must be of type text. False
- * and an error: DATABASE_UNREACHABLE with each DAP's reason, DATABASE_EMPTY, DATABASE_WRONG when it
- * is not the one that the configuration demands, DATABASE_REFUSED. */
-bool query_run(common_t *common, const char *sql, const char *const *params, query_t *ret_query,
-               error_t *ret_error);
+/* Takes the first DAP of the configuration that answers. NULL and an error: DATABASE_UNREACHABLE
+ * with each DAP's reason, DATABASE_EMPTY, DATABASE_WRONG when it is not the one that the
+ * configuration demands, CONFIGURATION. */
+query_t *query_new(common_t *common, error_t *ret_error);
+void query_destroy(query_t **self_p);
+
+uint64_t query_index(const query_t *self); /* of the checkpoint that the tables show */
+double query_age(const query_t *self);     /* seconds since it was written */
+/* The encoded ixn.v1.EngineConfiguration as of that index; empty before the first one. Lives as
+ * long as the query. */
+text_t query_configuration(const query_t *self);
+
+/* Runs a statement in the snapshot. `params` are texts and end with NULL (at most QUERY_PARAMS);
+ * results are texts too, so every column must be of type text. Caller clears the result; NULL and
+ * an error otherwise. */
+PGresult *query_rows(query_t *self, const char *sql, const char *const *params, error_t *ret_error);
 
 #endif

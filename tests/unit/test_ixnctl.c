@@ -73,7 +73,7 @@ Test(jsonl, what_is_refused_is_named)
         {"7", "column 1"},
         {"{\"a\":1,\"a\":2}", "duplicate"},
         {"{\"a\":\"\\u0000\"}", "u0000"},
-        {"{\"a\":\"\xff\"}", "UTF-8"},
+        {"{\"a\":\"\xff\"}", "0xff"},
         {"{\"attributes\":{},\"prio\":1}", "\"prio\" is not known"},
         {"{\"attributes\":{},\"priority\":1.5}", "whole number"},
         {"{\"attributes\":{},\"priority\":1000001}", "1000000"},
