@@ -31,7 +31,7 @@ static void s_end_blockers(claiming_t *self)
 {
     static const char sql[] =
         "SELECT pid, coalesce(usename, '')::text, coalesce(application_name, ''),"
-        " coalesce(usename = current_user AND pg_terminate_backend(pid), false)"
+        " CASE WHEN usename = current_user THEN pg_terminate_backend(pid) ELSE false END"
         " FROM unnest(pg_blocking_pids($1)) AS b (pid) JOIN pg_stat_activity USING (pid)";
     if (!self->breaker)
         self->breaker = connection_again(self->connection);

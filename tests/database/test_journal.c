@@ -1,0 +1,349 @@
+/* The journal lane against a real server: order, outages, other databases, lost answers. */
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/database/pair_fixture.h"
+
+static pair_t s_pair;
+
+static void s_init(void)
+{
+    pair_init(&s_pair);
+}
+
+static void s_free(void)
+{
+    pair_free(&s_pair);
+}
+
+TestSuite(journal, .init = s_init, .fini = s_free, .timeout = 60);
+
+static void s_count(const char *expected)
+{
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT count(*) FROM ixn.journal"), expected);
+}
+
+Test(journal, commits_batches_in_order_as_they_are)
+{
+    pair_start(&s_pair);
+    for (uint64_t i = 0; i < 50; i++)
+        journal_append(s_pair.journal, pair_batch(&s_pair, i % 7 + 1));
+    uint64_t seen = 0;
+    while (seen < s_pair.index) {
+        journal_event_t event;
+        pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+        cr_assert(event.index > seen && event.clean && event.elapsed > 0);
+        seen = event.index;
+    }
+    s_count("51");
+    cr_assert_str_eq(pair_ask(s_pair.pq,
+                              "SELECT count(*) FROM ixn.journal AS a JOIN ixn.journal "
+                              "AS b ON b.first_index = a.last_index + 1 AND "
+                              "b.previous_hash = a.hash"),
+                     "50");
+    cr_assert_str_eq(pair_ask(s_pair.pq,
+                              "SELECT encode(entries, 'hex') || ' ' || "
+                              "(extract(epoch FROM decided_at) * 1000000)::bigint || ' ' || epoch "
+                              "|| ' ' || (committed_at > now() - interval '1 minute') "
+                              "FROM ixn.journal WHERE last_index = 1"),
+                     "0a00fffe20656e747269657300 1767225600123456 1 true");
+}
+
+Test(journal, waits_for_a_locked_row_and_says_so_once)
+{
+    s_pair.config.statement_timeout_ms = 100;
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    pair_ask(s_pair.pq, "BEGIN; SELECT 1 FROM ixn.pair FOR UPDATE");
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    journal_event_t event;
+    pair_expect(&s_pair, JOURNAL_WAITING, &event);
+    cr_assert_eq(event.error.code, ERROR_DATABASE_UNREACHABLE);
+    cr_assert(strstr(event.error.text, "DAP dap-1: no answer within 100 ms"), "%s",
+              event.error.text);
+    /* Several attempts wait in the server by now; one of them may take it. */
+    PGconn *other = pair_connect(&s_pair);
+    pair_await(other, "t",
+               "SELECT count(*) >= 3 FROM pg_stat_activity WHERE datname = current_database() AND "
+               "wait_event_type = 'Lock'");
+    pair_ask(s_pair.pq, "COMMIT");
+    pair_expect(&s_pair, JOURNAL_RESUMED, &event);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.index, 2);
+    pair_commit(&s_pair);
+    s_count("4");
+    PQfinish(other);
+}
+
+Test(journal, finds_a_batch_whose_answer_was_lost)
+{
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    /* Another session is about to insert the same batch, as a statement of the lane would that was
+     * cut off; the lane's own waits for its lock. */
+    batch_t *batch = pair_batch(&s_pair, 2);
+    commit_t commit = {s_pair.status.identity, s_pair.status.epoch, s_pair.status.generation};
+    connection_t *zombie = pair_connection(&s_pair);
+    error_t error = {0};
+    PGresult *result = NULL;
+    cr_assert(connection_command(zombie, "BEGIN", &error), "%s", error.text);
+    cr_assert(commit_send(&commit, zombie, batch, 5000, &error), "%s", error.text);
+    while (connection_step(zombie, &result, &error) == CONNECTION_BUSY)
+        connection_wait(zombie, false, connection_deadline(zombie));
+    cr_assert(result && commit_inserted(result), "%s", error.text);
+    PQclear(result);
+    journal_append(s_pair.journal, batch);
+    pair_await(s_pair.pq, "1", PAIR_WAITING);
+    pair_ask(s_pair.pq,
+             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+             "datname = current_database() AND wait_event_type = 'Lock'");
+    journal_event_t event;
+    pair_expect(&s_pair, JOURNAL_WAITING, &event);
+    cr_assert(strstr(event.error.text, "57P01"), "%s", event.error.text);
+    pair_await(s_pair.pq, "1", PAIR_WAITING);
+    cr_assert(connection_command(zombie, "COMMIT", &error), "%s", error.text);
+    pair_expect(&s_pair, JOURNAL_RESUMED, &event);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.index, 3);
+    cr_assert(!event.clean, "its effects may wait for a clean commit only");
+    pair_commit(&s_pair);
+    s_count("4");
+    connection_destroy(&zombie);
+}
+
+Test(journal, does_not_take_somebody_elses_batch_for_its_own)
+{
+    batch_t *batch = pair_batch(&s_pair, 1);
+    s_pair.index = s_pair.status.head_index;
+    s_pair.hash = s_pair.status.head_hash;
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    journal_destroy(&s_pair.journal);
+    /* The same batch from a lane that has never sent it. */
+    s_pair.index = s_pair.status.head_index;
+    s_pair.hash = s_pair.status.head_hash;
+    pair_start(&s_pair);
+    journal_append(s_pair.journal, batch);
+    journal_event_t event;
+    pair_expect(&s_pair, JOURNAL_DIVERGED, &event);
+    cr_assert_eq(event.error.code, ERROR_DATABASE_DIVERGED);
+    s_count("2");
+}
+
+Test(journal, stops_when_fenced)
+{
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    database_status_t old = s_pair.status;
+    uint64_t index = s_pair.index;
+    id128_t hash = s_pair.hash;
+    cr_assert(database_status(s_pair.database, &s_pair.status, NULL));
+    pair_claim(&s_pair);
+    s_pair.index = index;
+    s_pair.hash = hash;
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    journal_event_t event;
+    pair_expect(&s_pair, JOURNAL_FENCED, &event);
+    char generation[ID_TEXT_SIZE];
+    cr_assert(strstr(event.error.text, id_text(old.generation, generation)), "%s",
+              event.error.text);
+    cr_assert(strstr(event.error.text, id_text(s_pair.status.generation, generation)), "%s",
+              event.error.text);
+    s_count("2");
+    cr_assert(!journal_next(s_pair.journal, &event));
+}
+
+Test(journal, stops_at_another_head)
+{
+    s_pair.index = 7;
+    pair_start(&s_pair);
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    journal_event_t event;
+    pair_expect(&s_pair, JOURNAL_DIVERGED, &event);
+    cr_assert(strstr(event.error.text, "head is index 0"), "%s", event.error.text);
+    cr_assert(strstr(event.error.text, "continues index 7"), "%s", event.error.text);
+    s_count("1");
+}
+
+/* A copy made with TEMPLATE is equal in everything but the database's oid. */
+Test(journal, writes_nothing_to_a_copy)
+{
+    char copy[80];
+    database_destroy(&s_pair.database);
+    PQfinish(s_pair.pq);
+    snprintf(copy, sizeof copy, "%s_copy", s_pair.name);
+    pair_t server = {.name = "postgres"};
+    PGconn *pq = pair_connect(&server);
+    pair_ask(pq, "CREATE DATABASE %s TEMPLATE %s", copy, s_pair.name);
+    char name[64];
+    snprintf(name, sizeof name, "%s", s_pair.name);
+    snprintf(s_pair.name, sizeof s_pair.name, "%.60s", copy);
+    pair_set_dap(&s_pair, 0, getenv("IXN_TEST_CONNINFO"));
+    pair_start(&s_pair);
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    journal_event_t event;
+    pair_expect(&s_pair, JOURNAL_WRONG, &event);
+    cr_assert_eq(event.error.code, ERROR_DATABASE_WRONG);
+    cr_assert(strstr(event.error.text, "DAP dap-1 reaches database pair_"), "%s", event.error.text);
+    journal_destroy(&s_pair.journal);
+    s_pair.pq = pair_connect(&s_pair);
+    s_count("1");
+    PQfinish(s_pair.pq);
+    pair_ask(pq, "DROP DATABASE %s WITH (FORCE)", copy);
+    PQfinish(pq);
+    snprintf(s_pair.name, sizeof s_pair.name, "%s", name);
+    s_pair.pq = pair_connect(&s_pair);
+}
+
+Test(journal, waits_out_a_database_that_lets_nobody_in)
+{
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    pair_t server = {.name = "postgres"};
+    PGconn *pq = pair_connect(&server);
+    pair_ask(pq, "ALTER DATABASE %s ALLOW_CONNECTIONS false", s_pair.name);
+    pair_ask(pq, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s'",
+             s_pair.name);
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    journal_event_t event;
+    pair_expect(&s_pair, JOURNAL_WAITING, &event);
+    pair_ask(pq, "ALTER DATABASE %s ALLOW_CONNECTIONS true", s_pair.name);
+    pair_expect(&s_pair, JOURNAL_RESUMED, &event);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.index, 2);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.index, 3);
+    PQfinish(pq);
+    PQreset(s_pair.pq);
+    s_count("4");
+}
+
+Test(journal, waits_out_a_database_that_is_read_only)
+{
+    pair_ask(s_pair.pq, "ALTER DATABASE %s SET default_transaction_read_only = on", s_pair.name);
+    pair_start(&s_pair);
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    journal_event_t event;
+    pair_expect(&s_pair, JOURNAL_WAITING, &event);
+    cr_assert_eq(event.error.code, ERROR_DATABASE_REFUSED);
+    cr_assert(strstr(event.error.text, "25006"), "%s", event.error.text);
+    pair_ask(s_pair.pq, "ALTER DATABASE %s RESET default_transaction_read_only", s_pair.name);
+    pair_expect(&s_pair, JOURNAL_RESUMED, &event);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.index, 1);
+}
+
+Test(journal, waits_out_what_an_operator_must_mend)
+{
+    pair_ask(s_pair.pq, "ALTER TABLE ixn.pair RENAME TO pear");
+    pair_start(&s_pair);
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    journal_event_t event;
+    pair_expect(&s_pair, JOURNAL_WAITING, &event);
+    cr_assert(strstr(event.error.text, "42P01"), "%s", event.error.text);
+    pair_ask(s_pair.pq, "ALTER TABLE ixn.pear RENAME TO pair");
+    pair_expect(&s_pair, JOURNAL_RESUMED, &event);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+}
+
+/* It takes connections and never says a word. */
+static int s_deaf_server(char conninfo[80])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int server = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert(server >= 0 && bind(server, (struct sockaddr *)&address, len) == 0 &&
+              listen(server, 16) == 0 &&
+              getsockname(server, (struct sockaddr *)&address, &len) == 0);
+    snprintf(conninfo, 80, "host=127.0.0.1 user=x port=%d", ntohs(address.sin_port));
+    return server;
+}
+
+Test(journal, goes_on_with_the_next_dap)
+{
+    char conninfo[80];
+    int server = s_deaf_server(conninfo);
+    s_pair.config.connect_timeout_ms = 100;
+    pair_set_dap(&s_pair, 0, conninfo);
+    pair_set_dap(&s_pair, 1, getenv("IXN_TEST_CONNINFO"));
+    pair_start(&s_pair);
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    journal_event_t event;
+    pair_expect(&s_pair, JOURNAL_WAITING, &event);
+    cr_assert(strstr(event.error.text, "DAP dap-1: not connected within 100 ms"), "%s",
+              event.error.text);
+    pair_expect(&s_pair, JOURNAL_RESUMED, &event);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert(event.clean);
+    close(server);
+}
+
+Test(journal, ends_at_once_while_nobody_answers)
+{
+    char conninfo[80];
+    int server = s_deaf_server(conninfo);
+    pair_set_dap(&s_pair, 0, conninfo);
+    s_pair.config.connect_timeout_ms = 30000;
+    pair_start(&s_pair);
+    for (int i = 0; i < 3000; i++) /* more than a socket's usual limit */
+        journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    usec_t started = connection_now();
+    journal_destroy(&s_pair.journal);
+    cr_assert(connection_now() - started < 5 * USEC_PER_SECOND);
+    close(server);
+}
+
+Test(journal, notices_a_lost_connection_before_it_is_needed)
+{
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    const char *others =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = 'ixn' AND backend_start > "
+        "(SELECT max(committed_at) FROM ixn.journal)";
+    pair_ask(s_pair.pq,
+             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+             "datname = current_database() AND pid <> pg_backend_pid()");
+    pair_await(s_pair.pq, "1", others);
+    pair_commit(&s_pair);
+}
+
+Test(journal, works_through_a_transaction_pooler)
+{
+    const char *pooler = getenv("IXN_TEST_POOLER");
+    if (!pooler)
+        cr_skip_test("IXN_TEST_POOLER is not set");
+    pair_set_dap(&s_pair, 0, pooler);
+    pair_start(&s_pair);
+    for (int i = 0; i < 100; i++)
+        pair_commit(&s_pair);
+    s_count("101");
+}
+
+/* How long one commit takes, and how many a second pass when they queue. */
+Test(journal, measure)
+{
+    enum { COMMITS = 300 };
+    journal_event_t event;
+    pair_start(&s_pair);
+    usec_t sum = 0;
+    for (int i = 0; i < COMMITS; i++) {
+        journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+        pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+        sum += event.elapsed;
+    }
+    usec_t started = connection_now();
+    for (int i = 0; i < COMMITS; i++)
+        journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    for (int i = 0; i < COMMITS; i++)
+        pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    usec_t elapsed = connection_now() - started;
+    fprintf(stderr, "measured: journal: %ld us a commit, %ld commits/s in a row\n",
+            (long)(sum / COMMITS), (long)(COMMITS * USEC_PER_SECOND / elapsed));
+}
