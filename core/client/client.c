@@ -270,6 +270,15 @@ static bool s_answers_register(ixn_client_t *self, const Ixn__V1__Message *messa
     return true;
 }
 
+/* The request is to be sent again, to the node that serves; while there is none it waits for the
+ * next Registered, which brings all of them back in order. */
+static void s_return(ixn_client_t *self, const Ixn__V1__Message *message)
+{
+    request_t *request = requests_find(&self->requests, message->request_id);
+    if (request && self->nodes.serving)
+        requests_return(&self->requests, request);
+}
+
 static bool s_on_error(ixn_client_t *self, const Ixn__V1__Message *message, usec_t now,
                        ixn_event_t *ret_event)
 {
@@ -288,9 +297,7 @@ static bool s_on_error(ixn_client_t *self, const Ixn__V1__Message *message, usec
     if (error->code == IXN__V1__CODE__NOT_REGISTERED) {
         nodes_note(&self->nodes, "%s has no session of this client", from->address);
         nodes_on_forgotten(&self->nodes, from, now);
-        request_t *request = requests_find(&self->requests, message->request_id);
-        if (request)
-            requests_return(&self->requests, request);
+        s_return(self, message);
         return false;
     }
     if (message->request_id == 0)
@@ -323,9 +330,7 @@ static void s_on_not_primary(ixn_client_t *self, const Ixn__V1__Message *message
     endpoint_t *from = self->frame_from;
     if (s_answers_register(self, message) || from == self->nodes.serving)
         nodes_on_not_primary(&self->nodes, from, message->not_primary, now);
-    request_t *request = requests_find(&self->requests, message->request_id);
-    if (request)
-        requests_return(&self->requests, request); /* in order again when a node serves */
+    s_return(self, message);
 }
 
 static bool s_on_registered(ixn_client_t *self, const Ixn__V1__Message *message, usec_t now,
@@ -462,7 +467,10 @@ static bool s_give_up(ixn_client_t *self, usec_t now, ixn_event_t *ret_event)
 /* Everything that is due. Returns whether anything was sent. */
 static bool s_turn(ixn_client_t *self, usec_t now)
 {
-    size_t silent = requests_wake(&self->requests, now, self->nodes.serving != NULL);
+    /* A pause ends for all at once: then they are in order. */
+    size_t silent = 0;
+    if (now >= self->paused_until)
+        silent = requests_wake(&self->requests, now, self->nodes.serving != NULL);
     if (silent && now >= self->doubted_at + self->resend) {
         self->doubted_at = now;
         nodes_doubt(&self->nodes, now);
@@ -473,11 +481,11 @@ static bool s_turn(ixn_client_t *self, usec_t now)
 
 static usec_t s_due_at(const ixn_client_t *self, usec_t now)
 {
-    /* A pause counts only while it lasts: after it, what is ready waits for the socket. */
-    bool paused = self->nodes.serving && self->requests.ready_count && now < self->paused_until;
     usec_t due_at = nodes_due_at(&self->nodes);
-    usec_t others[] = {requests_due_at(&self->requests, self->nodes.serving != NULL),
-                       s_give_up_at(self), paused ? self->paused_until : USEC_NEVER};
+    usec_t others[] = {s_give_up_at(self),
+                       now < self->paused_until
+                           ? self->paused_until
+                           : requests_due_at(&self->requests, self->nodes.serving != NULL)};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (others[i] < due_at)
             due_at = others[i];

@@ -44,7 +44,7 @@ uint64_t requests_own_id(requests_t *self)
     return ++self->sequence << self->slot_bits;
 }
 
-/* Every change of place goes through these two, which keep the sums of `ready`. */
+/* Every change of place goes through these, which keep the sums of `ready`. */
 static void s_take_out(requests_t *self, request_t *request)
 {
     DL_DELETE2(self->lists[request->list], request, prev, next);
@@ -54,17 +54,19 @@ static void s_take_out(requests_t *self, request_t *request)
     }
 }
 
-static void s_put_in(requests_t *self, request_t *request, unsigned list, bool first)
+static void s_counted(requests_t *self, const request_t *request)
 {
-    request->list = (uint8_t)list;
-    if (first)
-        DL_PREPEND2(self->lists[list], request, prev, next);
-    else
-        DL_APPEND2(self->lists[list], request, prev, next);
-    if (list == REQUESTS_READY) {
+    if (request->list == REQUESTS_READY) {
         self->ready_count++;
         self->ready_size += request->len;
     }
+}
+
+static void s_put_last(requests_t *self, request_t *request, unsigned list)
+{
+    request->list = (uint8_t)list;
+    DL_APPEND2(self->lists[list], request, prev, next);
+    s_counted(self, request);
 }
 
 request_t *requests_add(requests_t *self, text_t bytes, usec_t now)
@@ -79,7 +81,7 @@ request_t *requests_add(requests_t *self, text_t bytes, usec_t now)
     self->count++;
     self->size += bytes.len;
     DL_APPEND2(self->all, request, older, newer);
-    s_put_in(self, request, REQUESTS_READY, false);
+    s_put_last(self, request, REQUESTS_READY);
     return request;
 }
 
@@ -108,7 +110,7 @@ void requests_sent(requests_t *self, request_t *request, usec_t now, usec_t rese
     s_take_out(self, request);
     request->due_at = now + resend;
     request->was_sent = true;
-    s_put_in(self, request, REQUESTS_SENT, false);
+    s_put_last(self, request, REQUESTS_SENT);
 }
 
 usec_t requests_delay(requests_t *self, request_t *request, uint32_t after_ms, entropy_t *entropy,
@@ -122,12 +124,12 @@ usec_t requests_delay(requests_t *self, request_t *request, uint32_t after_ms, e
     if (!self->lists[REQUESTS_DELAYED + power])
         self->delays[power] = entropy_spread(entropy, USEC_PER_MS << power);
     request->due_at = now + self->delays[power];
-    s_put_in(self, request, REQUESTS_DELAYED + power, false);
+    s_put_last(self, request, REQUESTS_DELAYED + power);
     return request->due_at;
 }
 
-/* Those of one list that are due are its first ones: from the last of them backwards, each goes
- * before everything in `ready`. */
+/* Those of one list that are due are its first ones. From the last of them backwards, so that each
+ * finds its place at the front of `ready`. */
 static size_t s_wake_list(requests_t *self, unsigned list, usec_t now)
 {
     request_t *last = NULL;
@@ -155,14 +157,24 @@ void requests_rewind(requests_t *self)
 {
     for (request_t *request = self->all; request; request = request->newer) {
         s_take_out(self, request);
-        s_put_in(self, request, REQUESTS_READY, false);
+        s_put_last(self, request, REQUESTS_READY);
     }
 }
 
 void requests_return(requests_t *self, request_t *request)
 {
     s_take_out(self, request);
-    s_put_in(self, request, REQUESTS_READY, true);
+    /* Ids grow with time. What comes back is nearly always older than all that is ready. */
+    request_t *newer = self->lists[REQUESTS_READY];
+    while (newer && newer->id < request->id)
+        newer = newer->next;
+    if (!newer) {
+        s_put_last(self, request, REQUESTS_READY);
+        return;
+    }
+    request->list = REQUESTS_READY;
+    DL_PREPEND_ELEM2(self->lists[REQUESTS_READY], newer, request, prev, next);
+    s_counted(self, request);
 }
 
 usec_t requests_due_at(const requests_t *self, bool with_sent)

@@ -9,7 +9,7 @@
  *
  * and in the list of all, by age. Each of these lists is in the order of its times, because what is
  * added to one always waits equally long; requests that come back to `ready` go before the newer
- * ones, so the original order stays.
+ * ones, so that the original order stays.
  */
 #ifndef IXN_CLIENT_REQUESTS_H
 #define IXN_CLIENT_REQUESTS_H
@@ -77,7 +77,7 @@ usec_t requests_delay(requests_t *self, request_t *request, uint32_t after_ms, e
 size_t requests_wake(requests_t *self, usec_t now, bool with_sent);
 /* All of them go back to `ready`, in the order they were made. */
 void requests_rewind(requests_t *self);
-/* The request goes back to `ready`, as the first. */
+/* The request goes back to `ready`, to its place by age. */
 void requests_return(requests_t *self, request_t *request);
 /* When the next one is due; USEC_NEVER: none. */
 usec_t requests_due_at(const requests_t *self, bool with_sent);
