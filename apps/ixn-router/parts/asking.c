@@ -1,0 +1,162 @@
+#include "apps/ixn-router/parts/asking.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/check.h"
+#include "core/base/log.h"
+#include "core/wire/wire.h"
+
+/* The parts of a request that outlive the function that fills them in. */
+typedef struct {
+    Ixn__V1__Token token;
+    Ixn__V1__AttributesChange change;
+    char *names[RUN_REMOVE_LIMIT];
+    char *set;
+} parts_t;
+
+static void s_begin(parts_t *parts, const job_t *job)
+{
+    const work_t *work = job->run->work;
+    ixn__v1__token__init(&parts->token);
+    parts->token.epoch = work->token.epoch;
+    parts->token.index = work->token.index;
+    ixn__v1__attributes_change__init(&parts->change);
+    parts->set = NULL;
+}
+
+/* NULL when nothing changes. */
+static Ixn__V1__AttributesChange *s_change(parts_t *parts, const job_t *job)
+{
+    const run_t *run = job->run;
+    size_t len;
+    bool fits = run_changes_text(run, &parts->set, &len);
+    CHECK(fits); /* the script was told otherwise */
+    parts->change.set = (ProtobufCBinaryData){len, (uint8_t *)parts->set};
+    parts->change.remove = parts->names;
+    const char *name;
+    json_t *value;
+    json_object_foreach(run->changes.remove, name, value)
+    {
+        parts->names[parts->change.n_remove++] = (char *)(uintptr_t)name;
+    }
+    return len > 0 || parts->change.n_remove > 0 ? &parts->change : NULL;
+}
+
+static uint64_t s_send_save(ixn_client_t *client, const job_t *job, parts_t *parts,
+                            Ixn__V1__Request *request)
+{
+    Ixn__V1__ChangeProperties save = IXN__V1__CHANGE_PROPERTIES__INIT;
+    save.interaction_id = wire_bytes(&job->run->work->id);
+    save.token = &parts->token;
+    save.attributes = s_change(parts, job);
+    request->body_case = IXN__V1__REQUEST__BODY_CHANGE_PROPERTIES;
+    request->change_properties = &save;
+    return ixn_client_send(client, request);
+}
+
+static uint64_t s_send_place(ixn_client_t *client, const job_t *job, parts_t *parts,
+                             Ixn__V1__Request *request)
+{
+    const run_t *run = job->run;
+    Ixn__V1__PlaceInQueue place = IXN__V1__PLACE_IN_QUEUE__INIT;
+    place.interaction_id = wire_bytes(&run->work->id);
+    place.token = &parts->token;
+    place.queue = run->queue;
+    place.attributes = s_change(parts, job);
+    if (run->has_priority) {
+        place.priority_given_case = IXN__V1__PLACE_IN_QUEUE__PRIORITY_GIVEN_PRIORITY;
+        place.priority = run->priority;
+    }
+    if (run->reason)
+        place.reason = run->reason;
+    request->body_case = IXN__V1__REQUEST__BODY_PLACE_IN_QUEUE;
+    request->place_in_queue = &place;
+    return ixn_client_send(client, request);
+}
+
+static uint64_t s_send_stop(ixn_client_t *client, const job_t *job, parts_t *parts,
+                            Ixn__V1__Request *request)
+{
+    const run_t *run = job->run;
+    Ixn__V1__Stop stop = IXN__V1__STOP__INIT;
+    stop.interaction_id = wire_bytes(&run->work->id);
+    stop.token = &parts->token;
+    stop.attributes = s_change(parts, job);
+    if (run->reason)
+        stop.reason = run->reason;
+    request->body_case = IXN__V1__REQUEST__BODY_STOP;
+    request->stop = &stop;
+    return ixn_client_send(client, request);
+}
+
+static uint64_t s_send_failed(ixn_client_t *client, const job_t *job, parts_t *parts,
+                              Ixn__V1__Request *request)
+{
+    const run_t *run = job->run;
+    Ixn__V1__RouteFailed failed = IXN__V1__ROUTE_FAILED__INIT;
+    failed.interaction_id = wire_bytes(&run->work->id);
+    failed.token = &parts->token;
+    failed.reason = run->reason;
+    failed.blameless = job->blameless;
+    request->body_case = IXN__V1__REQUEST__BODY_ROUTE_FAILED;
+    request->route_failed = &failed;
+    return ixn_client_send(client, request);
+}
+
+uint64_t asking_send(ixn_client_t *client, const job_t *job)
+{
+    parts_t parts;
+    s_begin(&parts, job);
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    uint64_t id;
+    if (job->state == JOB_SAVING)
+        id = s_send_save(client, job, &parts, &request);
+    else if (job->run->outcome == RUN_PLACED)
+        id = s_send_place(client, job, &parts, &request);
+    else if (job->run->outcome == RUN_STOPPED)
+        id = s_send_stop(client, job, &parts, &request);
+    else
+        id = s_send_failed(client, job, &parts, &request);
+    free(parts.set);
+    return id;
+}
+
+void asking_fail_refused(job_t *job, error_code_t code, const char *sentence)
+{
+    run_t *run = job->run;
+    bool placed = run->outcome == RUN_PLACED;
+    buffer_t text = {0};
+    buffer_printf(&text, "%s.lua:", run->work->strategy);
+    if (run->line > 0) /* not known after "return place(…)", which leaves no trace */
+        buffer_printf(&text, "%d:", run->line);
+    if (placed)
+        buffer_printf(&text, " place(\"%s\")", run->queue);
+    else
+        buffer_append_text(&text, " stop()");
+    buffer_printf(&text, " was refused: %s: %s", error_name(code), sentence);
+    buffer_append(&text, "", 1);
+    run_fail(run, (const char *)text.bytes);
+    buffer_clear(&run->trace);
+    buffer_free(&text);
+}
+
+void asking_announce(ixn_client_t *client, const strategy_t *strategy, bool is_loaded)
+{
+    Ixn__V1__StrategyLoaded loaded = IXN__V1__STRATEGY_LOADED__INIT;
+    Ixn__V1__StrategyUnloaded unloaded = IXN__V1__STRATEGY_UNLOADED__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    if (is_loaded) {
+        loaded.strategy = (char *)(uintptr_t)strategy->name;
+        loaded.version = (char *)(uintptr_t)strategy->version;
+        request.body_case = IXN__V1__REQUEST__BODY_STRATEGY_LOADED;
+        request.strategy_loaded = &loaded;
+    } else {
+        unloaded.strategy = (char *)(uintptr_t)strategy->name;
+        request.body_case = IXN__V1__REQUEST__BODY_STRATEGY_UNLOADED;
+        request.strategy_unloaded = &unloaded;
+    }
+    if (ixn_client_send(client, &request) == 0)
+        log_warning("router.announce", "strategy=%s error=\"too many unanswered requests\"",
+                    strategy->name);
+}
