@@ -155,11 +155,26 @@ static size_t s_send_frame(ixn_client_t *self, usec_t now)
     return count;
 }
 
+/* What is due goes back to `ready`, except in a pause, which ends for all at once. */
+static void s_wake(ixn_client_t *self, usec_t now)
+{
+    if (now < self->paused_until)
+        return;
+    self->paused_until = 0;
+    size_t silent = requests_wake(&self->requests, now, self->nodes.serving != NULL);
+    if (silent && now >= self->doubted_at + self->resend) {
+        self->doubted_at = now;
+        nodes_doubt(&self->nodes, now);
+    }
+}
+
 /* Returns whether anything was sent. */
 static bool s_flush(ixn_client_t *self, usec_t now)
 {
+    if (self->paused_until)
+        s_wake(self, now); /* the older ones first, at the end of a pause */
     bool sent = false;
-    while (self->nodes.serving && self->requests.ready_count && now >= self->paused_until &&
+    while (self->nodes.serving && self->requests.ready_count && !self->paused_until &&
            s_send_frame(self, now))
         sent = true;
     return sent;
@@ -467,14 +482,7 @@ static bool s_give_up(ixn_client_t *self, usec_t now, ixn_event_t *ret_event)
 /* Everything that is due. Returns whether anything was sent. */
 static bool s_turn(ixn_client_t *self, usec_t now)
 {
-    /* A pause ends for all at once: then they are in order. */
-    size_t silent = 0;
-    if (now >= self->paused_until)
-        silent = requests_wake(&self->requests, now, self->nodes.serving != NULL);
-    if (silent && now >= self->doubted_at + self->resend) {
-        self->doubted_at = now;
-        nodes_doubt(&self->nodes, now);
-    }
+    s_wake(self, now);
     bool sent = nodes_turn(&self->nodes, now);
     return s_flush(self, now) || sent;
 }
