@@ -95,6 +95,9 @@ static void s_refresh(balancer_t *self, strategy_t *strategy)
     size_t both = 0;
     for (size_t i = 0; i < strategy->members_len; i++)
         both += s_both_sides(&self->routers[strategy->members[i]]);
+    /* No bit beyond the members may stay set. */
+    if (strategy->available)
+        memset(strategy->available, 0, (strategy->members_capacity + 63) / 64 * sizeof(uint64_t));
     strategy->cursor = strategy->members_len;
     for (size_t i = 0; i < strategy->members_len; i++) {
         const router_t *router = &self->routers[strategy->members[i]];
