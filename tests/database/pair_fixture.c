@@ -122,6 +122,22 @@ void pair_free(pair_t *self)
     PQfinish(server);
 }
 
+database_t *pair_open_as_ixn(pair_t *self, uint32_t statement_timeout_ms)
+{
+    error_t error = {0};
+    config_t config = self->config;
+    config_dap_t dap = {.name = "dap-1"};
+    snprintf(dap.conninfo, sizeof dap.conninfo, "%.1000s user=ixn", self->daps[0].conninfo);
+    config.daps = &dap;
+    config.daps_len = 1;
+    config.statement_timeout_ms = statement_timeout_ms;
+    pair_ask(self->pq,
+             "GRANT ALL ON SCHEMA ixn TO ixn; GRANT ALL ON ALL TABLES IN SCHEMA ixn TO ixn");
+    database_t *database = database_open(&config, &error);
+    cr_assert(database, "%s", error.text);
+    return database;
+}
+
 batch_t *pair_batch(pair_t *self, uint64_t entries)
 {
     /* Zero bytes and bytes that are no UTF-8: entries are not text. */

@@ -44,6 +44,10 @@ void pair_expect(pair_t *self, journal_event_kind_t kind, journal_event_t *ret_e
 /* Appends one batch and waits until it is committed, cleanly. */
 void pair_commit(pair_t *self);
 
+/* The test's database as seen by the role ixn, who is no superuser and may not end the sessions of
+ * others. The caller destroys it. */
+database_t *pair_open_as_ixn(pair_t *self, uint32_t statement_timeout_ms);
+
 /* Another connection to the test's database. */
 PGconn *pair_connect(const pair_t *self);
 connection_t *pair_connection(const pair_t *self);
