@@ -256,7 +256,7 @@ Test(client, sleeps_when_there_is_nothing_to_do)
 Test(client, sleeps_when_the_socket_is_full)
 {
     s_node->receive_frames = 2;
-    s_connect((ixn_client_options_t){.max_unanswered = 200, .resend_ms = 60000});
+    s_connect((ixn_client_options_t){.max_unanswered = 100, .resend_ms = 60000});
     s_node->frozen = true;
     uint8_t *bytes = calloc(1, 1024 * 1024);
     Ixn__V1__Submit submit = IXN__V1__SUBMIT__INIT;
@@ -271,7 +271,7 @@ Test(client, sleeps_when_the_socket_is_full)
         ixn_client_next(s_bench.client, 10, &event);
     s_assert_idle("the socket is full");
     s_node->frozen = false;
-    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 200);
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 100);
     free(bytes);
 }
 
