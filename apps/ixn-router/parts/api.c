@@ -173,7 +173,7 @@ static void s_read_members(lua_State *lua, run_t *run)
         size_t len;
         int name_index = lua_gettop(lua) - 1;
         const char *name = s_check_name(lua, name_index, &len);
-        value_reader_t reader = {.name = name, .room = LIMIT_ATTRIBUTES};
+        value_reader_t reader = {.name = name, .room = (size_t)LIMIT_ATTRIBUTES};
         error_t problem;
         json_t *value = value_read(lua, name_index + 1, &reader, &problem);
         if (!value)
@@ -362,9 +362,8 @@ static int s_slept(lua_State *lua, int status, lua_KContext context)
 static int s_sleep(lua_State *lua)
 {
     double seconds = luaL_checknumber(lua, 1);
-    double most = (double)(RUN_SLEEP_MOST_US / USEC_PER_SECOND);
-    if (!(seconds >= 0 && seconds <= most))
-        return luaL_error(lua, "sleep takes 0 to %f seconds", most);
+    if (!(seconds >= 0 && seconds <= RUN_SLEEP_MOST_S)) /* NaN is neither */
+        return luaL_error(lua, "sleep takes 0 to %d seconds", RUN_SLEEP_MOST_S);
     if (!lua_isyieldable(lua))
         return luaL_error(lua, "sleep cannot wait inside a sort or a gsub");
     run_t *run = run_of(lua);

@@ -46,9 +46,9 @@ static void *s_refuse(heap_t *self, size_t new_size)
     return NULL;
 }
 
-void *heap_allocate(void *context, void *block, size_t old_size, size_t new_size)
+void *heap_allocate(void *heap, void *block, size_t old_size, size_t new_size)
 {
-    heap_t *self = context;
+    heap_t *self = heap;
     if (!block)
         old_size = 0; /* then it is the kind of the object, not a size */
     if (new_size == 0) {

@@ -25,7 +25,7 @@ void heap_init(heap_t *self, size_t limit);
  * `context`, until the step ends. */
 void heap_begin_step(heap_t *self, void (*exhausted)(void *context), void *context);
 void heap_end_step(heap_t *self);
-/* The lua_Alloc function; `self` is the heap. */
-void *heap_allocate(void *self, void *block, size_t old_size, size_t new_size);
+/* The lua_Alloc function; `heap` is the heap_t. */
+void *heap_allocate(void *heap, void *block, size_t old_size, size_t new_size);
 
 #endif

@@ -18,9 +18,7 @@
 
 run_t *run_of(lua_State *lua)
 {
-    run_t *self;
-    memcpy(&self, lua_getextraspace(lua), sizeof self);
-    return self;
+    return *(run_t **)lua_getextraspace(lua);
 }
 
 run_t *run_new(vm_t *vm, work_t *work)
@@ -77,7 +75,7 @@ bool run_changes_text(const run_t *self, char **ret_set, size_t *ret_len)
     *ret_set = json_dumps(self->changes.set, JSON_COMPACT | JSON_REAL_PRECISION(digits));
     CHECK(*ret_set); /* everything in it was checked when it came in */
     *ret_len = strlen(*ret_set);
-    return *ret_len <= LIMIT_ATTRIBUTES;
+    return *ret_len <= (size_t)LIMIT_ATTRIBUTES;
 }
 
 /* ---- Errors as text ---- */
@@ -319,7 +317,7 @@ run_outcome_t run_start(run_t *self, int code)
         run_fail(self, "there is not enough memory to start the script; see --memory-mb");
         return self->outcome;
     }
-    memcpy(lua_getextraspace(self->thread), &self, sizeof self);
+    *(run_t **)lua_getextraspace(self->thread) = self;
     lua_rawgeti(self->thread, LUA_REGISTRYINDEX, code);
     return s_step(self, 0);
 }

@@ -28,7 +28,7 @@ typedef enum {
 /* More names in one change are refused by the node. */
 #define RUN_REMOVE_LIMIT 256
 #define RUN_SLEEP_LEAST_US USEC_PER_MS
-#define RUN_SLEEP_MOST_US (86400 * USEC_PER_SECOND)
+#define RUN_SLEEP_MOST_S 86400
 /* CPU time of one step. The budget of instructions is what bounds honest scripts; this one bounds
  * instructions that are expensive (joining and comparing large strings). */
 #define RUN_STEP_CPU_US (USEC_PER_SECOND / 2)

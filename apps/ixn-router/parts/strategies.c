@@ -93,7 +93,7 @@ static bool s_read(const strategies_t *self, const char *file, buffer_t *source,
     if (got < 0)
         return error_set(ret_error, ERROR_SYSTEM, "%s cannot be read: %s", path, strerror(problem));
     if (source->len > STRATEGY_SIZE)
-        return error_set(ret_error, ERROR_TOO_LARGE, "%s has more than %d bytes", path,
+        return error_set(ret_error, ERROR_TOO_LARGE, "%s has more than %zu bytes", path,
                          STRATEGY_SIZE);
     return true;
 }
@@ -101,7 +101,7 @@ static bool s_read(const strategies_t *self, const char *file, buffer_t *source,
 static void s_version(const buffer_t *source, char version[STRATEGY_VERSION_SIZE])
 {
     id128_t hash = id_hash(source->bytes, source->len);
-    for (int i = 0; i < (STRATEGY_VERSION_SIZE - 1) / 2; i++)
+    for (size_t i = 0; i < (STRATEGY_VERSION_SIZE - 1) / 2; i++)
         snprintf(version + 2 * i, 3, "%02x", hash.bytes[i]);
 }
 

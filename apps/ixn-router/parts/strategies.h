@@ -12,9 +12,9 @@
 #include "core/base/error.h"
 #include "core/base/limits.h"
 
-#define STRATEGY_VERSION_SIZE 13    /* digits of the hash of the content, and the terminator */
-#define STRATEGY_SIZE (1024 * 1024) /* largest file */
-#define STRATEGIES_LIMIT 1000       /* most files */
+#define STRATEGY_VERSION_SIZE 13 /* digits of the hash of the content, and the terminator */
+#define STRATEGY_SIZE ((size_t)1024 * 1024) /* largest file */
+#define STRATEGIES_LIMIT 1000               /* most files */
 
 typedef struct {
     char name[LIMIT_NAME + 1];

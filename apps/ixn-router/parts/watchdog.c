@@ -24,7 +24,7 @@ static void s_end(void)
 {
     static const char digits[] = "0123456789abcdef";
     char id[32];
-    for (int i = 0; i < 16; i++) {
+    for (size_t i = 0; i < sizeof s_interaction_id.bytes; i++) {
         id[2 * i] = digits[s_interaction_id.bytes[i] >> 4];
         id[2 * i + 1] = digits[s_interaction_id.bytes[i] & 15];
     }
