@@ -69,7 +69,7 @@ Test(client_pair, follows_not_primary_with_all_requests_in_order)
 
 Test(client_pair, goes_on_at_the_other_node_when_one_is_gone)
 {
-    s_connect(2, (ixn_client_options_t){0});
+    s_connect(2, (ixn_client_options_t){.resend_ms = 60000}); /* not by its timer */
     WAIT(&s_bench, node_count(s_b, REGISTER) == 1);
     s_a->work = WORK_KEEP;
     for (int i = 0; i < 10; i++)
