@@ -14,6 +14,8 @@
 #define REFUSED_FIRST_US USEC_PER_SECOND
 #define REFUSED_LONGEST_US (30 * USEC_PER_SECOND)
 
+_Static_assert(ERROR_TIMED_OUT < 64, "a bit for each code of an error");
+
 struct checkpoint_writer {
     zactor_t *actor;
     bool writing; /* an image was handed over and is not written yet */
@@ -31,8 +33,8 @@ typedef struct {
     bool stopping;
     /* about the image in work */
     usec_t back_off;
-    error_code_t waiting; /* what WAITING was said for; OK: not said */
-    error_t refused;      /* what REFUSED was said with */
+    uint64_t waiting; /* bits of the error codes that WAITING was said for */
+    error_t refused;  /* what REFUSED was said with */
 } lane_t;
 
 static void s_say(lane_t *self, const checkpoint_event_t *event)
@@ -80,11 +82,11 @@ static checkpoint_image_t *s_hear(lane_t *self)
 
 static void s_say_waiting(lane_t *self, const error_t *error)
 {
-    /* Once an outage; again only when it has become another one: "wrong database" must not hide
-     * behind "unreachable". */
-    if (self->waiting == error->code)
+    /* Once an outage and kind of reason: "wrong database" must not hide behind "unreachable". */
+    uint64_t bit = UINT64_C(1) << error->code;
+    if (self->waiting & bit)
         return;
-    self->waiting = error->code;
+    self->waiting |= bit;
     checkpoint_event_t event = {.kind = CHECKPOINT_WAITING, .error = *error};
     s_say(self, &event);
 }
@@ -117,7 +119,7 @@ static void s_write(lane_t *self, const checkpoint_image_t *image)
 {
     usec_t start = connection_now();
     self->back_off = 0;
-    self->waiting = ERROR_OK;
+    self->waiting = 0;
     self->refused = (error_t){0};
     while (!self->stopping) {
         error_t error = {0};
@@ -168,8 +170,8 @@ static void s_run(lane_t *self)
             s_write(self, image);
         if (image)
             checkpoint_image_destroy(&image);
-        /* Fenced: the tables are somebody else's to keep in shape, too. Otherwise a step is due even
-         * while images come without a pause. */
+        /* Fenced: the tables are somebody else's to keep in shape, too. Otherwise a step is due
+         * even while images come without a pause. */
         if (self->fenced)
             next = USEC_NEVER;
         else if (!self->stopping && connection_now() >= next)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/base/alloc.h"
+#include "core/base/log.h"
 #include "dap/field.h"
 #include "dap/params.h"
 #include "dap/partition.h"
@@ -29,6 +29,7 @@ typedef struct {
     image_transaction_t *self;
     connection_t *connection;
     const checkpoint_image_t *image;
+    image_session_t session; /* once it has begun */
     pipeline_t pipeline;
     chunk_t chunks[PIPELINE_WINDOW]; /* by number of the statement; rows NULL: not of rows */
 } attempt_t;
@@ -51,6 +52,15 @@ static uint32_t s_timeout_ms(const image_transaction_t *self, size_t bytes, size
     uint64_t timeout_ms = self->statement_timeout_ms + bytes / BYTES_PER_MS + rows / ROWS_PER_MS;
     timeout_ms <<= self->patience;
     return timeout_ms < TIMEOUT_MOST_MS ? (uint32_t)timeout_ms : TIMEOUT_MOST_MS;
+}
+
+/* Time for the largest statement of the image. */
+static uint32_t s_longest_timeout_ms(const image_transaction_t *self,
+                                     const checkpoint_image_t *image)
+{
+    size_t bytes = image->bytes < ROWS_CHUNK_BYTES ? image->bytes : ROWS_CHUNK_BYTES;
+    size_t rows = image->changed_len + image->gone_len + image->finished_len;
+    return s_timeout_ms(self, bytes, rows < GONE_CHUNK ? rows : GONE_CHUNK);
 }
 
 /* The history's days that the image's rows fall on, before its transaction begins. */
@@ -87,19 +97,55 @@ static bool s_send(attempt_t *self, const char *sql, const connection_params_t *
 }
 
 /* Limits that the server keeps by itself, so that a transaction of a program that is frozen, or cut
- * off without the server noticing, does not hold the checkpoint's row for ever. */
+ * off without the server noticing, does not hold the checkpoint's row for ever; and asks for what
+ * s_note_session wants to know. */
 static bool s_send_limits(attempt_t *self, error_t *ret_error)
 {
     uint32_t timeout_ms = s_timeout_ms(self->self, 0, 0);
-    uint32_t longest_ms = s_timeout_ms(self->self, ROWS_CHUNK_BYTES, ROWS_CHUNK);
-    char sql[300];
+    uint32_t longest_ms = s_longest_timeout_ms(self->self, self->image);
+    char sql[400];
     /* The server gives up waiting for the row before we do, and can say what it waited for. */
     snprintf(sql, sizeof sql,
-             "SELECT set_config('lock_timeout', '%u', true), "
+             "SELECT pg_backend_pid(), now(), set_config('lock_timeout', '%u', true), "
              "set_config('statement_timeout', '%u', true), "
              "set_config('idle_in_transaction_session_timeout', '%u', true)",
              timeout_ms / 4 * 3 + 1, longest_ms, longest_ms);
     return s_send(self, sql, NULL, NULL, timeout_ms, ret_error);
+}
+
+static void s_note_session(attempt_t *self)
+{
+    PGresult *result = self->pipeline.result;
+    if (result && PQntuples(result) == 1)
+        self->session = (image_session_t){.pid = field_int4(field_of(result, 0, 0)),
+                                          .started_at = field_wall(field_of(result, 0, 1))};
+    PQclear(result);
+    self->pipeline.result = NULL;
+}
+
+/* Somebody holds the row. If it is one of ours that was lost, nobody else will end it. */
+static void s_end_abandoned(image_transaction_t *self, connection_t *connection)
+{
+    array_t *pids = &self->rows.arrays[0];
+    array_t *starts = &self->rows.arrays[1];
+    array_start(pids, ARRAY_INT4);
+    array_start(starts, ARRAY_TIMESTAMPTZ);
+    for (size_t i = 0; i < self->abandoned_len; i++) {
+        array_add_int4(pids, self->abandoned[i].pid);
+        array_add_time(starts, self->abandoned[i].started_at);
+    }
+    PGresult *result = connection_query(
+        connection,
+        "SELECT a.pid, pg_terminate_backend(a.pid) FROM unnest($1::int4[], $2::timestamptz[]) "
+        "AS lost(pid, started) JOIN pg_stat_activity AS a ON a.pid = lost.pid "
+        "AND a.xact_start = lost.started AND a.datname = current_database()",
+        rows_bind(&self->rows, 2), NULL);
+    for (int i = 0; i < PQntuples(result); i++)
+        log_warning("checkpoint.terminated",
+                    "dap=%s session=%d reason=\"it was lost in an earlier "
+                    "attempt and holds the row of ixn.checkpoint\"",
+                    connection_name(connection), (int)field_int4(field_of(result, i, 0)));
+    PQclear(result);
 }
 
 /* Moves the checkpoint's row, which proves the fence and keeps others out until the end.
@@ -116,20 +162,19 @@ static bool s_move(attempt_t *self, bool *ret_moved, error_t *ret_error)
     params_int8(&params, (uint64_t)image->log_time);
     connection_params_t all = params_all(&params);
     uint32_t timeout_ms = s_timeout_ms(self->self, 0, 0);
-    if (!pipeline_begin(&self->pipeline, self->connection, ret_error) ||
-        !s_send(self, PIPELINE_BEGIN, NULL, NULL, timeout_ms, ret_error) ||
-        !s_send_limits(self, ret_error) ||
-        !s_send(self,
-                "UPDATE ixn.checkpoint AS c SET index = $4, hash = $5, log_time_us = $6, "
-                "written_at = clock_timestamp() FROM ixn.pair AS p "
-                "WHERE p.database_id = $1 AND c.generation = $2 AND c.index = $3",
-                &all, NULL, timeout_ms, ret_error) ||
-        !pipeline_end(&self->pipeline, ret_error))
-        return false;
-    *ret_moved = self->pipeline.rows == 1;
-    PQclear(self->pipeline.result);
-    self->pipeline.result = NULL;
-    return true;
+    bool done = pipeline_begin(&self->pipeline, self->connection, ret_error) &&
+                s_send(self, PIPELINE_BEGIN, NULL, NULL, timeout_ms, ret_error) &&
+                s_send_limits(self, ret_error) &&
+                s_send(self,
+                       "UPDATE ixn.checkpoint AS c SET index = $4, hash = $5, log_time_us = $6, "
+                       "written_at = clock_timestamp() FROM ixn.pair AS p "
+                       "WHERE p.database_id = $1 AND c.generation = $2 AND c.index = $3",
+                       &all, NULL, timeout_ms, ret_error) &&
+                pipeline_end(&self->pipeline, ret_error);
+    s_note_session(self);
+    if (done)
+        *ret_moved = self->pipeline.rows == 1;
+    return done;
 }
 
 /* What the checkpoint's row says instead. */
@@ -281,7 +326,7 @@ typedef enum { PROBE_TAKEN, PROBE_REFUSED, PROBE_UNKNOWN } probe_t;
 static probe_t s_probe(attempt_t *self, const chunk_t *chunk, error_t *ret_error)
 {
     rows_t *encoder = &self->self->rows;
-    uint32_t timeout_ms = s_timeout_ms(self->self, ROWS_CHUNK_BYTES, chunk->len);
+    uint32_t timeout_ms = s_longest_timeout_ms(self->self, self->image);
     bool taken = pipeline_begin(&self->pipeline, self->connection, ret_error) &&
                  s_send(self, PIPELINE_BEGIN, NULL, NULL, timeout_ms, ret_error) &&
                  s_send_limits(self, ret_error) &&
@@ -289,8 +334,7 @@ static probe_t s_probe(attempt_t *self, const chunk_t *chunk, error_t *ret_error
                         rows_encode(encoder, chunk->table, chunk->rows, chunk->len), chunk,
                         timeout_ms, ret_error) &&
                  pipeline_end(&self->pipeline, ret_error);
-    if (taken)
-        PQclear(self->pipeline.result);
+    s_note_session(self);
     bool refused = !taken && connection_is_open(self->connection) &&
                    s_is_about_rows(connection_sqlstate(self->connection));
     connection_rollback(self->connection);
@@ -350,6 +394,19 @@ static image_outcome_t s_write(attempt_t *self, error_t *ret_error)
     return committed ? IMAGE_WRITTEN : IMAGE_FAILED;
 }
 
+/* What the next attempt has to know about this one. */
+static void s_learn(image_transaction_t *self, const attempt_t *attempt, usec_t elapsed)
+{
+    self->days_len = 0; /* look again */
+    /* A time-out that is too short for what there is to write must not repeat for ever. */
+    if (elapsed > self->statement_timeout_ms * USEC_PER_MS && self->patience < PATIENCE_MOST)
+        self->patience++;
+    if (attempt->session.pid && !connection_is_open(attempt->connection)) {
+        size_t place = self->abandoned_len < IMAGE_ABANDONED ? self->abandoned_len++ : 0;
+        self->abandoned[place] = attempt->session;
+    }
+}
+
 image_outcome_t image_transaction_run(image_transaction_t *self, connection_t *connection,
                                       const checkpoint_image_t *image, error_t *ret_error)
 {
@@ -357,23 +414,25 @@ image_outcome_t image_transaction_run(image_transaction_t *self, connection_t *c
     image_outcome_t outcome = IMAGE_FAILED;
     bool moved = false;
     usec_t start = connection_now();
-    if (s_make_days(self, connection, image, ret_error) && s_move(&attempt, &moved, ret_error)) {
-        if (moved) {
-            outcome = s_write(&attempt, ret_error);
-        } else {
-            connection_rollback(connection);
-            outcome = s_judge(&attempt, ret_error);
-        }
+    if (!s_make_days(self, connection, image, ret_error)) {
+        connection_rollback(connection);
+    } else if (!s_move(&attempt, &moved, ret_error)) {
+        bool blocked = strcmp(connection_sqlstate(connection), "55P03") == 0;
+        connection_rollback(connection);
+        if (blocked && self->abandoned_len)
+            s_end_abandoned(self, connection);
+    } else if (moved) {
+        outcome = s_write(&attempt, ret_error);
+        connection_rollback(connection);
+    } else {
+        connection_rollback(connection);
+        outcome = s_judge(&attempt, ret_error);
     }
-    connection_rollback(connection);
     if (outcome == IMAGE_WRITTEN) {
         self->patience = 0;
+        self->abandoned_len = 0;
     } else {
-        self->days_len = 0; /* look again */
-        /* A time-out that is too short for what there is to write must not repeat for ever. */
-        if (connection_now() - start > self->statement_timeout_ms * USEC_PER_MS &&
-            self->patience < PATIENCE_MOST)
-            self->patience++;
+        s_learn(self, &attempt, connection_now() - start);
     }
     return outcome;
 }

@@ -21,7 +21,13 @@ typedef enum {
     IMAGE_REFUSED, /* a row is refused for what it holds; the error names its interaction */
 } image_outcome_t;
 
-enum { IMAGE_DAYS = 64 };
+enum { IMAGE_DAYS = 64, IMAGE_ABANDONED = 16 };
+
+/* A transaction of ours in the server. */
+typedef struct {
+    int32_t pid;       /* 0: none */
+    usec_t started_at; /* by the server's calendar; tells it from a later one of the same pid */
+} image_session_t;
 
 typedef struct {
     fence_t fence;
@@ -30,6 +36,8 @@ typedef struct {
     rows_t rows;
     int64_t days[IMAGE_DAYS]; /* days of the history whose partition is there */
     size_t days_len;
+    image_session_t abandoned[IMAGE_ABANDONED]; /* lost on the way; they may hold the row */
+    size_t abandoned_len;
 } image_transaction_t;
 
 void image_transaction_init(image_transaction_t *self, const fence_t *fence,

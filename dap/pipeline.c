@@ -16,12 +16,6 @@ bool pipeline_begin(pipeline_t *self, connection_t *connection, error_t *ret_err
     return true;
 }
 
-static void s_drop_result(pipeline_t *self)
-{
-    PQclear(self->result);
-    self->result = NULL;
-}
-
 static bool s_too_late(pipeline_t *self, error_t *ret_error)
 {
     size_t place = self->answered % PIPELINE_WINDOW;
@@ -59,7 +53,7 @@ static void s_take_success(pipeline_t *self, PGresult *result, error_t *ret_erro
                   (long long)expected);
     }
     if (PQresultStatus(result) == PGRES_TUPLES_OK) {
-        s_drop_result(self);
+        PQclear(self->result);
         self->result = result;
     } else {
         PQclear(result);
@@ -132,7 +126,6 @@ static bool s_wait(pipeline_t *self, size_t left, error_t *ret_error)
 /* After a failure: what is still on its way is answered and dropped. */
 static bool s_abandon(pipeline_t *self)
 {
-    s_drop_result(self);
     if (connection_is_open(self->connection) && s_wait(self, 0, NULL) &&
         !PQexitPipelineMode(connection_pq(self->connection)))
         connection_close(self->connection);
@@ -169,10 +162,8 @@ bool pipeline_end(pipeline_t *self, error_t *ret_error)
 {
     if (!s_wait(self, 0, ret_error) || self->failed)
         return s_abandon(self);
-    if (!PQexitPipelineMode(connection_pq(self->connection))) {
-        s_drop_result(self);
+    if (!PQexitPipelineMode(connection_pq(self->connection)))
         return connection_failed(self->connection, NULL, ret_error);
-    }
     return true;
 }
 
@@ -195,7 +186,7 @@ bool pipeline_transaction(connection_t *connection, const pipeline_statement_t *
                 pipeline_send(&pipeline, &commit, ret_error) && pipeline_end(&pipeline, ret_error);
     if (!done)
         connection_rollback(connection);
-    else if (ret_result)
+    if (done && ret_result)
         *ret_result = pipeline.result;
     else
         PQclear(pipeline.result);

@@ -36,7 +36,7 @@ typedef struct {
     size_t answered;  /* … of which the answer is here */
     usec_t deadline;  /* of the oldest without an answer */
     int64_t rows;     /* returned or changed by the one answered last */
-    PGresult *result; /* of the one that returned rows last; whoever wants it takes it */
+    PGresult *result; /* of the one that returned rows last, or NULL; the caller clears it */
     bool failed;      /* a statement was refused: number `failed_number`, from 0 */
     size_t failed_number;
 } pipeline_t;

@@ -275,18 +275,17 @@ static void s_add(array_t *array, field_t field, const void *member)
     }
 }
 
-static void s_bind(rows_t *self, int place)
+const connection_params_t *rows_bind(rows_t *self, int count)
 {
-    array_t *array = &self->arrays[place];
-    array_finish(array);
-    CHECK(array->bytes.len <= INT32_MAX);
-    self->types[place] = array_type(array->kind);
-    self->values[place] = (const char *)array->bytes.bytes;
-    self->lengths[place] = (int)array->bytes.len;
-}
-
-static const connection_params_t *s_params(rows_t *self, int count)
-{
+    CHECK(count <= ROWS_COLUMNS);
+    for (int i = 0; i < count; i++) {
+        array_t *array = &self->arrays[i];
+        array_finish(array);
+        CHECK(array->bytes.len <= INT32_MAX);
+        self->types[i] = array_type(array->kind);
+        self->values[i] = (const char *)array->bytes.bytes;
+        self->lengths[i] = (int)array->bytes.len;
+    }
     self->params = (connection_params_t){count, self->types, self->values, self->lengths};
     return &self->params;
 }
@@ -298,13 +297,12 @@ const connection_params_t *rows_encode(rows_t *self, rows_table_t table,
     for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++) {
         if (!s_has(table, column))
             continue;
-        array_t *array = &self->arrays[place];
+        array_t *array = &self->arrays[place++];
         array_start(array, s_kind(column->field));
         for (size_t i = 0; i < len; i++)
             s_add(array, column->field, (const char *)&rows[i] + column->offset);
-        s_bind(self, place++);
     }
-    return s_params(self, place);
+    return rows_bind(self, place);
 }
 
 const connection_params_t *rows_encode_ids(rows_t *self, const id128_t *ids, size_t len)
@@ -312,6 +310,5 @@ const connection_params_t *rows_encode_ids(rows_t *self, const id128_t *ids, siz
     array_start(&self->arrays[0], ARRAY_UUID);
     for (size_t i = 0; i < len; i++)
         array_add_id(&self->arrays[0], ids[i]);
-    s_bind(self, 0);
-    return s_params(self, 1);
+    return rows_bind(self, 1);
 }

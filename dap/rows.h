@@ -37,6 +37,8 @@ size_t rows_chunk(const interaction_row_t *rows, size_t len, size_t *ret_bytes);
 /* The parameters that write these rows; they belong to `self` until the next call. */
 const connection_params_t *rows_encode(rows_t *self, rows_table_t table,
                                        const interaction_row_t *rows, size_t len);
+/* The first arrays, which the caller has started and filled, as parameters. */
+const connection_params_t *rows_bind(rows_t *self, int count);
 /* The parameter of rows_gone_sql. */
 const connection_params_t *rows_encode_ids(rows_t *self, const id128_t *ids, size_t len);
 

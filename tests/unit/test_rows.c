@@ -1,0 +1,33 @@
+/* Rows: how many go into a statement, and what the statements say. */
+#include <criterion/criterion.h>
+
+#include "dap/rows.h"
+
+Test(rows, chunks_are_bounded_and_never_empty)
+{
+    static char large[ROWS_CHUNK_BYTES / 2];
+    static interaction_row_t rows[ROWS_CHUNK + 1];
+    size_t bytes;
+    cr_assert_eq(rows_chunk(rows, ROWS_CHUNK + 1, &bytes), (size_t)ROWS_CHUNK);
+    cr_assert_eq(rows_chunk(rows, 3, &bytes), 3u);
+    for (size_t i = 0; i < 3; i++)
+        rows[i].attributes = (text_t){large, sizeof large};
+    cr_assert_eq(rows_chunk(rows, 3, &bytes), 1u);
+    cr_assert_gt(bytes, sizeof large);
+    static char larger[ROWS_CHUNK_BYTES * 2];
+    rows[0].attributes = (text_t){larger, sizeof larger};
+    cr_assert_eq(rows_chunk(rows, 3, &bytes), 1u);
+}
+
+Test(rows, statements_name_each_column_once)
+{
+    rows_t rows;
+    rows_init(&rows);
+    cr_assert(strstr(rows_sql(&rows, ROWS_LIVE), "deadline_log_us"));
+    cr_assert(strstr(rows_sql(&rows, ROWS_LIVE), "ON CONFLICT (id) DO UPDATE SET parent_id = "));
+    cr_assert(!strstr(rows_sql(&rows, ROWS_LIVE), "completed_at"));
+    cr_assert(strstr(rows_sql(&rows, ROWS_HISTORY), "completed_log_us"));
+    cr_assert(!strstr(rows_sql(&rows, ROWS_HISTORY), "token_epoch"));
+    cr_assert(!strstr(rows_sql(&rows, ROWS_HISTORY), "ON CONFLICT"));
+    rows_free(&rows);
+}
