@@ -103,14 +103,20 @@ static void s_print_time(buffer_t *out, usec_t at)
                   rest % USEC_PER_SECOND);
 }
 
-/* Names have been checked (UTF-8, no control characters), so only two characters need care. */
+/* Names have been checked to be UTF-8. What must not be in JSON as it is, is escaped, whatever else
+ * was checked: a row that the database refuses would block every checkpoint. */
 static void s_print_name(buffer_t *out, const char *member, text_t name)
 {
     if (name.len == 0)
         return;
     buffer_printf(out, ",\"%s\":\"", member);
     for (size_t i = 0; i < name.len; i++) {
-        if (name.data[i] == '"' || name.data[i] == '\\')
+        unsigned char c = (unsigned char)name.data[i];
+        if (c < ' ') {
+            buffer_printf(out, "\\u%04x", c);
+            continue;
+        }
+        if (c == '"' || c == '\\')
             buffer_append(out, "\\", 1);
         buffer_append(out, name.data + i, 1);
     }
@@ -138,12 +144,24 @@ void journey_print(const journey_t *self, const symbol_table_t *symbols, buffer_
     buffer_append(out, "]", 1);
 }
 
+static bool s_is(int value, int least, int most)
+{
+    return value >= least && value <= most;
+}
+
+/* What s_print_time prints; years as far as microseconds in 64 bits reach. */
 static bool s_parse_time(const char *text, usec_t *ret_at)
 {
-    int year, month, day, hour, minute, second;
-    int micros = 0;
-    if (!text || sscanf(text, "%d-%d-%dT%d:%d:%d.%6dZ", &year, &month, &day, &hour, &minute,
-                        &second, &micros) < 7)
+    int year, month, day, hour, minute, second, micros;
+    int end = 0;
+    if (!text ||
+        sscanf(text, "%7d-%2d-%2dT%2d:%2d:%2d.%6dZ%n", &year, &month, &day, &hour, &minute, &second,
+               &micros, &end) != 7 ||
+        end == 0 || text[end])
+        return false;
+    if (!s_is(year, -290000, 290000) || !s_is(month, 1, 12) || !s_is(day, 1, 31) ||
+        !s_is(hour, 0, 23) || !s_is(minute, 0, 59) || !s_is(second, 0, 59) ||
+        !s_is(micros, 0, 999999))
         return false;
     /* days_from_civil, same source. */
     int64_t y = year - (month <= 2);
