@@ -30,7 +30,7 @@ if [ "$mode" != --only ]; then
 fi
 
 command -v dpkg-query >/dev/null ||
-    fail "this is not a Debian system (no dpkg-query); install what deploy/packages.txt names by hand"
+    fail "no dpkg-query, so not a Debian system; install what deploy/packages.txt names by hand"
 
 # Packages that provide one of ours count too: dpkg knows a package by its own name only, but those
 # named here are all real ones.

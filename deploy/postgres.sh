@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A private PostgreSQL cluster in one folder, for trying, testing and measuring. Loopback only,
-# durable (fsync on), trust for the roles `postgres` (superuser) and `ixn` (owner of database `ixn`).
-# Run as root, the server runs as user `postgres`; otherwise as the current user.
+# durable (fsync on), trust for the roles `postgres` (superuser) and `ixn` (owner of the database
+# `ixn`). Run as root, the server runs as user `postgres`; otherwise as the current user.
 #
 #   deploy/postgres.sh start DIR PORT [--conf NAME=VALUE]…
 #   deploy/postgres.sh stop DIR [fast|immediate]
@@ -29,12 +29,13 @@ server_folder() {
     for folder in /usr/lib/postgresql/*/bin; do
         version=${folder#/usr/lib/postgresql/}
         version=${version%/bin}
-        if [ -x "$folder/postgres" ] && [[ $version =~ ^[0-9]+$ ]] && [ "$version" -gt "$best" ]; then
-            best=$version
+        if [ -x "$folder/postgres" ] && [[ $version =~ ^[0-9]+$ ]]; then
+            [ "$version" -le "$best" ] || best=$version
         fi
     done
     [ "$best" -ge 15 ] ||
-        fail "PostgreSQL 15 or later is needed and /usr/lib/postgresql has ${best/#0/none}; run deploy/install.sh"
+        fail "PostgreSQL 15 or later is needed and /usr/lib/postgresql has ${best/#0/none}; run \
+deploy/install.sh"
     printf '/usr/lib/postgresql/%s/bin\n' "$best"
 }
 

@@ -12,9 +12,9 @@
 #   browser  the operator's page
 #   docs     every command of the README, links of the documents
 #
-# Without a name all parts that exist are run, which takes less than 15 minutes; --full runs the long
-# form of each. One line for each test, and last "N passed, N failed, N skipped". Output of every
-# test: build/test-logs.
+# Without a name all parts that exist are run, which takes less than 15 minutes; --full runs the
+# long form of each. One line for each test, and last "N passed, N failed, N skipped". Output of
+# every test: build/test-logs.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$top"
@@ -103,29 +103,32 @@ cmake_build() {
     cmake --build --preset "$preset" -j "$jobs" ${1+--target "$@"}
 }
 
-# Every test of ctest is one of ours. Criterion does not fail for a leak that LeakSanitizer found, so
-# its words count too.
-ctest_all() { # NAME BUILD
-    local log="$logs/$1.log" number=0
+# What ctest says of each of its tests, in order: STATE NAME SECONDS.
+ctest_results() { # LOG
+    local form=' *[0-9]+\/[0-9]+ Test +#([0-9]+): ([^ ]+) [. ]*(\**[^.*0-9]+) +([0-9.]+) sec.*'
+    sed -nE "s/^$form\$/\1 \3 \2 \4/p" "$1" |
+        sed -E 's/\*+//; s/Exception: */Exception:/; s/(Not|Subprocess) /\1/' | sort -n |
+        cut -d ' ' -f 2-
+}
+
+# Criterion does not fail for a leak that LeakSanitizer found, so its words count too.
+ctest_all() { # NAME BUILD: every test of ctest is one of ours
+    local log="$logs/$1.log" number=0 state name seconds
     if ! ctest --test-dir "$2" -N | grep -q 'Total Tests: [1-9]'; then
         return 0
     fi
     logged "$log" ctest --test-dir "$2" -j "$jobs" -V || true
     while read -r state name seconds; do
         number=$((number + 1))
-        if [ "$state" = Passed ] && grep -qE "^$number: .*(LeakSanitizer|runtime error:)" "$log"; then
-            state=Sanitizer
-        fi
-        if [ "$state" = Passed ]; then
+        if [ "$state" = Passed ] &&
+            ! grep -qE "^$number: .*(LeakSanitizer|runtime error:)" "$log"; then
             result ok "$1/$name" "$seconds"
-        else
-            result FAILED "$1/$name" "$seconds" "$state, $log"
-            grep -E "^$number: " "$log" | grep -vE '^[0-9]+: (Test command|Working|Test timeout)' |
-                tail -n 15 | sed 's/^/    /' || true
+            continue
         fi
-    done < <(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#([0-9]+): ([^ ]+) \.*[ *]*(Passed|Failed|Timeout|Not Run|Exception: [A-Za-z]+|Subprocess aborted).* ([0-9.]+) sec.*/\1 \3 \2 \4/p' \
-        "$log" | sed 's/Not Run/NotRun/; s/Exception: /Exception:/; s/Subprocess aborted/Aborted/' |
-        sort -n | cut -d ' ' -f 2-)
+        result FAILED "$1/$name" "$seconds" "$state, $log"
+        grep -E "^$number: " "$log" | grep -vE '^[0-9]+: (Test command|Working|Test timeout)' |
+            tail -n 15 | sed 's/^/    /' || true
+    done < <(ctest_results "$log")
     [ "$number" -gt 0 ] || result FAILED "$1" 0 "ctest named no test, $log"
 }
 
@@ -169,7 +172,10 @@ check_scripts() { own_files '*.sh' .ci/run | xargs shellcheck -S warning; }
 check_python() {
     local file
     own_files '*.py' | while read -r file; do
-        /usr/bin/python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$file"
+        /usr/bin/python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$file" || {
+            printf '%s\n' "$file"
+            return 1
+        }
     done
 }
 

@@ -29,7 +29,6 @@ typedef struct {
     sink_t **sinks;
     uint32_t sinks_len;
     int signals; /* readable when the user wants the end */
-    bool interrupted;
 } bench_t;
 
 /* Shares `total` clients out: part `part` of `parts` begins at … and has …. */
@@ -68,14 +67,15 @@ static void s_set_phase(bench_t *self, run_phase_t phase)
     atomic_store_explicit(&self->run.phase, phase, memory_order_release);
 }
 
-/* A tick of waiting; false when the user wants the end. */
+/* A tick of waiting; false when the user wants the end of what is waited for. The first signal ends
+ * the load, a second one the wait for the last answers. */
 static bool s_tick(bench_t *self)
 {
-    if (!self->interrupted) {
-        struct pollfd signals = {.fd = self->signals, .events = POLLIN};
-        self->interrupted = poll(&signals, 1, S_TICK_MS) > 0;
-    }
-    return !self->interrupted;
+    struct signalfd_siginfo signal;
+    struct pollfd signals = {.fd = self->signals, .events = POLLIN};
+    if (poll(&signals, 1, S_TICK_MS) <= 0)
+        return true;
+    return read(self->signals, &signal, sizeof signal) != (ssize_t)sizeof signal;
 }
 
 static bool s_connect(bench_t *self)
@@ -104,13 +104,17 @@ static bool s_hopeless(run_t *run)
     return atomic_load(&run->acknowledged) == 0 && atomic_load(&run->answered) > S_REFUSED_AT_START;
 }
 
-static void s_load_until(bench_t *self, usec_t end)
+/* Lets the load run; false when it should end before its time. */
+static bool s_load_until(bench_t *self, usec_t end)
 {
     const options_t *options = self->run.options;
-    while (run_now() < end && !s_hopeless(&self->run) && s_tick(self)) {
+    while (run_now() < end) {
         if (options->count && atomic_load(&self->run.answered) >= options->count)
-            return;
+            return true;
+        if (s_hopeless(&self->run) || !s_tick(self))
+            return false;
     }
+    return true;
 }
 
 /* Until every submit has its answer and, with routers, every acknowledged one is completed. */
@@ -144,21 +148,24 @@ static void s_load(bench_t *self, report_t *report)
     const options_t *options = self->run.options;
     usec_t begin = run_now();
     self->run.load_start = begin;
+    bool more = true;
     if (options->warmup_seconds > 0) {
         s_set_phase(self, RUN_WARMING);
-        s_load_until(self, begin + (usec_t)(options->warmup_seconds * 1e6));
+        more = s_load_until(self, begin + (usec_t)(options->warmup_seconds * 1e6));
         begin = run_now();
     }
     s_set_phase(self, RUN_MEASURING);
-    s_load_until(self, options->count ? USEC_NEVER : begin + (usec_t)(options->seconds * 1e6));
-    if (options->count) {
-        s_drain(self);
-        report->measured_seconds = (double)(run_now() - begin) / 1e6;
-    } else {
+    if (more)
+        more = s_load_until(self,
+                            options->count ? USEC_NEVER : begin + (usec_t)(options->seconds * 1e6));
+    bool whole = options->count && more;
+    if (!whole) {
         report->measured_seconds = (double)(run_now() - begin) / 1e6;
         s_set_phase(self, RUN_DRAINING);
-        s_drain(self);
     }
+    s_drain(self);
+    if (whole)
+        report->measured_seconds = (double)(run_now() - begin) / 1e6;
 }
 
 static int s_watch_signals(void)

@@ -1,8 +1,8 @@
 """SIGKILL of the node, of a router, of PostgreSQL, at random moments under load; nothing is lost.
 
 Each round kills one of them, or two at once, starts what is dead again and waits until the node
-serves. At the end every acknowledged submit is in the database exactly once and completed, with each
-result accepted once (P1, P2, P3).
+serves. At the end every acknowledged submit is in the database exactly once and completed, with
+each result accepted once (P1, P2, P3).
 """
 
 import time

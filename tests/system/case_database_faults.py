@@ -5,14 +5,16 @@ serves again without a restart; at the end nothing acknowledged is lost and ever
 """
 
 import os
+import uuid
 
 from checks import check_record, wait_all_completed
-from contract import Client
+from contract import Client, pb
 from process import run as run_command
-from waiting import expect, now, wait_for
+from waiting import Failure, expect, now, wait_for
 from world import World
 
-ANSWER_SECONDS = 3.0   # retry_after is 1 s; within this every request hears something
+ASK_AGAIN_SECONDS = 1.0
+ANSWER_SECONDS = 3.0  # retry_after is 1 s; asked again, every submit hears something within this
 RESUME_SECONDS = 15.0  # after the fault is over
 DISK_MB = 96
 
@@ -25,10 +27,26 @@ class Probe:
         self.slowest = 0.0
         self.refused = 0
 
+    def submit(self):
+        """One submit as the client library does it, asked again with the same key every second:
+        what was decided just before the fault has no answer until it is durable, and the node says
+        RETRY to who asks when that has taken longer than retry_after."""
+        key, end = uuid.uuid4().bytes, now() + ANSWER_SECONDS
+        while now() < end:
+            answer = self.client.submit(queue="parked", key=key, seconds=ASK_AGAIN_SECONDS)
+            if answer is not None:
+                return answer
+        return None
+
     def ask(self):
         """True when acknowledged, False for RETRY or BUSY; silence is a failure."""
         began = now()
-        answer = self.client.submit(queue="parked", seconds=ANSWER_SECONDS)
+        answer = self.submit()
+        if answer is not None and answer.error.code == pb.NOT_REGISTERED:
+            # It was silent for longer than three heartbeats, while a server was stopped.
+            answer = self.client.register(ANSWER_SECONDS)
+            if answer is not None and answer.HasField("registered"):
+                answer = self.submit()
         self.slowest = max(self.slowest, now() - began)
         expect(answer is not None, f"a submit heard nothing for {ANSWER_SECONDS} s")
         if answer.HasField("ack"):
@@ -43,6 +61,7 @@ class Probe:
         end = now() + seconds
         while now() < end:
             self.ask()
+            self.client.socket.poll(20)
 
     def resumed(self):
         """Seconds until it is acknowledged again."""
@@ -120,6 +139,18 @@ def small_disk(world):
     world.postgres.query("ALTER DATABASE ixn SET TABLESPACE small", database="postgres")
 
 
+def suffer(world, node, probe, fault):
+    """One fault from a good state to a good state; seconds that it took to be good again."""
+    probe.resumed()
+    try:
+        fault(world, probe)
+        seconds = probe.resumed()
+        node.expect_alive()
+        return seconds
+    except Failure as failure:
+        raise Failure(f"{fault.__name__}: {failure}") from None
+
+
 def run(options):
     faults = [fault for fault in FAULTS if fault is not full_disk or os.geteuid() == 0]
     with World(options, "database-faults") as world:
@@ -135,10 +166,7 @@ def run(options):
         probe = Probe(node)
         figures = {}
         for fault in faults:
-            probe.resumed()
-            fault(world, probe)
-            figures[f"{fault.__name__}_resume_s"] = round(probe.resumed(), 2)
-            node.expect_alive()
+            figures[f"{fault.__name__}_resume_s"] = round(suffer(world, node, probe, fault), 2)
         expect(node.process.pid == pid, "the node is another process than before")
         load.popen.terminate()
         world.finish_bench(load, 120, good=False)

@@ -21,10 +21,10 @@ def port_of(node):
 
 
 def raw(node, data):
-    """Sends bytes to the port as they are and reads what comes until the other side closes, or half
-    a second has passed."""
+    """Sends bytes to the port as they are and reads what comes until the other side closes or is
+    silent."""
     with socket.create_connection(("127.0.0.1", port_of(node)), 5) as connection:
-        connection.settimeout(0.5)
+        connection.settimeout(0.2)
         try:
             connection.sendall(data)
             while connection.recv(4096):
@@ -61,6 +61,8 @@ def random_frames(world, node, random):
             client.send_bytes(random.randbytes(random.randrange(0, 4000)))
         for _ in range(50):
             client.socket.send_multipart([random.randbytes(20) for _ in range(3)])
+        while client.receive(0.3):
+            pass
         # The node still answers the very same connection.
         answer = client.register(5)
         expect(answer is not None and answer.HasField("registered"),
@@ -136,7 +138,7 @@ def wrong(world, node, random):
         refused(client.submit(attributes=b'{"a":'), "INVALID_ATTRIBUTES", "half a JSON object")
         refused(client.submit(attributes=b'{"a":"\xff"}'), "INVALID_ATTRIBUTES", "not UTF-8")
         refused(client.submit(attributes=b"[1]"), "INVALID_ATTRIBUTES", "a JSON array")
-        refused(client.submit(key=b"k" * 65), "TOO_LARGE", "a key of 65 bytes")
+        refused(client.submit(key=b"k" * 65), "INVALID_ARGUMENT", "a key of 65 bytes")
         refused(client.call(get=pb.Get(interaction_id=uuid.uuid4().bytes)), "UNKNOWN_INTERACTION",
                 "an id that nobody has")
         refused(client.call(get=pb.Get(interaction_id=b"short")), "INVALID_ARGUMENT",
@@ -194,7 +196,7 @@ def run(options):
         load.popen.terminate()
         ordinary = world.finish_bench(load, 60)
         slowest = ordinary["submit_ms"]["max"]
-        expect(slowest < GOOD_MS, f"an ordinary submit took {slowest:.0f} ms during the attacks, at "
-               f"most {GOOD_MS} is good")
+        expect(slowest < GOOD_MS, f"an ordinary submit took {slowest:.0f} ms during the attacks, "
+               f"at most {GOOD_MS} is good")
         return {**figures, "attack_s": now() - began, "ordinary": ordinary["acknowledged"],
                 "ordinary_p99_ms": ordinary["submit_ms"]["p99"]}

@@ -80,7 +80,9 @@ class Client:
         deadline = now() + seconds
         while now() < deadline:
             for message in self.receive(deadline - now()):
-                if message.request_id == number:
+                # A frame that cannot be read is answered as a whole, with number 0.
+                if message.request_id == number or (
+                        message.request_id == 0 and message.HasField("error")):
                     return message
         return None
 

@@ -68,6 +68,7 @@ class Process:
 
     def __init__(self, name, command, log_path, cwd=None, keep_stdout=False):
         self.name = name
+        self.killed = False  # by us
         self.command = [str(part) for part in command]
         self.log_path = log_path
         self.stdout_path = log_path + ".out" if keep_stdout else None
@@ -117,6 +118,7 @@ class Process:
 
     def kill(self):
         """SIGKILL, and gone when this returns."""
+        self.killed = True
         self.popen.kill()
         self.popen.wait()
 

@@ -141,8 +141,16 @@ class World:
             raise Failure(f"ixn-bench ended with code {code} and no figures:\n{process.log_end()}")
         figures = json.loads(lines[-1])
         if good and code != 0:
-            raise Failure(f"ixn-bench ended with code {code}:\n" + "\n".join(lines[-8:]))
+            raise Failure(f"ixn-bench ended with code {code}:\n" + "\n".join(lines[-8:-1])
+                          + self.fallen())
         return figures
+
+    def fallen(self):
+        """Programs that ended by a signal that nobody here sent, with their last words."""
+        return "".join(f"\n{process.name} ended by signal {-process.popen.returncode}:\n"
+                       f"{process.log_end()}" for process in self.processes
+                       if not process.alive() and process.popen.returncode < 0
+                       and not process.killed)
 
     def ctl(self, *arguments, seconds=120, check=True):
         """Runs ixnctl and gives its output."""
