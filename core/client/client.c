@@ -580,6 +580,9 @@ int ixn_client_wait_ms(const ixn_client_t *self)
     bool at_once = self->kept.first || self->frame ||
                    (self->told_connected && !self->nodes.serving) ||
                    (self->nodes.serving && self->requests.ready_count && now >= self->paused_until);
+    /* A flush may have used up what the descriptor had to tell. */
+    for (size_t i = 0; i < self->nodes.count && !at_once; i++)
+        at_once = endpoint_readable(self->nodes.endpoints[i]);
     return at_once ? 0 : s_ms_until(s_due_at(self, now), now);
 }
 

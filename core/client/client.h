@@ -74,8 +74,9 @@ void ixn_client_next(ixn_client_t *self, int timeout_ms, ixn_event_t *ret_event)
 /* Sends what is queued without waiting. */
 void ixn_client_flush(ixn_client_t *self);
 /* A file descriptor that may have become readable when ixn_client_next(…, 0) has something to do.
- * Edge-triggered, as ZeroMQ's: call ixn_client_next until NONE before waiting on it, and at least
- * every ixn_client_wait_ms. */
+ * Edge-triggered, as ZeroMQ's: call ixn_client_next until NONE before waiting on it, and wait at
+ * most what ixn_client_wait_ms says after the last call of anything else (-1: as long as you like).
+ */
 int ixn_client_fd(const ixn_client_t *self);
 int ixn_client_wait_ms(const ixn_client_t *self);
 

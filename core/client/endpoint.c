@@ -162,6 +162,14 @@ bool endpoint_receive(endpoint_t *self, zmq_msg_t *ret_message)
     return result >= 0;
 }
 
+bool endpoint_readable(const endpoint_t *self)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    return self->socket && zmq_getsockopt(self->socket, ZMQ_EVENTS, &events, &size) == 0 &&
+           (events & ZMQ_POLLIN);
+}
+
 /* An event has two frames: 16 bits of event and 32 of value, then an address. */
 endpoint_change_t endpoint_watch(endpoint_t *self)
 {

@@ -58,6 +58,9 @@ void endpoint_close(endpoint_t *self, int linger_ms);
 bool endpoint_send(endpoint_t *self, zmq_msg_t *message, usec_t now);
 /* False: nothing there. True: the caller closes the message. */
 bool endpoint_receive(endpoint_t *self, zmq_msg_t *ret_message);
+/* Whether endpoint_receive would find something. After it said no, the descriptor tells of the
+ * next. */
+bool endpoint_readable(const endpoint_t *self);
 /* The next change of the connection; call until SAME. */
 endpoint_change_t endpoint_watch(endpoint_t *self);
 
