@@ -60,9 +60,12 @@ static void s_grow(remembered_table_t *self)
 
 static void s_forget_oldest(remembered_table_t *self)
 {
-    const remembered_t *oldest = s_at(self, (uint32_t)self->first & POSITION_MASK);
+    uint32_t handle = (uint32_t)self->first & POSITION_MASK;
+    const remembered_t *oldest = s_at(self, handle);
     index_remove(self->by_id, &oldest->id);
-    index_remove(self->by_key, &oldest->key_hash);
+    uint32_t newest;
+    if (index_find(self->by_key, &oldest->key_hash, &newest) && newest == handle)
+        index_remove(self->by_key, &oldest->key_hash);
     if (self->first % CHUNK == CHUNK - 1) {
         size_t chunk = self->first / CHUNK & (self->chunks_capacity - 1);
         free(self->chunks[chunk]);
@@ -83,6 +86,11 @@ void remembered_add(remembered_table_t *self, const remembered_t *entry)
     uint32_t handle = (uint32_t)position & POSITION_MASK;
     self->len++;
     *s_at(self, handle) = *entry;
+    /* A key that had been forgotten may have been used again: after a restart with a longer memory
+     * both its completions are here, and the younger one answers. */
+    uint32_t older;
+    if (index_find(self->by_key, &entry->key_hash, &older))
+        index_remove(self->by_key, &entry->key_hash);
     index_insert(self->by_id, &entry->id, handle);
     index_insert(self->by_key, &entry->key_hash, handle);
 }
@@ -134,7 +142,7 @@ const remembered_t *state_remembered_by_key(const state_t *self, const id128_t *
 usec_t state_dedupe_reach(const state_t *self)
 {
     const remembered_table_t *table = &self->remembered;
-    if (table->len < self->configuration->dedupe_max_keys)
+    if (table->len == 0 || table->len < self->configuration->dedupe_max_keys)
         return USEC_NEVER;
     return self->log_time - s_at(table, (uint32_t)table->first & POSITION_MASK)->completed_log;
 }
