@@ -115,8 +115,18 @@ static bool s_has(rows_table_t table, const column_t *column)
     return (column->tables & (table == ROWS_LIVE ? IN_LIVE : IN_HISTORY)) != 0;
 }
 
+static void s_print_names(buffer_t *out, rows_table_t table)
+{
+    const char *comma = "";
+    for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++)
+        if (s_has(table, column)) {
+            buffer_printf(out, "%s%s", comma, column->name);
+            comma = ", ";
+        }
+}
+
 /* INSERT INTO … (columns) SELECT * FROM unnest($1::…[], …) [ON CONFLICT …]. */
-static void s_make_sql(buffer_t *out, rows_table_t table)
+static void s_make_insert(buffer_t *out, rows_table_t table)
 {
     static const char *const type_names[] = {
         [ARRAY_UUID] = "uuid",   [ARRAY_TEXT] = "text",
@@ -126,12 +136,7 @@ static void s_make_sql(buffer_t *out, rows_table_t table)
     };
     buffer_printf(out, "INSERT INTO ixn.%s (",
                   table == ROWS_LIVE ? "interaction" : "interaction_history");
-    const char *comma = "";
-    for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++)
-        if (s_has(table, column)) {
-            buffer_printf(out, "%s%s", comma, column->name);
-            comma = ", ";
-        }
+    s_print_names(out, table);
     buffer_printf(out, ") SELECT * FROM unnest(");
     int number = 0;
     for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++)
@@ -142,7 +147,7 @@ static void s_make_sql(buffer_t *out, rows_table_t table)
         }
     buffer_printf(out, ")");
     if (table == ROWS_LIVE) {
-        comma = " ON CONFLICT (id) DO UPDATE SET ";
+        const char *comma = " ON CONFLICT (id) DO UPDATE SET ";
         for (const column_t *column = s_columns + 1; column < s_columns + COLUMNS; column++)
             if (s_has(table, column)) {
                 buffer_printf(out, "%s%s = excluded.%s", comma, column->name, column->name);
@@ -152,11 +157,22 @@ static void s_make_sql(buffer_t *out, rows_table_t table)
     buffer_append(out, "", 1);
 }
 
+static void s_make_copy(buffer_t *out)
+{
+    buffer_printf(out, "COPY ixn.interaction_history (");
+    s_print_names(out, ROWS_HISTORY);
+    buffer_printf(out, ") FROM STDIN (FORMAT binary)");
+    buffer_append(out, "", 1);
+}
+
 void rows_init(rows_t *self)
 {
     *self = (rows_t){0};
-    s_make_sql(&self->sql[ROWS_LIVE], ROWS_LIVE);
-    s_make_sql(&self->sql[ROWS_HISTORY], ROWS_HISTORY);
+    s_make_insert(&self->sql[ROWS_LIVE], ROWS_LIVE);
+    s_make_insert(&self->sql[ROWS_HISTORY], ROWS_HISTORY);
+    s_make_copy(&self->copy_sql);
+    for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++)
+        self->history_columns += s_has(ROWS_HISTORY, column);
 }
 
 void rows_free(rows_t *self)
@@ -165,12 +181,19 @@ void rows_free(rows_t *self)
         array_free(&self->arrays[i]);
     buffer_free(&self->sql[ROWS_LIVE]);
     buffer_free(&self->sql[ROWS_HISTORY]);
+    buffer_free(&self->copy_sql);
+    array_free(&self->copy);
     *self = (rows_t){0};
 }
 
 const char *rows_sql(const rows_t *self, rows_table_t table)
 {
     return (const char *)self->sql[table].bytes;
+}
+
+const char *rows_copy_sql(const rows_t *self)
+{
+    return (const char *)self->copy_sql.bytes;
 }
 
 static size_t s_row_bytes(const interaction_row_t *row)
@@ -311,4 +334,25 @@ const connection_params_t *rows_encode_ids(rows_t *self, const id128_t *ids, siz
     for (size_t i = 0; i < len; i++)
         array_add_id(&self->arrays[0], ids[i]);
     return rows_bind(self, 1);
+}
+
+const buffer_t *rows_encode_copy(rows_t *self, const interaction_row_t *rows, size_t len,
+                                 size_t *ret_count)
+{
+    uint8_t columns[2] = {0, self->history_columns};
+    array_t *copy = &self->copy;
+    size_t count = 0;
+    buffer_clear(&copy->bytes);
+    while (count < len && copy->bytes.len < ROWS_COPY_BYTES) {
+        const interaction_row_t *row = &rows[count++];
+        buffer_append(&copy->bytes, columns, sizeof columns);
+        for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++) {
+            if (!s_has(ROWS_HISTORY, column))
+                continue;
+            copy->kind = s_kind(column->field);
+            s_add(copy, column->field, (const char *)row + column->offset);
+        }
+    }
+    *ret_count = count;
+    return &copy->bytes;
 }

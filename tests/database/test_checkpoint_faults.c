@@ -103,7 +103,7 @@ Test(checkpoint_faults, the_commit_itself_is_lost)
 Test(checkpoint_faults, the_connection_breaks_between_rows)
 {
     s_start_behind_proxy(true);
-    proxy_arm(s_proxy, PROXY_LOSE_REQUEST, s_image_word, "INSERT INTO ixn.interaction_history");
+    proxy_arm(s_proxy, PROXY_LOSE_REQUEST, s_image_word, "COPY ixn.interaction_history");
     checkpoint_writer_write(s_fixture.writer, s_image(1, 2));
     s_expect_waiting_then_written(2);
 }
@@ -114,6 +114,15 @@ Test(checkpoint_faults, the_connection_freezes_in_the_transaction)
     s_fixture.config.statement_timeout_ms = 400;
     s_start_behind_proxy(true);
     proxy_arm(s_proxy, PROXY_FREEZE, s_image_word, "INSERT INTO ixn.interaction ");
+    checkpoint_writer_write(s_fixture.writer, s_image(1, 2));
+    s_expect_waiting_then_written(2);
+}
+
+Test(checkpoint_faults, the_connection_freezes_in_a_copy)
+{
+    s_fixture.config.statement_timeout_ms = 400;
+    s_start_behind_proxy(true);
+    proxy_arm(s_proxy, PROXY_FREEZE, s_image_word, "PGCOPY");
     checkpoint_writer_write(s_fixture.writer, s_image(1, 2));
     s_expect_waiting_then_written(2);
 }
