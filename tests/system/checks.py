@@ -36,7 +36,12 @@ class Record:
 
 
 def wait_all_completed(world, seconds, where="true"):
-    """Until no live interaction is left (of those that `where` selects), as of the checkpoint."""
+    """Until no live interaction is left (of those that `where` selects), as of a checkpoint that
+    is not older than this call."""
+    head = world.postgres.value("SELECT max(last_index) FROM ixn.journal")
+    wait_for("the checkpoint reaching the journal's head", lambda: world.postgres.value(
+        "SELECT index FROM ixn.checkpoint") >= head, seconds, every=0.1)
+
     def left():
         return world.postgres.value(f"SELECT count(*) FROM ixn.interaction WHERE {where}")
 
