@@ -20,6 +20,10 @@ typedef struct {
     size_t capacity;
 } handles_t;
 
+/* A record that was copied before costs a step a look at its flags, and there may be as many of
+ * them as the image has rows. So many looks cost about one copy. */
+enum { LOOKS_A_ROW = 16 };
+
 /* What becomes a checkpoint_image_t; the public part is first. */
 typedef struct {
     checkpoint_image_t image;
@@ -267,7 +271,8 @@ checkpoint_image_t *state_image_step(state_t *self, size_t rows)
 {
     image_t *image = self->image;
     handles_t *handles = &image->work_handles;
-    for (; rows > 0 && image->work_at < handles->len; image->work_at++) {
+    size_t looks = rows * LOOKS_A_ROW;
+    for (; rows > 0 && looks > 0 && image->work_at < handles->len; image->work_at++, looks--) {
         interaction_t *interaction = state_record(self, handles->handles[image->work_at]);
         if (!(interaction->flags & image->work_bit))
             continue; /* copied when it was touched, or gone */

@@ -1,0 +1,223 @@
+/* Row table: rows of interactions with memory of their own, as a naive database keeps them, and
+ * what differs between two. For tests of images and of loading.
+ */
+#ifndef IXN_TESTS_ROW_TABLE_H
+#define IXN_TESTS_ROW_TABLE_H
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "core/base/alloc.h"
+#include "core/state.h"
+
+typedef struct kept_row {
+    UT_hash_handle hh; /* by id */
+    interaction_row_t row;
+    uint64_t index;      /* of the entry that finished it, or 0 */
+    bool journey_is_cut; /* only the end of its journey is known */
+    char texts[];
+} kept_row_t;
+
+static const size_t row_texts[] = {
+    offsetof(interaction_row_t, tenant),       offsetof(interaction_row_t, queue),
+    offsetof(interaction_row_t, media_type),   offsetof(interaction_row_t, type),
+    offsetof(interaction_row_t, subtype),      offsetof(interaction_row_t, external_id),
+    offsetof(interaction_row_t, submitted_by), offsetof(interaction_row_t, key),
+    offsetof(interaction_row_t, attributes),   offsetof(interaction_row_t, journey),
+    offsetof(interaction_row_t, router),       offsetof(interaction_row_t, strategy),
+    offsetof(interaction_row_t, reason),
+};
+enum { ROW_TEXTS = sizeof row_texts / sizeof *row_texts };
+
+static inline text_t *row_text(const interaction_row_t *row, size_t number)
+{
+    return (text_t *)(void *)((char *)row + row_texts[number]);
+}
+
+/* A copy with its own memory; free() it. */
+static inline kept_row_t *row_keep(const interaction_row_t *row)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < ROW_TEXTS; i++)
+        size += row_text(row, i)->len;
+    kept_row_t *kept = memory_zero(1, sizeof *kept + size);
+    kept->row = *row;
+    char *end = kept->texts;
+    for (size_t i = 0; i < ROW_TEXTS; i++) {
+        text_t text = *row_text(row, i);
+        if (text.len)
+            memcpy(end, text.data, text.len);
+        *row_text(&kept->row, i) = (text_t){end, text.len};
+        end += text.len;
+    }
+    return kept;
+}
+
+/* The name of the first field that differs, or NULL. */
+static inline const char *row_differs(const interaction_row_t *a, const interaction_row_t *b)
+{
+    static const char *const names[ROW_TEXTS] = {
+        "tenant", "queue",      "media_type", "type",   "subtype",  "external_id", "submitted_by",
+        "key",    "attributes", "journey",    "router", "strategy", "reason"};
+    for (size_t i = 0; i < ROW_TEXTS; i++)
+        if (!text_equal(*row_text(a, i), *row_text(b, i)))
+            return names[i];
+    if (!id_equal(a->id, b->id))
+        return "id";
+    if (!id_equal(a->parent_id, b->parent_id))
+        return "parent_id";
+#define SAME(field)                                                                                \
+    if (a->field != b->field)                                                                      \
+    return #field
+    SAME(state);
+    SAME(held);
+    SAME(fingerprint);
+    SAME(priority);
+    SAME(version);
+    SAME(age);
+    SAME(token_epoch);
+    SAME(token_index);
+    SAME(attempts);
+    SAME(losses);
+    SAME(deadline);
+    SAME(received_at);
+    SAME(submitted_at);
+    SAME(placed_at);
+    SAME(moved_at);
+    SAME(routed_at);
+    SAME(held_at);
+    SAME(completed_at);
+    SAME(completed_log);
+#undef SAME
+    return NULL;
+}
+
+static inline void row_assert_equal(const interaction_row_t *is, const interaction_row_t *should)
+{
+    const char *field = row_differs(is, should);
+    char id[ID_TEXT_SIZE];
+    cr_assert_null(field, "%s differs in interaction %s: journey %.*s, expected %.*s", field,
+                   id_text(should->id, id), (int)is->journey.len, is->journey.data,
+                   (int)should->journey.len, should->journey.data);
+}
+
+static inline kept_row_t *table_find(kept_row_t *table, const id128_t *id)
+{
+    kept_row_t *kept = NULL;
+    HASH_FIND(hh, table, id->bytes, sizeof id->bytes, kept);
+    return kept;
+}
+
+static inline void table_delete(kept_row_t **table, kept_row_t *kept)
+{
+    HASH_DELETE(hh, *table, kept);
+    free(kept);
+}
+
+/* Inserts or replaces. */
+static inline kept_row_t *table_put(kept_row_t **table, const interaction_row_t *row)
+{
+    kept_row_t *old = table_find(*table, &row->id);
+    if (old)
+        table_delete(table, old);
+    kept_row_t *kept = row_keep(row);
+    HASH_ADD(hh, *table, row.id.bytes, sizeof kept->row.id.bytes, kept);
+    return kept;
+}
+
+static inline void table_clear(kept_row_t **table)
+{
+    kept_row_t *kept, *next;
+    HASH_ITER(hh, *table, kept, next)
+    {
+        table_delete(table, kept);
+    }
+}
+
+static inline void table_assert_equal(kept_row_t *is, kept_row_t *should)
+{
+    cr_assert_eq(HASH_COUNT(is), HASH_COUNT(should), "%u rows, expected %u", HASH_COUNT(is),
+                 HASH_COUNT(should));
+    kept_row_t *kept, *next;
+    HASH_ITER(hh, should, kept, next)
+    {
+        char id[ID_TEXT_SIZE];
+        kept_row_t *other = table_find(is, &kept->row.id);
+        cr_assert(other, "%s is missing", id_text(kept->row.id, id));
+        row_assert_equal(&other->row, &kept->row);
+    }
+}
+
+/* The row that an interaction should have now, written from the public description (core/row.h).
+ * `journey` (cleared first) holds the row's text. */
+static inline interaction_row_t row_of(const state_t *state, const interaction_t *interaction,
+                                       buffer_t *journey)
+{
+    const queue_t *queue = state->queues[interaction->queue];
+    const interaction_more_t *more = interaction->more;
+    text_t parent = interaction_text(interaction, FIELD_PARENT);
+    text_t attributes = interaction_text(interaction, FIELD_ATTRIBUTES);
+    buffer_clear(journey);
+    journey_print(more ? more->journey : NULL, state->symbols, journey);
+    interaction_row_t row = {
+        .id = interaction->id,
+        .state = interaction->state,
+        .held = interaction->flags & INTERACTION_HELD,
+        .tenant = text_of(state->tenants[queue->tenant]),
+        .queue = text_of(queue->name),
+        .media_type = interaction_text(interaction, FIELD_MEDIA_TYPE),
+        .type = interaction_text(interaction, FIELD_TYPE),
+        .subtype = interaction_text(interaction, FIELD_SUBTYPE),
+        .external_id = interaction_text(interaction, FIELD_EXTERNAL_ID),
+        .submitted_by = interaction_text(interaction, FIELD_SUBMITTED_BY),
+        .key = interaction_text(interaction, FIELD_KEY),
+        .fingerprint = interaction->fingerprint,
+        .attributes = attributes.len ? attributes : TEXT("{}"),
+        .journey = {(char *)journey->bytes, journey->len},
+        .priority = interaction->priority,
+        .version = interaction->version,
+        .age = interaction->age,
+        .attempts = more ? more->attempts : 0,
+        .losses = more ? more->losses : 0,
+        .reason = more ? text_of(more->reason) : TEXT(""),
+        .deadline = interaction->deadline,
+        .received_at = interaction->received_at,
+        .submitted_at = interaction->submitted_at,
+        .placed_at = interaction->placed_at,
+        .moved_at = interaction->moved_at,
+        .routed_at = more ? more->routed_at : 0,
+        .held_at = more ? more->held_at : 0,
+    };
+    if (parent.len == sizeof row.parent_id.bytes)
+        memcpy(row.parent_id.bytes, parent.data, parent.len);
+    if (interaction->state == INTERACTION_ROUTING) {
+        row.router = text_of(state->routers[more->router]->name);
+        row.strategy = symbol_name(state->symbols, more->strategy);
+        row.token_epoch = more->token_epoch;
+        row.token_index = more->token_index;
+    }
+    return row;
+}
+
+/* All rows of a state, found through its records (not through what marks changes). */
+static inline kept_row_t *table_of(const state_t *state)
+{
+    kept_row_t *table = NULL;
+    buffer_t journey = {0};
+    for (uint32_t chunk = 0; chunk < state->chunks_len; chunk++) {
+        for (size_t i = 0; i < 4096; i++) { /* records in a chunk, as in core/state.c */
+            const interaction_t *interaction = &state->chunks[chunk][i];
+            if (!interaction->state)
+                continue;
+            interaction_row_t row = row_of(state, interaction, &journey);
+            table_put(&table, &row);
+        }
+    }
+    buffer_free(&journey);
+    cr_assert_eq(HASH_COUNT(table), state->count);
+    return table;
+}
+
+#endif
