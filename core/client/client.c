@@ -123,36 +123,25 @@ void ixn_client_destroy(ixn_client_t **self_p)
 /* ---------------------------------------------------------------------------------------------
  * Sending */
 
-/* Moves the first requests of `ready` into one frame; 0 when the socket does not take it now. */
-static size_t s_send_frame(ixn_client_t *self, usec_t now)
+/* Moves the first requests of `ready` into one frame. False: the socket does not take it now. */
+static bool s_send_frame(ixn_client_t *self, usec_t now)
 {
-    size_t count = 0, size = 0;
-    for (const request_t *at = self->requests.lists[REQUESTS_READY]; at; at = at->next) {
-        if (count == LIMIT_PACKET_REQUESTS || (count && size + at->len > FRAME_SIZE))
-            break;
-        count++;
-        size += at->len;
-    }
+    size_t size = 0;
+    size_t count = requests_fit(&self->requests, LIMIT_PACKET_REQUESTS, FRAME_SIZE, &size);
     buffer_clear(&self->scratch);
     wire_append_to_node_head(&self->scratch);
-    size_t head = self->scratch.len;
     zmq_msg_t frame;
-    CHECK(zmq_msg_init_size(&frame, head + size) == 0);
+    CHECK(zmq_msg_init_size(&frame, self->scratch.len + size) == 0);
     uint8_t *out = zmq_msg_data(&frame);
-    memcpy(out, self->scratch.bytes, head);
-    out += head;
-    const request_t *at = self->requests.lists[REQUESTS_READY];
-    for (size_t i = 0; i < count; i++, at = at->next) {
-        memcpy(out, at->bytes, at->len);
-        out += at->len;
-    }
+    memcpy(out, self->scratch.bytes, self->scratch.len);
+    requests_copy(&self->requests, count, out + self->scratch.len);
     if (!endpoint_send(self->nodes.serving, &frame, now)) {
         zmq_msg_close(&frame);
-        return 0;
+        return false;
     }
     for (size_t i = 0; i < count; i++)
         requests_sent(&self->requests, self->requests.lists[REQUESTS_READY], now, self->resend);
-    return count;
+    return true;
 }
 
 /* What is due goes back to `ready`, except in a pause, which ends for all at once. */

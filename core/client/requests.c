@@ -105,6 +105,28 @@ void requests_remove(requests_t *self, request_t *request)
     free(request);
 }
 
+size_t requests_fit(const requests_t *self, size_t max_count, size_t max_size, size_t *ret_size)
+{
+    size_t count = 0, size = 0;
+    for (const request_t *at = self->lists[REQUESTS_READY]; at; at = at->next) {
+        if (count == max_count || (count && size + at->len > max_size))
+            break;
+        count++;
+        size += at->len;
+    }
+    *ret_size = size;
+    return count;
+}
+
+void requests_copy(const requests_t *self, size_t count, uint8_t *out)
+{
+    const request_t *at = self->lists[REQUESTS_READY];
+    for (size_t i = 0; i < count; i++, at = at->next) {
+        memcpy(out, at->bytes, at->len);
+        out += at->len;
+    }
+}
+
 void requests_sent(requests_t *self, request_t *request, usec_t now, usec_t resend)
 {
     s_take_out(self, request);

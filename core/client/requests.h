@@ -67,6 +67,10 @@ request_t *requests_add(requests_t *self, text_t bytes, usec_t now);
 request_t *requests_find(const requests_t *self, uint64_t id);
 void requests_remove(requests_t *self, request_t *request);
 
+/* How many of the first of `ready` fit into a frame, and their size; the first one always does. */
+size_t requests_fit(const requests_t *self, size_t max_count, size_t max_size, size_t *ret_size);
+/* Copies the bytes of the first `count` of `ready`. */
+void requests_copy(const requests_t *self, size_t count, uint8_t *out);
 /* The request was handed to the socket. */
 void requests_sent(requests_t *self, request_t *request, usec_t now, usec_t resend);
 /* The node wants it again after a while; returns when that is. */
