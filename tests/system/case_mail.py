@@ -14,8 +14,8 @@ from world import TOP, World
 
 
 def corpus():
-    """The path of the mailbox and its distinct Message-IDs. (One has a quoted part with blanks, which
-    mail programs may write in several ways; so blanks and quotes do not count.)"""
+    """The path of the mailbox and its distinct Message-IDs. (One has a quoted part with blanks,
+    which mail programs may write in several ways; so blanks and quotes do not count.)"""
     path = run_command([f"{TOP}/deploy/mail-corpus.sh"], seconds=300)[0].strip().splitlines()[-1]
     ids = {str(message["Message-ID"]).strip() for message in mailbox.mbox(path, create=False)}
     return path, ids

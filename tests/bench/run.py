@@ -1,0 +1,91 @@
+"""Runs benchmarks; see run.sh. One is a module bench_NAME.py with a docstring and a function
+run(options) that returns rows: dicts with bench, ours, unit, peer, goal (the last two may be None)
+and whether less is better."""
+
+import argparse
+import glob
+import importlib
+import json
+import os
+import random
+import sys
+
+from waiting import Failure
+from world import TOP
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def names():
+    paths = glob.glob(os.path.join(HERE, "bench_*.py"))
+    return sorted(os.path.basename(path)[6:-3].replace("_", "-") for path in paths)
+
+
+def load(name):
+    return importlib.import_module("bench_" + name.replace("-", "_"))
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="tests/bench/run.sh",
+                                     description="Benchmarks. Without a name all are run.")
+    parser.add_argument("--list", action="store_true", help="name them and what they measure")
+    parser.add_argument("--build", default=os.path.join(TOP, "build", "release"),
+                        help="build folder (default build/release)")
+    parser.add_argument("--logs", default=os.path.join(TOP, "build", "test-logs", "bench"),
+                        help="where logs are kept")
+    parser.add_argument("--interactions", type=int, default=1000000,
+                        help="how many wait, where a benchmark needs that (default 1000000)")
+    parser.add_argument("--keep", action="store_true", help="do not remove the folders")
+    parser.add_argument("name", nargs="*", metavar="NAME")
+    options = parser.parse_args()
+    options.build = os.path.abspath(options.build)
+    options.logs = os.path.abspath(options.logs)
+    options.random = random.Random(0)
+    unknown = [name for name in options.name if name not in names()]
+    if unknown:
+        parser.error(f"no benchmark {', '.join(unknown)}; there are: {' '.join(names())}")
+    return options
+
+
+def show(row):
+    def text(value):
+        return "-" if value is None else f"{value:,.3f}".rstrip("0").rstrip(".")
+
+    mark = "" if row["ok"] else "  MISSED"
+    print(f"{row['bench']:<44} {text(row['ours']):>14} {row['unit']:<8} {text(row['peer']):>14} "
+          f"{text(row['ratio']):>8} {text(row['goal']):>10}{mark}", flush=True)
+
+
+def finish(row):
+    """Adds the ratio and whether the goal is met. A goal is the most that the figure may be."""
+    ratio = row["ours"] / row["peer"] if row.get("peer") else None
+    judged = ratio if row.get("goal_is_ratio") else row["ours"]
+    goal = row.get("goal")
+    return {"bench": row["bench"], "ours": row["ours"], "unit": row["unit"],
+            "peer": row.get("peer"), "ratio": ratio, "goal": goal,
+            "ok": goal is None or judged <= goal}
+
+
+def main():
+    options = parse()
+    if options.list:
+        for name in names():
+            print(f"{name:<18} {load(name).__doc__.strip().splitlines()[0]}")
+        return 0
+    print(f"{'':<44} {'ours':>14} {'':<8} {'compared to':>14} {'ratio':>8} {'goal':>10}")
+    rows, failed = [], False
+    for name in options.name or names():
+        try:
+            for row in map(finish, load(name).run(options)):
+                rows.append(row)
+                show(row)
+        except Failure as failure:
+            print(f"{name}: {failure}", file=sys.stderr)
+            failed = True
+    for row in rows:
+        print(json.dumps(row))
+    return 1 if failed or not all(row["ok"] for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
