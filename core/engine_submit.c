@@ -32,13 +32,18 @@ static bool s_check_names(const Ixn__V1__Submit *submit, error_t *ret_error)
            wire_check_text("external_id", submit->external_id, 0, LIMIT_TEXT, ret_error);
 }
 
+static bool s_check_key(const Ixn__V1__Submit *submit, error_t *ret_error)
+{
+    if (submit->key.len >= 1 && submit->key.len <= LIMIT_KEY)
+        return true;
+    return error_set(ret_error, ERROR_INVALID_ARGUMENT,
+                     "key has %zu bytes, it needs 1 … %d; make a random one for each new "
+                     "interaction",
+                     submit->key.len, LIMIT_KEY);
+}
+
 static bool s_check(engine_t *self, const Ixn__V1__Submit *submit, error_t *ret_error)
 {
-    if (submit->key.len < 1 || submit->key.len > LIMIT_KEY)
-        return error_set(ret_error, ERROR_INVALID_ARGUMENT,
-                         "key has %zu bytes, it needs 1 … %d; make a random one for each new "
-                         "interaction",
-                         submit->key.len, LIMIT_KEY);
     if (!s_check_names(submit, ret_error))
         return false;
     if (submit->parent_id.len != 0 && submit->parent_id.len != sizeof(id128_t))
@@ -135,15 +140,21 @@ void engine_submit(engine_t *self, session_t session, uint64_t request,
 {
     engine_session_t *slot = engine_slot(self, session);
     error_t error;
-    if (!s_check(self, submit, &error)) {
+    if (!s_check_key(submit, &error)) {
         engine_refuse(self, session, request, &error);
         return;
     }
+    /* First of all: what was answered once is answered the same, although bounds may be lower now.
+     */
     const char *tenant = self->state->tenants[slot->tenant];
     id128_t key_hash = key_hash_of(text_of(tenant), s_bytes(submit->key));
     uint64_t fingerprint = s_fingerprint(submit);
     if (s_answered_before(self, session, request, &key_hash, fingerprint))
         return;
+    if (!s_check(self, submit, &error)) {
+        engine_refuse(self, session, request, &error);
+        return;
+    }
     queue_t *queue = state_queue(self->state, slot->tenant, text_of(submit->queue));
     if (!queue || !queue->configured) {
         error_set(&error, ERROR_UNKNOWN_QUEUE,
