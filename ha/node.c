@@ -175,11 +175,10 @@ void node_turn_end(node_t *self, bool drained)
 {
     if (drained)
         engine_tick(self->engine);
-    bool idle = self->options.beat && !self->in_flight &&
-                self->now - self->in_flight_since >= self->options.beat;
-    if ((self->beat_needed || idle) && !engine_batch_open(self->engine))
-        engine_beat(self->engine);
     bool can_take = !self->in_flight;
+    bool idle = self->options.beat && self->now - self->in_flight_since >= self->options.beat;
+    if (can_take && (self->beat_needed || idle) && !engine_batch_open(self->engine))
+        engine_beat(self->engine);
     s_take_batch(self, engine_turn_end(self->engine, can_take, &self->more));
     s_checkpoint(self);
 }
