@@ -36,7 +36,6 @@ enum { KEY_VERSION = 0x200 };
         "reason", 'r', "TEXT", 0, "Why; kept with the interaction", 0                              \
     }
 
-static const struct argp_option s_options_get[] = {{0}};
 static const struct argp_option s_options_hold[] = {OPTION_VERSION, {0}};
 static const struct argp_option s_options_stop[] = {OPTION_REASON, OPTION_VERSION, {0}};
 static const struct argp_option s_options_place[] = {
@@ -237,7 +236,6 @@ static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}}
 int command_get(common_t *common, int argc, char **argv)
 {
     static const struct argp argp = {
-        .options = s_options_get,
         .parser = s_parse,
         .args_doc = "ID...",
         .doc =

@@ -205,13 +205,13 @@ int command_list(common_t *common, int argc, char **argv)
         " WHERE ($1::text = '' OR queue = $1::text) AND $2::text = 'completed'"
         " AND ($3::text = '' OR tenant = $3::text)"
         " ORDER BY completed_at DESC, ixn.interaction_history.id LIMIT $4::text::bigint";
-    static const answer_column_t columns[] = {
+    answer_column_t columns[] = {
         {"ID", "id", TEXT_COLUMN, false},
         {"STATE", "state", TEXT_COLUMN, false},
         {"TENANT", "tenant", TEXT_COLUMN, true},
         {"QUEUE", "queue", TEXT_COLUMN, true},
         {"PRIORITY", "priority", NUMBER_COLUMN, false},
-        {"TIME", "seconds", SECONDS_COLUMN, false},
+        {"WAITING", "waiting_seconds", SECONDS_COLUMN, false},
         {"ATTEMPTS", "attempts", NUMBER_COLUMN, false},
         {"MEDIA", "media_type", TEXT_COLUMN, true},
         {"ROUTER", "router", TEXT_COLUMN, true},
@@ -230,7 +230,11 @@ int command_list(common_t *common, int argc, char **argv)
     if (!query)
         return common_fail(&error);
     answer_t answer = {.name = "interactions", .columns = columns, .limit = input.limit};
-    answer.sql = strcmp(input.state, "completed") == 0 ? history : live;
+    answer.sql = live;
+    if (strcmp(input.state, "completed") == 0) {
+        answer.sql = history;
+        columns[5] = (answer_column_t){"TOOK", "took_seconds", SECONDS_COLUMN, false};
+    }
     return s_answer(common, query, &answer, params);
 }
 

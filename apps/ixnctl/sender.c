@@ -78,28 +78,29 @@ bool sender_is_refused(const sender_t *self)
     return self->refusal.code != ERROR_OK;
 }
 
-void sender_send(sender_t *self, const submission_t *one, const char *where)
+void sender_send(sender_t *self, const submission_t *submission, const char *where)
 {
     Ixn__V1__Submit submit = IXN__V1__SUBMIT__INIT;
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
-    submit.key = (ProtobufCBinaryData){strlen(one->key), (uint8_t *)one->key};
-    submit.queue = (char *)one->queue;
-    submit.media_type = (char *)one->media_type;
-    submit.type = (char *)one->type;
-    submit.subtype = (char *)one->subtype;
-    submit.external_id = (char *)one->external_id;
-    if (!id_is_zero(one->parent_id))
-        submit.parent_id = wire_bytes(&one->parent_id);
-    submit.priority = one->priority;
-    submit.attributes = (ProtobufCBinaryData){one->attributes.len, one->attributes.bytes};
-    submit.received_at_us = one->received_at_us;
-    submit.hold = one->hold;
+    submit.key = (ProtobufCBinaryData){strlen(submission->key), (uint8_t *)submission->key};
+    submit.queue = (char *)submission->queue;
+    submit.media_type = (char *)submission->media_type;
+    submit.type = (char *)submission->type;
+    submit.subtype = (char *)submission->subtype;
+    submit.external_id = (char *)submission->external_id;
+    if (!id_is_zero(submission->parent_id))
+        submit.parent_id = wire_bytes(&submission->parent_id);
+    submit.priority = submission->priority;
+    submit.attributes =
+        (ProtobufCBinaryData){submission->attributes.len, submission->attributes.bytes};
+    submit.received_at_us = submission->received_at_us;
+    submit.hold = submission->hold;
     request.body_case = IXN__V1__REQUEST__BODY_SUBMIT;
     request.submit = &submit;
     uint64_t id = ixn_client_send(self->client, &request);
     CHECK(id != 0);
     flight_t *flight = memory_new(sizeof *flight);
-    *flight = (flight_t){one->attributes.len, memory_text(where)};
+    *flight = (flight_t){submission->attributes.len, memory_text(where)};
     self->bytes += flight->bytes;
     g_hash_table_insert(self->flights, GSIZE_TO_POINTER(id), flight);
 }

@@ -58,7 +58,7 @@ void mail_prepare(void);
 
 /* Reads a message. `self` is `{0}` or one that was read before: its memory is used again.
  * `max_text` bounds the attribute `text`, in bytes of UTF-8. */
-void mail_read(mail_t *self, text_t message, size_t max_text);
+void mail_read(mail_t *self, text_t raw, size_t max_text);
 void mail_free(mail_t *self);
 
 #endif

@@ -127,5 +127,7 @@ reader_result_t reader_line(reader_t *self, reader_line_t *ret_line, error_t *re
 uint64_t reader_position(const reader_t *self)
 {
     z_off_t position = gzoffset(self->file);
+    if (position < 0) /* a pipe has no places; then what came out of it counts */
+        position = gztell(self->file);
     return position > 0 ? (uint64_t)position : 0;
 }

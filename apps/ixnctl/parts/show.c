@@ -112,7 +112,8 @@ void show_interaction(const Ixn__V1__Interaction *one, table_style_t style, buff
         char at[UNITS_TEXT_SIZE];
         s_add(&table, moments[i].label, units_time(moments[i].at_us, at));
     }
-    s_add_attributes(&table, one->attributes);
+    if (one->attributes.len > 0)
+        s_add_attributes(&table, one->attributes);
     table_layout(&table, style, out);
     table_free(&table);
 }
@@ -164,11 +165,10 @@ void show_interaction_json(const Ixn__V1__Interaction *one, buffer_t *out)
     char *text = json_dumps(json, JSON_COMPACT);
     CHECK(text);
     buffer_append(out, text, strlen(text) - 1); /* all but the last brace */
-    buffer_append_text(out, ",\"attributes\":");
-    if (one->attributes.len > 0)
+    if (one->attributes.len > 0) {
+        buffer_append_text(out, ",\"attributes\":");
         buffer_append(out, one->attributes.data, one->attributes.len);
-    else
-        buffer_append_text(out, "{}");
+    }
     buffer_append_text(out, "}\n");
     free(text);
     json_decref(json);

@@ -7,8 +7,9 @@
 #include "core/wire/client.pb-c.h"
 
 /* Appends lines "field  value"; what is not set is left out. */
-void show_interaction(const Ixn__V1__Interaction *interaction, table_style_t style, buffer_t *out);
-/* Appends one line of JSON; the attributes are in it byte for byte as the node has them. */
-void show_interaction_json(const Ixn__V1__Interaction *interaction, buffer_t *out);
+void show_interaction(const Ixn__V1__Interaction *one, table_style_t style, buffer_t *out);
+/* Appends one line of JSON; the attributes are in it byte for byte as the node has them. Of a
+ * completed interaction it keeps none: then there is no such member. */
+void show_interaction_json(const Ixn__V1__Interaction *one, buffer_t *out);
 
 #endif

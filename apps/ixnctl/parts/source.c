@@ -113,7 +113,10 @@ static bool s_open(source_t *self, const source_file_t *file, error_t *ret_error
 
 static void s_close(source_t *self)
 {
-    self->bytes_before += self->files.list[self->file].size;
+    uint64_t size = self->files.list[self->file].size; /* 0: a pipe */
+    if (size == 0 && self->reader)
+        size = reader_position(self->reader);
+    self->bytes_before += size;
     reader_destroy(&self->reader);
     mailbox_free(&self->mailbox);
     self->file++;
@@ -158,7 +161,7 @@ static reader_result_t s_whole_line(source_t *self, bool *ret_fits, error_t *ret
             return self->line.len > 0 && result == READER_END ? READER_LINE : result;
         if (piece.begins)
             self->first_line = piece.number;
-        *ret_fits = *ret_fits && self->line.len + piece.text.len <= LIMIT_PACKET;
+        *ret_fits = *ret_fits && self->line.len + piece.text.len <= (size_t)LIMIT_PACKET;
         if (*ret_fits)
             buffer_append(&self->line, piece.text.data, piece.text.len);
     } while (piece.text.data[piece.text.len - 1] != '\n');

@@ -68,6 +68,7 @@ static void s_measure(const table_t *self, size_t widths[TABLE_COLUMNS])
 {
     for (size_t i = 0; i < self->columns_len; i++)
         widths[i] = table_text_width(text_of(self->columns[i].heading));
+    CHECK(self->columns_len > 0);
     const char *cell = (const char *)self->cells.bytes;
     for (size_t i = 0; i < self->cells_len; i++) {
         size_t width = table_text_width(text_of(cell));
@@ -140,6 +141,14 @@ static void s_append_cell(buffer_t *out, const table_column_t *column, text_t te
         s_append_spaces(out, GAP);
 }
 
+/* Empty cells at the end of a line leave no spaces behind. */
+static void s_end_line(buffer_t *out)
+{
+    while (out->len > 0 && out->bytes[out->len - 1] == ' ')
+        out->len--;
+    buffer_append_text(out, "\n");
+}
+
 void table_layout(const table_t *self, table_style_t style, buffer_t *out)
 {
     size_t widths[TABLE_COLUMNS] = {0};
@@ -160,7 +169,7 @@ void table_layout(const table_t *self, table_style_t style, buffer_t *out)
         bool last = column + 1 == self->columns_len || i + 1 == self->cells_len;
         s_append_cell(out, &self->columns[column], text_of(cell), widths[column], last);
         if (last)
-            buffer_append_text(out, "\n");
+            s_end_line(out);
         cell += strlen(cell) + 1;
     }
 }

@@ -76,7 +76,7 @@ void tally_print(const tally_t *self, const source_progress_t *input, double ela
     table_layout(&table, (table_style_t){0}, out);
     table_free(&table);
     for (size_t i = 0; i < self->reasons_len; i++)
-        buffer_printf(out, "%s, %s times, first: %s\n", error_name(self->reasons[i].code),
+        buffer_printf(out, "%s (%s), first: %s\n", error_name(self->reasons[i].code),
                       units_count(self->reasons[i].count, text), self->reasons[i].example);
     buffer_printf(out, "%s%s in %s, %s/s\n",
                   self->interrupted ? "stopped before the end of the input; " : "",
