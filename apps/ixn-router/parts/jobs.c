@@ -97,6 +97,7 @@ void jobs_set_unsent(jobs_t *self, job_t *job, bool is_unsent)
 {
     if (job->is_unsent == is_unsent)
         return;
+    CHECK(job->state != JOB_WAITING); /* the lists share their links */
     job->is_unsent = is_unsent;
     if (is_unsent)
         DL_APPEND(self->unsent, job);
