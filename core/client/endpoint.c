@@ -69,7 +69,7 @@ bool endpoint_open(endpoint_t *self, error_t *ret_error)
     s_set(self->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
     s_set(self->socket, ZMQ_CONNECT_TIMEOUT, CONNECT_MS);
     s_set(self->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
-    int64_t largest = LIMIT_BATCH;
+    int64_t largest = (int64_t)LIMIT_BATCH;
     CHECK(zmq_setsockopt(self->socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest) == 0);
     if (!s_open_monitor(self) || zmq_connect(self->socket, self->address) != 0) {
         error_set(ret_error, errno == EMFILE ? ERROR_SYSTEM : ERROR_INVALID_ARGUMENT,

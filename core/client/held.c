@@ -58,10 +58,10 @@ size_t held_list(const held_t *self, held_token_t *ret_tokens, size_t max)
 
 void held_free(held_t *self)
 {
-    held_entry_t *entry, *next;
-    HASH_ITER(hh, self->entries, entry, next)
-    {
-        HASH_DEL(self->entries, entry);
+    held_entry_t *first = self->entries;
+    HASH_CLEAR(hh, self->entries); /* the table; the entries are still chained */
+    for (held_entry_t *entry = first, *next; entry; entry = next) {
+        next = entry->hh.next;
         free(entry);
     }
 }

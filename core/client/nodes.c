@@ -282,7 +282,7 @@ static bool s_register(nodes_t *self, endpoint_t *endpoint, usec_t now)
         count = LIMIT_TOKENS;
     held_token_t *held = memory_zero(count, sizeof *held);
     Ixn__V1__Token *tokens = memory_zero(count, sizeof *tokens);
-    Ixn__V1__Token **list = memory_zero(count, sizeof *list);
+    Ixn__V1__Token **list = memory_zero(count, sizeof(void *));
     held_list(&self->held, held, count);
     for (size_t i = 0; i < count; i++) {
         ixn__v1__token__init(&tokens[i]);

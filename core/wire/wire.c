@@ -157,7 +157,7 @@ Ixn__V1__ToNode *wire_decode_to_node(wire_arena_t *arena, const uint8_t *bytes, 
     static const frame_kind_t kind = {
         .name = "packet",
         .descriptor = &ixn__v1__to_node__descriptor,
-        .max_len = LIMIT_PACKET,
+        .max_len = (size_t)LIMIT_PACKET,
         .fixed_memory = (size_t)LIMIT_PACKET_REQUESTS * 512,
         .memory_per_byte = 24, /* tokens of a Register: about 20 */
     };
@@ -189,7 +189,7 @@ Ixn__V1__FromNode *wire_decode_from_node(wire_arena_t *arena, const uint8_t *byt
     static const frame_kind_t kind = {
         .name = "frame",
         .descriptor = &ixn__v1__from_node__descriptor,
-        .max_len = LIMIT_BATCH,
+        .max_len = (size_t)LIMIT_BATCH,
         .fixed_memory = (size_t)LIMIT_PACKET_REQUESTS * 1024,
         .memory_per_byte = 48,
     };
@@ -203,7 +203,7 @@ Ixn__V1__Batch *wire_decode_batch(wire_arena_t *arena, const uint8_t *bytes, siz
     static const frame_kind_t kind = {
         .name = "batch",
         .descriptor = &ixn__v1__batch__descriptor,
-        .max_len = LIMIT_BATCH,
+        .max_len = (size_t)LIMIT_BATCH,
         .fixed_memory = (size_t)LIMIT_BATCH_ENTRIES * 512,
         .memory_per_byte = 24,
     };

@@ -15,6 +15,7 @@
 #define PING IXN__V1__REQUEST__BODY_PING
 
 static bench_t s_bench;
+static const size_t s_large = 1048576;
 static node_t *const s_node = &s_bench.nodes[0];
 
 static void s_connect(ixn_client_options_t options)
@@ -187,17 +188,17 @@ Test(client, joins_requests_into_few_frames)
 Test(client, splits_frames_by_size)
 {
     s_connect((ixn_client_options_t){0});
-    uint8_t *bytes = calloc(1, LIMIT_PACKET);
+    uint8_t *bytes = calloc(1, (size_t)LIMIT_PACKET);
     Ixn__V1__Submit submit = IXN__V1__SUBMIT__INIT;
-    submit.attributes = (ProtobufCBinaryData){.len = 400 * 1024, .data = bytes};
+    submit.attributes = (ProtobufCBinaryData){.len = 409600, .data = bytes};
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = SUBMIT;
     request.submit = &submit;
     for (int i = 0; i < 4; i++)
         cr_assert(ixn_client_send(s_bench.client, &request));
-    submit.attributes.len = 2 * 1024 * 1024; /* larger than a joined frame, within a packet */
+    submit.attributes.len = 2097152; /* larger than a joined frame, within a packet */
     cr_assert(ixn_client_send(s_bench.client, &request));
-    submit.attributes.len = LIMIT_PACKET; /* larger than any node takes */
+    submit.attributes.len = (size_t)LIMIT_PACKET; /* larger than any node takes */
     uint64_t id = ixn_client_send(s_bench.client, &request);
     cr_assert(id);
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 5);
@@ -258,9 +259,9 @@ Test(client, sleeps_when_the_socket_is_full)
     s_node->receive_frames = 2;
     s_connect((ixn_client_options_t){.max_unanswered = 100, .resend_ms = 60000});
     s_node->frozen = true;
-    uint8_t *bytes = calloc(1, 1024 * 1024);
+    uint8_t *bytes = calloc(1, s_large);
     Ixn__V1__Submit submit = IXN__V1__SUBMIT__INIT;
-    submit.attributes = (ProtobufCBinaryData){.len = 1024 * 1024, .data = bytes};
+    submit.attributes = (ProtobufCBinaryData){.len = s_large, .data = bytes};
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = SUBMIT;
     request.submit = &submit;

@@ -168,7 +168,7 @@ Test(wire, the_most_tokens_of_a_registration_are_decoded)
     Ixn__V1__Token token = IXN__V1__TOKEN__INIT;
     token.epoch = 1;
     token.index = 1;
-    Ixn__V1__Token **tokens = malloc((LIMIT_TOKENS + 1) * sizeof *tokens);
+    Ixn__V1__Token **tokens = malloc((LIMIT_TOKENS + 1) * sizeof(void *));
     for (size_t i = 0; i <= LIMIT_TOKENS; i++)
         tokens[i] = &token;
     Ixn__V1__Register body = IXN__V1__REGISTER__INIT;
@@ -244,7 +244,7 @@ Test(wire, refuses_what_is_too_large)
 Test(wire, refuses_what_grows_in_memory)
 {
     wire_append_to_node_head(&s_frame);
-    while (s_frame.len + 2 <= LIMIT_PACKET)
+    while (s_frame.len + 2 <= (size_t)LIMIT_PACKET)
         buffer_append(&s_frame, "\x12", 2); /* an empty Request */
     cr_assert_null(s_decode());
     cr_assert_eq(s_error.code, ERROR_TOO_LARGE);
