@@ -37,6 +37,16 @@ end_process() { # PID: SIGTERM, and SIGKILL when it does not listen
     wait "$1" 2>/dev/null || true
 }
 
+keep_logs() {
+    local file target=$top/build/quickstart-logs
+    rm -rf "$target"
+    mkdir -p "$target"
+    for file in "$dir"/*.log "$dir"/pg/log "$dir"/pgbouncer/log; do
+        if [ -f "$file" ]; then cp "$file" "$target/$(tr / - <<<"${file#"$dir"/}")"; fi
+    done
+    say "logs are in $target"
+}
+
 cleanup() {
     trap '' INT TERM
     local pid
@@ -47,10 +57,7 @@ cleanup() {
         "$top/deploy/pgbouncer.sh" stop "$dir/pgbouncer" || true
         "$top/deploy/postgres.sh" stop "$dir/pg" || true
         if [ -n "$failed" ]; then
-            mkdir -p "$top/build/quickstart-logs"
-            find "$dir" -maxdepth 2 \( -name '*.log' -o -name log \) -exec cp -t \
-                "$top/build/quickstart-logs" {} + || true
-            say "logs are in $top/build/quickstart-logs"
+            keep_logs
         fi
         rm -rf "$dir"
     fi
