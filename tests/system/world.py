@@ -3,6 +3,7 @@ the case, at the end nothing of it runs, and its logs are kept."""
 
 import json
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -167,9 +168,12 @@ class World:
     def __exit__(self, kind, error, traceback):
         problems = []
         for process in reversed(self.processes):
-            # What still runs has done its part; a killed node is one of the things it must bear.
+            # Clients before the node; when all went well so far, each has to end orderly.
+            if kind is None:
+                self._attempt(process.stop, problems)
             if process.alive():
                 process.kill()
+        problems += self._sanitizers()
         for action in reversed(self.at_exit):
             self._attempt(action, problems)
         self.postgres.thaw()
@@ -190,6 +194,13 @@ class World:
             action()
         except Exception as error:  # the rest has to be cleaned up all the same
             problems.append(str(error))
+
+    def _sanitizers(self):
+        """What a sanitizer said of any program, if it was built with one."""
+        said = re.compile(r"^.*(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:).*$",
+                          re.MULTILINE)
+        return [f"{process.name}: {match.group(0)}" for process in self.processes
+                for match in [said.search(process.log())] if match]
 
     def _leftovers(self):
         """Ends and names processes that belong to this case and still run."""
