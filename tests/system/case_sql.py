@@ -1,12 +1,16 @@
 """psql on the documented tables answers: how many wait in a queue, the oldest, throughput an hour.
 
-What the views say is compared with what was put in and taken out.
+What the views say is compared with what was put in and taken out, and every statement that
+docs/database.md shows runs as it stands there.
 """
+
+import os
+import re
 
 from checks import wait_all_completed
 from process import run as run_command
 from waiting import expect, wait_for
-from world import World
+from world import TOP, World
 
 WAITING, COMPLETED = 120, 300
 
@@ -16,6 +20,14 @@ def psql(world, sql):
     out, _, _ = run_command(["psql", "-XAt", "-v", "ON_ERROR_STOP=1", "-d",
                              world.postgres.conninfo("ixn"), "-c", sql])
     return [line.split("|") for line in out.splitlines()]
+
+
+def documented():
+    """The statements of the document."""
+    with open(os.path.join(TOP, "docs", "database.md"), encoding="utf-8") as file:
+        blocks = re.findall(r"^```sql\n(.*?)^```", file.read(), flags=re.DOTALL | re.MULTILINE)
+    expect(blocks, "docs/database.md shows no statement")
+    return blocks
 
 
 def run(options):
@@ -39,6 +51,9 @@ def run(options):
         total = sum(int(row[1]) for row in hours)
         expect(total == COMPLETED, f"throughput_hourly adds up to {total}, not {COMPLETED}")
         expect(all(0 <= float(row[2]) < 60 for row in hours), f"average seconds: {hours}")
+        statements = documented()
+        for statement in statements:
+            psql(world, statement)
         undocumented = psql(world, """
             SELECT c.relname || '.' || a.attname FROM pg_class AS c
             JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = 'ixn'
@@ -46,4 +61,5 @@ def run(options):
             WHERE c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
               AND col_description(c.oid, a.attnum) IS NULL""")
         expect(not undocumented, f"columns without a comment: {undocumented}")
-        return {"waiting": WAITING, "completed": total, "oldest_s": float(age)}
+        return {"waiting": WAITING, "completed": total, "oldest_s": float(age),
+                "documented": len(statements)}
