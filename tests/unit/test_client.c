@@ -86,13 +86,14 @@ Test(client, asks_again_with_the_same_bytes_after_silence)
 {
     s_connect((ixn_client_options_t){.resend_ms = 50});
     s_node->work = WORK_KEEP;
+    int64_t sent_at_ms = now_ms();
     send_submit(s_bench.client);
     send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_node, SUBMIT) == 6);
+    WAIT(&s_bench, node_count(s_node, SUBMIT) >= 6);
     for (size_t i = 2; i < 6; i++)
         cr_assert(heard_equal(node_heard(s_node, SUBMIT, i), node_heard(s_node, SUBMIT, i % 2)),
                   "number %zu differs, or came out of order", i);
-    cr_assert_geq(node_heard(s_node, SUBMIT, 2)->at_ms - node_heard(s_node, SUBMIT, 0)->at_ms, 49);
+    cr_assert_geq(node_heard(s_node, SUBMIT, 2)->at_ms - sent_at_ms, 49);
     s_node->work = WORK_ACK;
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 2);
 }
@@ -105,8 +106,10 @@ Test(client, retry_pauses_everything_and_keeps_the_order)
     for (size_t i = 0; i < 2; i++)
         ids[i] = send_submit(s_bench.client);
     WAIT(&s_bench, node_count(s_node, SUBMIT) == 2);
-    /* 100 ms, rounded up to a power of two, and the jitter; otherwise it were the next Ping */
-    WAIT(&s_bench, ixn_client_wait_ms(s_bench.client) <= 193);
+    /* Both were heard: what is due next is the end of the pause (100 ms, rounded up to a power of
+     * two, and the jitter), not a Ping. */
+    int wait_ms = 0;
+    WAIT(&s_bench, (wait_ms = ixn_client_wait_ms(s_bench.client)) > 0 && wait_ms <= 193);
     int64_t refused_at_ms = node_heard(s_node, SUBMIT, 1)->at_ms;
     s_node->work = WORK_ACK;
     ids[2] = send_submit(s_bench.client); /* a newer one must not overtake them */
@@ -394,11 +397,11 @@ Test(client, tells_that_it_is_refused)
 Test(client, pings_when_nothing_else_is_said)
 {
     bench_start(&s_bench, 1, (ixn_client_options_t){0});
-    s_node->heartbeat_ms = 60;
+    s_node->heartbeat_ms = 200;
     WAIT(&s_bench, node_count(s_node, PING) == 5);
     for (size_t i = 1; i < 5; i++)
         cr_assert_lt(node_heard(s_node, PING, i)->at_ms - node_heard(s_node, PING, i - 1)->at_ms,
-                     180, "silent for three heartbeats ends a session");
+                     600, "silent for three heartbeats ends a session");
     cr_assert_eq(bench_told(&s_bench, IXN_EVENT_DISCONNECTED), 0);
 }
 

@@ -98,7 +98,7 @@ Test(client_pair, finds_the_new_primary_while_the_old_one_is_frozen)
     s_b->epoch = 6;
     int64_t since_ms = now_ms();
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 1);
-    cr_assert_lt(now_ms() - since_ms, 1000, "long before three heartbeats of a second");
+    cr_assert_lt(now_ms() - since_ms, 2500, "before three heartbeats of a second");
     cr_assert_eq(bench_last(&s_bench, IXN_EVENT_ANSWER)->request_id, id);
     cr_assert_eq(ixn_client_epoch(s_bench.client), 6);
 
@@ -192,7 +192,7 @@ Test(client_pair, connects_anew_to_a_silent_node)
     s_a->frozen = true;
     int64_t since_ms = now_ms();
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_DISCONNECTED) == 1);
-    cr_assert_geq(now_ms() - since_ms, 150, "three heartbeats");
+    cr_assert_geq(now_ms() - since_ms, 100, "patience for the answer to a Ping");
     const told_t *told = bench_last(&s_bench, IXN_EVENT_DISCONNECTED);
     cr_assert(strstr(told->error.text, "said nothing"), "%s", told->error.text);
     s_a->frozen = false;
