@@ -4,8 +4,8 @@ interaction, asks again with the same key as if it had heard nothing, and prints
 
     submit.py [ENDPOINT]      default: tcp://127.0.0.1:7420
 
-Needs python3-zmq, python3-protobuf and protobuf-compiler. A real client also sends a Ping as often as
-Registered.heartbeat_ms says, and knows both endpoints of a pair (docs/protocol.md)."""
+Needs python3-zmq, python3-protobuf and protobuf-compiler. A real client also sends a Ping as often
+as Registered.heartbeat_ms says, and knows both endpoints of a pair (docs/protocol.md)."""
 
 import importlib
 import os

@@ -10,7 +10,7 @@ set -euo pipefail
 
 top=$(realpath "$(dirname "$0")/../..")
 if [ $# -lt 1 ] || [ ! -d "$1/tests/database" ]; then
-    printf 'usage: tests/database/run.sh BUILD_DIR [NAME…]; BUILD_DIR has tests/database in it\n' >&2
+    printf 'usage: tests/database/run.sh BUILD_DIR [NAME…]; with tests/database in BUILD_DIR\n' >&2
     exit 1
 fi
 build=$(realpath "$1")
