@@ -282,7 +282,7 @@ Test(source, keys_come_from_the_content)
     char *first = s_keys(path, &s_defaults);
     char *second = s_keys(path, &s_defaults);
     cr_assert_str_eq(first, second);
-    cr_assert_eq(strlen(first), 3 * 38, "%s", first);
+    cr_assert_eq(strlen(first), (size_t)3 * 38, "%s", first);
     cr_assert_neq(memcmp(first, first + 38, 38), 0);
     cr_assert_neq(memcmp(first, first + 76, 38), 0, "the same line twice is meant twice");
     submission_defaults_t other = s_defaults;

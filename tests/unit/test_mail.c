@@ -301,7 +301,7 @@ Test(mail, the_worst_message_stays_below_the_usual_limit)
         buffer_append_text(&worst, "\"\n\nx");
     }
     s_read_bytes((const char *)worst.bytes, worst.len, MAIL_TEXT_DEFAULT);
-    cr_assert_lt(s_mail.attributes.len, 256 * 1024);
+    cr_assert_lt(s_mail.attributes.len, (size_t)256 * 1024);
     buffer_free(&worst);
 }
 
