@@ -21,6 +21,11 @@ struct checkpoint_writer {
     bool writing; /* an image was handed over and is not written yet */
 };
 
+/* What the owner sends. */
+typedef struct {
+    checkpoint_image_t *image;
+} order_t;
+
 /* The lane's own; nobody else touches it once the thread runs. */
 typedef struct {
     zsock_t *pipe;
@@ -66,18 +71,18 @@ static bool s_wait(lane_t *self, usec_t until)
 /* Takes what the owner said: an image, or NULL and perhaps `stopping`. */
 static checkpoint_image_t *s_hear(lane_t *self)
 {
-    checkpoint_image_t *image = NULL;
+    order_t order = {NULL};
     zmq_msg_t msg;
     zmq_msg_init(&msg);
     if (self->stopping || zmq_msg_recv(&msg, zsock_resolve(self->pipe), ZMQ_DONTWAIT) < 0) {
         self->stopping = self->stopping || errno == ETERM;
-    } else if (zmq_msg_size(&msg) == sizeof image) {
-        memcpy(&image, zmq_msg_data(&msg), sizeof image);
+    } else if (zmq_msg_size(&msg) == sizeof order) {
+        memcpy(&order, zmq_msg_data(&msg), sizeof order);
     } else {
         self->stopping = true; /* zactor's "$TERM" is the only other thing there is to say */
     }
     zmq_msg_close(&msg);
-    return image;
+    return order.image;
 }
 
 static void s_say_waiting(lane_t *self, const error_t *error)
@@ -244,8 +249,8 @@ void checkpoint_writer_write(checkpoint_writer_t *self, checkpoint_image_t *imag
 {
     CHECK(!self->writing && image->to > image->from);
     self->writing = true;
-    void *socket = zsock_resolve(self->actor);
-    while (zmq_send(socket, &image, sizeof image, 0) < 0)
+    order_t order = {image};
+    while (zmq_send(zsock_resolve(self->actor), &order, sizeof order, 0) < 0)
         CHECK(errno == EINTR);
 }
 

@@ -246,12 +246,12 @@ static void s_add_u64(array_t *array, field_t field, uint64_t value)
 
 static void s_add_time(array_t *array, field_t field, usec_t time)
 {
-    if (field == FIELD_DEADLINE && time == USEC_NEVER)
+    bool absent = (field == FIELD_DEADLINE && time == USEC_NEVER) ||
+                  (field == FIELD_TIME_OR_NULL && time == 0);
+    if (absent)
         array_add_null(array);
     else if (field == FIELD_DEADLINE || field == FIELD_LOG_TIME)
         array_add_int8(array, time);
-    else if (field == FIELD_TIME_OR_NULL && time == 0)
-        array_add_null(array);
     else
         array_add_time(array, time);
 }
