@@ -51,6 +51,7 @@ void engine_destroy(engine_t **self_p)
     if (!self)
         return;
     HASH_CLEAR(by_name, self->by_name);
+    HASH_CLEAR(by_key, self->strategies_by_key);
     for (size_t i = 0; i < self->slots_len; i++) {
         buffer_free(&self->slots[i]->out);
         free(self->slots[i]);
@@ -261,7 +262,7 @@ static void s_forget_router(engine_t *self, engine_session_t *slot, Ixn__V1__Ret
     balancer_remove_router(self->balancer, slot->balanced);
     self->router_sessions[slot->router->number] = 0;
     self->figures.routers--;
-    engine_return_all(self, slot->router, cause);
+    engine_return_all(self, slot->router, cause, slot->incarnation);
     slot->router = NULL;
 }
 
@@ -323,7 +324,7 @@ static void s_end_reconcile(engine_t *self)
     for (size_t i = 0; i < self->state->routers_len; i++) {
         state_router_t *router = self->state->routers[i];
         if (router->pending > 0 && engine_router_session(self, router) == 0)
-            engine_return_all(self, router, IXN__V1__RETURN_CAUSE__NOT_HELD);
+            engine_return_all(self, router, IXN__V1__RETURN_CAUSE__NOT_HELD, (id128_t){0});
     }
 }
 
@@ -350,8 +351,9 @@ static void s_expire(engine_t *self)
             s_resume(self, interaction);
         } else {
             engine_revoke(self, interaction, "routing timeout");
-            engine_return_one(self, interaction, IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT, false,
-                              "routing timeout");
+            const engine_return_t timeout = {.cause = IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT,
+                                             .reason = "routing timeout"};
+            engine_return_one(self, interaction, &timeout);
         }
     }
 }

@@ -184,10 +184,10 @@ static bool s_make_attributes(engine_t *self, change_t *change, error_t *ret_err
     const Ixn__V1__AttributesChange *wanted = change->attributes;
     if (!wanted || (wanted->set.len == 0 && wanted->n_remove == 0))
         return true;
-    if (wanted->n_remove > LIMIT_ATTRIBUTES_REMOVED)
+    if (wanted->n_remove > LIMIT_REMOVED_NAMES)
         return error_set(ret_error, ERROR_TOO_LARGE,
                          "%zu names to remove, the limit is %d in one change", wanted->n_remove,
-                         LIMIT_ATTRIBUTES_REMOVED);
+                         LIMIT_REMOVED_NAMES);
     text_t set = {(const char *)wanted->set.data, wanted->set.len};
     if (!attributes_change(interaction_text(change->interaction, FIELD_ATTRIBUTES), set,
                            wanted->remove, wanted->n_remove,
@@ -363,10 +363,11 @@ static bool s_route_failed(engine_t *self, const change_t *change, const Ixn__V1
 {
     if (!wire_check_text("reason", body->reason, 0, LIMIT_TEXT, ret_error))
         return false;
-    engine_return_one(self, change->interaction,
-                      body->blameless ? IXN__V1__RETURN_CAUSE__ROUTER_LEFT
-                                      : IXN__V1__RETURN_CAUSE__ROUTE_FAILED,
-                      false, body->reason);
+    const engine_return_t failed = {.cause = body->blameless ? IXN__V1__RETURN_CAUSE__ROUTER_LEFT
+                                                             : IXN__V1__RETURN_CAUSE__ROUTE_FAILED,
+                                    .reason = body->reason,
+                                    .change = change->change};
+    engine_return_one(self, change->interaction, &failed);
     return true;
 }
 

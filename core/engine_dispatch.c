@@ -24,20 +24,37 @@ RB_GENERATE_INTERNAL(turns, queue, turn, s_compare_turn, static __attribute__((u
 
 /* ---- What is to be looked at ---- */
 
-static engine_strategy_t *s_strategy(engine_t *self, balancer_strategy_t number, text_t name)
+static engine_strategy_t *s_find_strategy(const engine_t *self, const id128_t *key)
 {
-    while (self->strategies_len <= number) {
-        size_t len = self->strategies_len + 1;
-        self->strategies = memory_resize(self->strategies, len * sizeof *self->strategies);
-        self->dirty_strategies =
-            memory_resize(self->dirty_strategies, len * sizeof *self->dirty_strategies);
-        self->strategies[self->strategies_len] = memory_zero(1, sizeof **self->strategies);
-        RB_INIT(&self->strategies[self->strategies_len]->turns);
-        self->strategies_len = len;
-    }
-    engine_strategy_t *strategy = self->strategies[number];
-    if (!strategy->name[0])
-        memcpy(strategy->name, name.data, name.len);
+    engine_strategy_t *strategy = NULL;
+    HASH_FIND(by_key, self->strategies_by_key, key, sizeof *key, strategy);
+    return strategy;
+}
+
+static id128_t s_strategy_key(const engine_t *self, uint16_t tenant, text_t name)
+{
+    return key_hash_of(text_of(self->state->tenants[tenant]), name);
+}
+
+static engine_strategy_t *s_strategy(engine_t *self, uint16_t tenant, text_t name)
+{
+    id128_t key = s_strategy_key(self, tenant, name);
+    engine_strategy_t *strategy = s_find_strategy(self, &key);
+    if (strategy)
+        return strategy;
+    size_t len = self->strategies_len + 1;
+    self->strategies = memory_resize(self->strategies, len * sizeof *self->strategies);
+    self->dirty_strategies =
+        memory_resize(self->dirty_strategies, len * sizeof *self->dirty_strategies);
+    strategy = memory_zero(1, sizeof *strategy);
+    strategy->key = key;
+    strategy->number =
+        balancer_strategy(self->balancer, (text_t){(const char *)key.bytes, sizeof key.bytes});
+    CHECK(strategy->number == self->strategies_len); /* nobody else names strategies to it */
+    memcpy(strategy->name, name.data, name.len);
+    RB_INIT(&strategy->turns);
+    self->strategies[self->strategies_len++] = strategy;
+    HASH_ADD(by_key, self->strategies_by_key, key, sizeof strategy->key, strategy);
     return strategy;
 }
 
@@ -80,9 +97,8 @@ static void s_refresh_queue(engine_t *self, queue_t *queue)
     const interaction_t *first = state_first_in_line(queue);
     if (!first || !queue->strategy[0])
         return;
-    text_t name = text_of(queue->strategy);
-    queue->turn_strategy = balancer_strategy(self->balancer, name);
-    engine_strategy_t *strategy = s_strategy(self, queue->turn_strategy, name);
+    engine_strategy_t *strategy = s_strategy(self, queue->tenant, text_of(queue->strategy));
+    queue->turn_strategy = strategy->number;
     queue->turn_priority = first->priority;
     queue->turn_age = first->age;
     CHECK(!RB_INSERT(turns, &strategy->turns, queue));
@@ -99,8 +115,7 @@ static void s_refresh_dirty(engine_t *self)
     self->dirty_queues_len = 0;
     balancer_strategy_t woken;
     while (balancer_next_woken(self->balancer, &woken))
-        if (woken < self->strategies_len)
-            s_strategy_dirty(self, woken);
+        s_strategy_dirty(self, woken);
 }
 
 /* ---- Dispatch ---- */
@@ -160,14 +175,24 @@ static bool s_dispatch_strategy(engine_t *self, balancer_strategy_t number, size
 void engine_dispatch(engine_t *self, size_t budget)
 {
     s_refresh_dirty(self);
-    size_t strategies = self->dirty_len;
-    for (size_t i = 0; i < strategies && budget > 0; i++) {
-        /* The newest first is unfair only within one turn; what the budget leaves goes on next. */
-        balancer_strategy_t number = self->dirty_strategies[--self->dirty_len];
+    /* The oldest first; what the budget left undone goes to the end, so that no strategy waits for
+     * another to have nothing to do. */
+    size_t len = self->dirty_len;
+    if (len == 0)
+        return;
+    size_t done = 0;
+    bool finished = true;
+    balancer_strategy_t number = 0;
+    while (done < len && finished) {
+        number = self->dirty_strategies[done++];
+        finished = s_dispatch_strategy(self, number, &budget);
         self->strategies[number]->dirty = false;
-        if (!s_dispatch_strategy(self, number, &budget))
-            s_strategy_dirty(self, number);
     }
+    self->dirty_len -= done;
+    memmove(self->dirty_strategies, self->dirty_strategies + done,
+            self->dirty_len * sizeof *self->dirty_strategies);
+    if (!finished)
+        s_strategy_dirty(self, number);
     s_refresh_dirty(self);
 }
 
@@ -206,23 +231,20 @@ void engine_revoke(engine_t *self, const interaction_t *interaction, const char 
     engine_say(self, session, &message);
 }
 
-void engine_return_one(engine_t *self, interaction_t *interaction, Ixn__V1__ReturnCause cause,
-                       bool alone, const char *reason)
+void engine_return_one(engine_t *self, interaction_t *interaction, const engine_return_t *how)
 {
     const state_router_t *router = self->state->routers[interaction->more->router];
-    bool counts = cause == IXN__V1__RETURN_CAUSE__ROUTE_FAILED ||
-                  cause == IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT ||
-                  (cause == IXN__V1__RETURN_CAUSE__ROUTER_LOST && alone);
+    bool counts = how->cause == IXN__V1__RETURN_CAUSE__ROUTE_FAILED ||
+                  how->cause == IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT ||
+                  (how->cause == IXN__V1__RETURN_CAUSE__ROUTER_LOST && how->alone);
     Ixn__V1__Returned returned = IXN__V1__RETURNED__INIT;
     returned.interaction_id = wire_bytes(&interaction->id);
-    returned.cause = cause;
-    returned.reason = (char *)reason;
-    returned.alone = alone;
+    returned.cause = how->cause;
+    returned.reason = (char *)how->reason;
+    returned.alone = how->alone;
     returned.quarantined = counts && interaction->more->attempts + 1u >=
                                          self->state->configuration->max_router_attempts;
-    if (cause == IXN__V1__RETURN_CAUSE__ROUTE_FAILED || cause == IXN__V1__RETURN_CAUSE__ROUTER_LEFT)
-        returned.change =
-            change_of_token(interaction->more->token_epoch, interaction->more->token_index);
+    returned.change = how->change;
     Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
     entry.body_case = IXN__V1__ENTRY__BODY_RETURNED;
     entry.returned = &returned;
@@ -232,14 +254,35 @@ void engine_return_one(engine_t *self, interaction_t *interaction, Ixn__V1__Retu
     engine_queue_dirty(self, interaction->queue);
 }
 
-void engine_return_all(engine_t *self, state_router_t *router, Ixn__V1__ReturnCause cause)
+/* True when the Route may have reached its router. */
+static bool s_was_told(const engine_t *self, const interaction_t *interaction, uint64_t told)
+{
+    return interaction->more->token_epoch != self->options.epoch ||
+           interaction->more->token_index <= told;
+}
+
+void engine_return_all(engine_t *self, state_router_t *router, Ixn__V1__ReturnCause cause,
+                       id128_t incarnation)
 {
     if (router->pending == 0)
         return;
+    for (size_t i = 0; i < self->returning_len; i++)
+        if (self->returning[i].router == router)
+            return; /* on its way back already, for another cause */
+    engine_returning_t returning = {
+        .router = router, .cause = cause, .told = self->committed, .incarnation = incarnation};
+    int known = 0;
+    const interaction_t *interaction;
+    LIST_FOREACH(interaction, &router->interactions, more->with_router)
+    {
+        known += s_was_told(self, interaction, returning.told);
+        if (known == 2)
+            break;
+    }
+    returning.alone = known == 1;
     self->returning =
         memory_resize(self->returning, (self->returning_len + 1) * sizeof *self->returning);
-    self->returning[self->returning_len++] =
-        (engine_returning_t){router, cause, router->pending == 1};
+    self->returning[self->returning_len++] = returning;
 }
 
 static const char *s_reason(Ixn__V1__ReturnCause cause)
@@ -250,21 +293,34 @@ static const char *s_reason(Ixn__V1__ReturnCause cause)
     case IXN__V1__RETURN_CAUSE__ROUTER_LEFT:
         return "the router left";
     default:
-        return "the router did not come back";
+        return "the router no longer has it";
     }
+}
+
+/* A router cannot have died of what it never heard of. */
+engine_return_t engine_return_of(const engine_t *self, const engine_returning_t *returning,
+                                 const interaction_t *interaction)
+{
+    if (returning->cause == IXN__V1__RETURN_CAUSE__ROUTER_LOST &&
+        !s_was_told(self, interaction, returning->told))
+        return (engine_return_t){.cause = IXN__V1__RETURN_CAUSE__NOT_HELD,
+                                 .reason = "the router was lost before it heard of it"};
+    return (engine_return_t){
+        .cause = returning->cause, .alone = returning->alone, .reason = s_reason(returning->cause)};
 }
 
 size_t engine_return_some(engine_t *self, size_t budget)
 {
     size_t done = 0;
     while (self->returning_len > 0 && done < budget) {
-        engine_returning_t *last = &self->returning[self->returning_len - 1];
+        const engine_returning_t *last = &self->returning[self->returning_len - 1];
         interaction_t *interaction = LIST_FIRST(&last->router->interactions);
         if (!interaction) {
             self->returning_len--;
             continue;
         }
-        engine_return_one(self, interaction, last->cause, last->alone, s_reason(last->cause));
+        engine_return_t how = engine_return_of(self, last, interaction);
+        engine_return_one(self, interaction, &how);
         done++;
     }
     return done;
@@ -285,7 +341,8 @@ void engine_strategy_loaded(engine_t *self, session_t session, const Ixn__V1__Re
         engine_refuse_now(self, session, request->id, &error);
         return;
     }
-    if (self->strategies_len >= LIMIT_SYMBOLS) {
+    id128_t key = s_strategy_key(self, slot->tenant, text_of(name));
+    if (self->strategies_len >= LIMIT_SYMBOLS && !s_find_strategy(self, &key)) {
         error_set(&error, ERROR_TOO_LARGE,
                   "%d different strategies have been announced, which is the limit; use the same "
                   "names again, or restart the node",
@@ -293,8 +350,7 @@ void engine_strategy_loaded(engine_t *self, session_t session, const Ixn__V1__Re
         engine_refuse_now(self, session, request->id, &error);
         return;
     }
-    balancer_strategy_t strategy = balancer_strategy(self->balancer, text_of(name));
-    s_strategy(self, strategy, text_of(name));
+    balancer_strategy_t strategy = s_strategy(self, slot->tenant, text_of(name))->number;
     if (loaded)
         balancer_load(self->balancer, slot->balanced, strategy);
     else

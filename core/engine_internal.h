@@ -42,18 +42,32 @@ typedef struct {
 
 RB_HEAD(turns, queue); /* queues of one strategy, by their first in line */
 
+/* A strategy of one tenant: its routers run it for nobody else, as they could not even answer. */
 typedef struct {
+    UT_hash_handle by_key;
+    id128_t key; /* of both names; the balancer knows it by this */
+    balancer_strategy_t number;
     char name[LIMIT_NAME + 1];
     struct turns turns;
     bool dirty;               /* a choice may have become possible */
     balancer_result_t result; /* of the last choice */
 } engine_strategy_t;
 
+/* How a piece of work comes back without a result. */
+typedef struct {
+    Ixn__V1__ReturnCause cause;
+    bool alone; /* it was the only one that its router knew of */
+    const char *reason;
+    uint64_t change; /* of RouteFailed's token; 0: nobody can ask for this again */
+} engine_return_t;
+
 /* A router whose work goes back, some at a time. */
 typedef struct {
     state_router_t *router;
     Ixn__V1__ReturnCause cause;
     bool alone;
+    uint64_t told;       /* Routes up to this index had left when it ended */
+    id128_t incarnation; /* of the process that had it; zero: not known */
 } engine_returning_t;
 
 struct engine {
@@ -100,6 +114,7 @@ struct engine {
     /* dispatch */
     engine_strategy_t **strategies; /* by balancer_strategy_t */
     size_t strategies_len;
+    engine_strategy_t *strategies_by_key;
     uint32_t *dirty_strategies;
     size_t dirty_len;
     queue_t **dirty_queues;
@@ -161,11 +176,14 @@ void engine_queue_dirty(engine_t *self, uint16_t queue);
 void engine_all_queues_dirty(engine_t *self);
 /* A piece of work left its router (by a result, a timeout, an operator): the router has room. */
 void engine_router_gave_back(engine_t *self, const state_router_t *router);
-/* Everything a router has goes back, some at a time. */
-void engine_return_all(engine_t *self, state_router_t *router, Ixn__V1__ReturnCause cause);
+/* Everything a router has goes back, some at a time. `incarnation`: of its process, or zero. */
+void engine_return_all(engine_t *self, state_router_t *router, Ixn__V1__ReturnCause cause,
+                       id128_t incarnation);
 size_t engine_return_some(engine_t *self, size_t budget);
-void engine_return_one(engine_t *self, interaction_t *interaction, Ixn__V1__ReturnCause cause,
-                       bool alone, const char *reason);
+void engine_return_one(engine_t *self, interaction_t *interaction, const engine_return_t *how);
+/* How one piece of what goes back does. */
+engine_return_t engine_return_of(const engine_t *self, const engine_returning_t *returning,
+                                 const interaction_t *interaction);
 session_t engine_router_session(const engine_t *self, const state_router_t *router);
 /* Tells the router that has it that it no longer does. */
 void engine_revoke(engine_t *self, const interaction_t *interaction, const char *reason);

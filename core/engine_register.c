@@ -99,31 +99,62 @@ static int s_compare_tokens(const void *a, const void *b)
     return 0;
 }
 
-/* Compares what the router says it holds with what it holds here. Both may have moved: its results
- * may have been accepted, its work given to others. `tokens` is sorted; `self->reconciled`
- * tells which of them are held here, the rest is revoked. */
-static void s_reconcile(engine_t *self, engine_session_t *slot, Ixn__V1__Token **tokens,
-                        size_t tokens_len)
+/* The tokens that a router says it holds, each once, in an order that can be searched. */
+static size_t s_sort_tokens(Ixn__V1__Token **tokens, size_t len)
 {
-    state_router_t *router = slot->router;
-    interaction_t *interaction = LIST_FIRST(&router->interactions);
+    if (len == 0)
+        return 0;
+    qsort(tokens, len, sizeof *tokens, s_compare_tokens);
+    size_t kept = 1;
+    for (size_t i = 1; i < len; i++)
+        if (s_compare_tokens(&tokens[i], &tokens[kept - 1]) != 0)
+            tokens[kept++] = tokens[i];
+    return kept;
+}
+
+static Ixn__V1__Token **s_find_token(const interaction_t *interaction, Ixn__V1__Token **tokens,
+                                     size_t len)
+{
+    Ixn__V1__Token key = {.epoch = interaction->more->token_epoch,
+                          .index = interaction->more->token_index};
+    Ixn__V1__Token *wanted = &key;
+    return len ? bsearch(&wanted, tokens, len, sizeof *tokens, s_compare_tokens) : NULL;
+}
+
+/* Compares what the router says it holds with what it holds here. Both may have moved: its results
+ * may have been accepted, its work given to others. `self->reconciled` tells which of the tokens
+ * are held here, the rest is revoked. `returning`: how what it does not have goes back. */
+static void s_reconcile(engine_t *self, engine_session_t *slot, Ixn__V1__Token **tokens,
+                        size_t tokens_len, const engine_returning_t *returning)
+{
+    interaction_t *interaction = LIST_FIRST(&slot->router->interactions);
     while (interaction) {
         interaction_t *next = LIST_NEXT(interaction, more->with_router);
-        Ixn__V1__Token key = {.epoch = interaction->more->token_epoch,
-                              .index = interaction->more->token_index};
-        Ixn__V1__Token *wanted = &key;
-        Ixn__V1__Token **found =
-            tokens_len ? bsearch(&wanted, tokens, tokens_len, sizeof *tokens, s_compare_tokens)
-                       : NULL;
+        Ixn__V1__Token **found = s_find_token(interaction, tokens, tokens_len);
         if (found) {
             balancer_hold(self->balancer, slot->balanced);
             self->reconciled[found - tokens] = true;
         } else {
-            engine_return_one(self, interaction, IXN__V1__RETURN_CAUSE__NOT_HELD, false,
-                              "the router came back without it");
+            engine_return_t how = engine_return_of(self, returning, interaction);
+            engine_return_one(self, interaction, &how);
         }
         interaction = next;
     }
+}
+
+/* Its work may be on its way back: that ends here. What this process has stays; what an earlier
+ * process had is lost with it, what the same process no longer has counts against nothing. */
+static engine_returning_t s_stop_returning(engine_t *self, const engine_session_t *slot)
+{
+    engine_returning_t found = {.router = slot->router, .cause = IXN__V1__RETURN_CAUSE__NOT_HELD};
+    for (size_t i = 0; i < self->returning_len; i++) {
+        if (self->returning[i].router != slot->router)
+            continue;
+        if (!id_equal(self->returning[i].incarnation, slot->incarnation))
+            found = self->returning[i];
+        self->returning[i--] = self->returning[--self->returning_len];
+    }
+    return found;
 }
 
 static void s_connect_router(engine_t *self, engine_session_t *slot,
@@ -147,10 +178,6 @@ static void s_connect_router(engine_t *self, engine_session_t *slot,
                (len - self->router_sessions_len) * sizeof *self->router_sessions);
         self->router_sessions_len = len;
     }
-    /* Work of it that was on its way back stays, as far as the router still has it. */
-    for (size_t i = 0; i < self->returning_len; i++)
-        if (self->returning[i].router == router)
-            self->returning[i--] = self->returning[--self->returning_len];
     self->figures.routers++;
 }
 
@@ -179,11 +206,11 @@ static void s_register_router(engine_t *self, engine_session_t *slot, uint64_t r
                               const Ixn__V1__Register *wanted)
 {
     s_connect_router(self, slot, wanted);
-    size_t len = wanted->n_tokens;
     Ixn__V1__Token **tokens = wanted->tokens;
-    qsort(tokens, len, sizeof *tokens, s_compare_tokens);
+    size_t len = s_sort_tokens(tokens, wanted->n_tokens);
+    engine_returning_t returning = s_stop_returning(self, slot);
     self->reconciled = memory_zero(len, sizeof *self->reconciled);
-    s_reconcile(self, slot, tokens, len);
+    s_reconcile(self, slot, tokens, len, &returning);
     size_t revoked_len = 0;
     for (size_t i = 0; i < len; i++)
         if (!self->reconciled[i])
@@ -227,6 +254,7 @@ void engine_register(engine_t *self, session_t session, uint64_t request,
     if (slot->registered && slot->router) {
         /* Asked again on the same connection: begin anew with the same name. */
         balancer_remove_router(self->balancer, slot->balanced);
+        self->router_sessions[slot->router->number] = 0;
         self->figures.routers--;
         slot->router = NULL;
     } else if (!slot->registered) {
