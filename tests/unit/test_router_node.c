@@ -27,6 +27,7 @@ static router_t *s_router;
 static Ixn__V1__Request *s_inbox[INBOX]; /* what was heard and not yet taken */
 static size_t s_inbox_len;
 static Ixn__V1__Token s_revoke = IXN__V1__TOKEN__INIT; /* told at the next registration */
+static int s_names_in_use;                             /* so many registrations are refused */
 
 static double now_s(void)
 {
@@ -142,8 +143,12 @@ static void say_revoked(uint64_t index)
 /* The session's own affairs are answered at once; the rest waits for the test. */
 static void hear(const Ixn__V1__Request *request)
 {
-    if (request->body_case == IXN__V1__REQUEST__BODY_REGISTER)
-        say_registered(request->id);
+    if (request->body_case == IXN__V1__REQUEST__BODY_REGISTER) {
+        if (s_names_in_use-- > 0)
+            say_error(request->id, IXN__V1__CODE__NAME_IN_USE, "R1 is live");
+        else
+            say_registered(request->id);
+    }
     if (request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_LOADED ||
         request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_UNLOADED)
         say_ack(request->id);
@@ -532,6 +537,22 @@ Test(router_node, after_a_reconnect)
     heard = take(IXN__V1__REQUEST__BODY_STOP);
     cr_assert_eq(heard->stop->token->index, 1);
     done(heard);
+}
+
+/* The session of the process before may not be over yet. */
+Test(router_node, waits_for_its_name)
+{
+    s_names_in_use = 2;
+    start("stop()");
+    cr_assert_lt(s_names_in_use, 0);
+    say_route("test", 1, "");
+    done(take(IXN__V1__REQUEST__BODY_STOP));
+    /* Later it means that somebody has taken our place. */
+    s_names_in_use = 100;
+    say_error(0, IXN__V1__CODE__NOT_REGISTERED, "who are you?");
+    error_t error = {0};
+    UNTIL(router_is_over(s_router, &error));
+    cr_assert_eq(error.code, ERROR_NAME_IN_USE);
 }
 
 Test(router_node, reload)

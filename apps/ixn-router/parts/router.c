@@ -18,11 +18,19 @@
 #define TURN_US (20 * USEC_PER_MS)
 /* While scripts hold too much memory, look for room this often. */
 #define ROOM_US USEC_PER_SECOND
+/* A name can be in use by a session that the node has not yet found dead: this program before it
+ * was restarted. Its end is noticed within three heartbeats, so it is worth asking again. */
+#define REJOIN_US USEC_PER_SECOND
+#define REJOIN_TRIES 30
 /* After leave_ms, what was returned is given this long to be heard. */
 #define LEAVE_ANSWERS_US USEC_PER_SECOND
 
 struct router {
+    ixn_client_options_t client_options;
     ixn_client_t *client;
+    usec_t rejoin_at; /* with a new client; 0: not needed */
+    int rejoined;
+    bool was_connected;
     vm_t *vm;
     strategies_t *strategies;
     jobs_t jobs;
@@ -283,11 +291,22 @@ static void s_on_connected(router_t *self, const Ixn__V1__Registered *registered
     log_info("router.connected", "node=%s endpoint=%s epoch=%" PRIu64 " max_submitted=%u held=%zu",
              registered->node, endpoint ? endpoint : "", ixn_client_epoch(self->client),
              registered->max_submitted_interactions, self->jobs.len);
-    self->is_connected = true;
+    self->is_connected = self->was_connected = true;
     for (size_t i = 0; i < registered->n_revoked; i++)
         s_on_gone(self, registered->revoked[i], "not held any more after the reconnect");
     for (size_t i = 0; i < strategies_len(self->strategies) && !self->is_leaving; i++)
         asking_announce(self->client, strategies_at(self->strategies, i), true);
+}
+
+static void s_on_refused_registration(router_t *self, const error_t *error)
+{
+    if (error->code == ERROR_NAME_IN_USE && !self->was_connected && self->rejoined < REJOIN_TRIES) {
+        log_warning("router.name_in_use", "try=%d error=\"%s\"", self->rejoined + 1, error->text);
+        self->rejoin_at = s_now() + REJOIN_US;
+        return;
+    }
+    self->refused = *error;
+    self->is_over = true;
 }
 
 static void s_on_event(router_t *self, const ixn_event_t *event)
@@ -316,8 +335,7 @@ static void s_on_event(router_t *self, const ixn_event_t *event)
         self->is_connected = false;
         break;
     case IXN_EVENT_REFUSED:
-        self->refused = event->error;
-        self->is_over = true;
+        s_on_refused_registration(self, &event->error);
         break;
     }
 }
@@ -410,8 +428,24 @@ bool router_is_over(const router_t *self, error_t *ret_error)
 
 /* ---- The loop ---- */
 
+/* Nothing was ever held here, so nothing is lost with the old client. */
+static void s_rejoin(router_t *self)
+{
+    error_t error;
+    self->rejoin_at = 0;
+    self->rejoined++;
+    ixn_client_destroy(&self->client);
+    self->client = ixn_client_new(&self->client_options, &error);
+    if (!self->client) {
+        self->refused = error;
+        self->is_over = true;
+    }
+}
+
 bool router_turn(router_t *self)
 {
+    if (self->rejoin_at > 0 && s_now() >= self->rejoin_at)
+        s_rejoin(self);
     if (self->is_over)
         return false;
     bool busy = false;
@@ -440,17 +474,21 @@ bool router_turn(router_t *self)
 
 int router_fd(const router_t *self)
 {
-    return ixn_client_fd(self->client);
+    return self->client ? ixn_client_fd(self->client) : -1;
 }
 
 int router_wait_ms(const router_t *self)
 {
+    if (self->is_over)
+        return 0;
     usec_t now = s_now(), until = USEC_NEVER;
     const job_t *first = jobs_first_asleep(&self->jobs);
     if (first)
         until = first->wake_at;
     if (self->jobs.waiting && self->room_at < until)
         until = self->room_at;
+    if (self->rejoin_at > 0 && self->rejoin_at < until)
+        until = self->rejoin_at;
     if (self->is_leaving) {
         usec_t leave = self->leave_end_at != USEC_NEVER ? self->leave_end_at : self->leave_at;
         until = leave < until ? leave : until;
@@ -494,10 +532,10 @@ static bool s_open(router_t *self, const router_options_t *options, error_t *ret
         return error_set(ret_error, ERROR_CONFIGURATION,
                          "the folder %s holds no strategy; they are files called NAME.lua",
                          options->strategies);
-    ixn_client_options_t client = options->client;
-    client.role = IXN__V1__ROLE__ROUTER;
-    client.max_unanswered = ASKING_UNANSWERED;
-    self->client = ixn_client_new(&client, ret_error);
+    self->client_options = options->client;
+    self->client_options.role = IXN__V1__ROLE__ROUTER;
+    self->client_options.max_unanswered = ASKING_UNANSWERED;
+    self->client = ixn_client_new(&self->client_options, ret_error);
     return self->client != NULL;
 }
 

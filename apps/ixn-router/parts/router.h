@@ -14,8 +14,10 @@
 typedef struct router router_t;
 
 typedef struct {
-    ixn_client_options_t client; /* role and max_unanswered are set by the router */
-    const char *strategies;      /* folder */
+    /* Role and max_unanswered are set by the router. What it points to lives as long as the router.
+     */
+    ixn_client_options_t client;
+    const char *strategies; /* folder */
     vm_options_t vm;
     uint32_t leave_ms; /* how long what runs may go on after router_leave */
 } router_options_t;
@@ -43,7 +45,7 @@ void router_destroy(router_t **self_p);
 /* Does what is to be done, without waiting. True: there may be more, call again; false: wait for
  * router_fd to become readable, at most router_wait_ms. */
 bool router_turn(router_t *self);
-int router_fd(const router_t *self);
+int router_fd(const router_t *self); /* may be another one after a turn */
 int router_wait_ms(const router_t *self);
 
 /* Reads the folder again; runs that have started go on with the code they started with. */
