@@ -51,7 +51,7 @@ static checkpoint_image_t *s_image(uint64_t from, uint64_t to)
 static void s_start_behind_proxy(bool with_straight)
 {
     char conninfo[200];
-    s_proxy = proxy_new(atoi(PQport(s_fixture.pq)));
+    s_proxy = proxy_new((int)strtol(PQport(s_fixture.pq), NULL, 10));
     snprintf(conninfo, sizeof conninfo,
              "host=127.0.0.1 port=%d user=%s sslmode=disable gssencmode=disable",
              proxy_port(s_proxy), PQuser(s_fixture.pq));
