@@ -391,9 +391,13 @@ connection_step_t connection_step(connection_t *self, PGresult **ret_result, err
 bool connection_listen(connection_t *self, error_t *ret_error)
 {
     CHECK(self->state == STATE_IDLE);
-    if (!PQconsumeInput(self->pq) || PQstatus(self->pq) != CONNECTION_OK)
-        return s_unreachable(self, "the connection was lost", ret_error);
-    PQisBusy(self->pq); /* takes in what arrived, which can only be a notice */
+    struct pollfd item = {.fd = connection_fd(self), .events = POLLIN};
+    /* A server's last words and its hanging up come one after the other. */
+    while (poll(&item, 1, 0) > 0) {
+        if (!PQconsumeInput(self->pq) || PQstatus(self->pq) != CONNECTION_OK)
+            return s_unreachable(self, "the connection was lost", ret_error);
+        PQisBusy(self->pq); /* takes in what arrived, which can only be a notice */
+    }
     return true;
 }
 

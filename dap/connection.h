@@ -81,7 +81,8 @@ bool connection_start(connection_t *self, error_t *ret_error);
 bool connection_send(connection_t *self, const char *sql, const connection_params_t *params,
                      uint32_t timeout_ms, error_t *ret_error);
 connection_step_t connection_step(connection_t *self, PGresult **ret_result, error_t *ret_error);
-/* Call it when the descriptor of an idle connection becomes readable: false when it was lost. */
+/* Of an open connection on which nothing is asked: takes what has arrived; false when it was lost.
+ */
 bool connection_listen(connection_t *self, error_t *ret_error);
 int connection_fd(const connection_t *self);          /* -1: closed */
 short connection_events(const connection_t *self);    /* POLLIN, POLLOUT */

@@ -41,7 +41,7 @@ connection_t *database_connection(database_t *self, error_t *ret_error)
     /* A transaction that an earlier call could not finish must not swallow this one. */
     if (current)
         connection_rollback(current);
-    if (current && connection_is_open(current))
+    if (current && connection_is_open(current) && connection_listen(current, NULL))
         return current;
     return s_reach(self, ret_error) ? self->connections[self->current] : NULL;
 }

@@ -285,7 +285,9 @@ bool database_load(database_t *self, usec_t dedupe_window_us, const database_loa
         !connection_command(load.connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                             ret_error))
         return false;
-    bool done = database_read_status(load.connection, &status, ret_error) &&
+    /* Compiling the queries would take longer than running them for a small state. */
+    bool done = connection_command(load.connection, "SET LOCAL jit = off", ret_error) &&
+                database_read_status(load.connection, &status, ret_error) &&
                 s_checkpoint(&load, ret_error) && s_configuration(&load, ret_error) &&
                 s_interactions(&load, ret_error) &&
                 s_completed(&load, dedupe_window_us, ret_error) && s_batches(&load, ret_error) &&

@@ -124,7 +124,7 @@ Test(claim, ends_sessions_one_behind_the_other)
 Test(claim, names_a_session_that_it_may_not_end)
 {
     error_t error = {0};
-    database_t *database = pair_open_as_ixn(&s_pair, 400);
+    database_t *database = pair_open_as_ixn(&s_pair, 2000);
     pair_ask(s_pair.pq, "BEGIN; SELECT 1 FROM ixn.pair FOR UPDATE");
     database_claim_t claim = s_claim();
     database_status_t status;

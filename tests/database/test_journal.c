@@ -55,7 +55,7 @@ Test(journal, commits_batches_in_order_as_they_are)
 
 Test(journal, waits_for_a_locked_row_and_says_so_once)
 {
-    s_pair.config.statement_timeout_ms = 100;
+    s_pair.config.statement_timeout_ms = 500;
     pair_start(&s_pair);
     pair_commit(&s_pair);
     pair_ask(s_pair.pq, "BEGIN; SELECT 1 FROM ixn.pair FOR UPDATE");
@@ -63,7 +63,7 @@ Test(journal, waits_for_a_locked_row_and_says_so_once)
     journal_event_t event;
     pair_expect(&s_pair, JOURNAL_WAITING, &event);
     cr_assert_eq(event.error.code, ERROR_DATABASE_UNREACHABLE);
-    cr_assert(strstr(event.error.text, "DAP dap-1: no answer within 100 ms"), "%s",
+    cr_assert(strstr(event.error.text, "DAP dap-1: no answer within 500 ms"), "%s",
               event.error.text);
     /* Several attempts wait in the server by now; one of them may take it. */
     PGconn *other = pair_connect(&s_pair);
@@ -269,14 +269,14 @@ Test(journal, goes_on_with_the_next_dap)
 {
     char conninfo[80];
     int server = s_deaf_server(conninfo);
-    s_pair.config.connect_timeout_ms = 100;
+    s_pair.config.connect_timeout_ms = 1000;
     pair_set_dap(&s_pair, 0, conninfo);
     pair_set_dap(&s_pair, 1, getenv("IXN_TEST_CONNINFO"));
     pair_start(&s_pair);
     journal_append(s_pair.journal, pair_batch(&s_pair, 1));
     journal_event_t event;
     pair_expect(&s_pair, JOURNAL_WAITING, &event);
-    cr_assert(strstr(event.error.text, "DAP dap-1: not connected within 100 ms"), "%s",
+    cr_assert(strstr(event.error.text, "DAP dap-1: not connected within 1000 ms"), "%s",
               event.error.text);
     pair_expect(&s_pair, JOURNAL_RESUMED, &event);
     pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
