@@ -1,4 +1,4 @@
-/* Commands `database init` and `database status`: a shell around dap/database.h.
+/* Commands `database init`, `migrate` and `status`: a shell around dap/database.h.
  */
 #include "apps/ixnctl/command.h"
 
@@ -9,7 +9,7 @@
 #include "core/base/check.h"
 #include "dap/database.h"
 
-/* Neither has options of its own. */
+/* None has options of its own. */
 static int s_parse(int key, char *argument, struct argp_state *state)
 {
     if (key == ARGP_KEY_INIT) {
@@ -84,6 +84,37 @@ int command_database_init(common_t *common, int argc, char **argv)
                       identity_text(&identity, text),
                       common->config_path ? common->config_path : "FILE",
                       id_text(identity.database_id, id));
+    bool printed = common_print(&out);
+    buffer_free(&out);
+    return printed ? EXIT_DONE : EXIT_PARTLY;
+}
+
+int command_database_migrate(common_t *common, int argc, char **argv)
+{
+    static const struct argp argp = {
+        .parser = s_parse,
+        .doc =
+            "Bring the tables of an older version to the one this program needs.\v"
+            "Stop the nodes of the older version first. All missing migrations are applied in one "
+            "transaction, or none. Nothing happens when none is missing.\n\n"
+            "Example:\n  ixnctl --config ixnd.yaml database migrate",
+        .children = s_children,
+    };
+    common_parse(&argp, argc, argv, common);
+    error_t error = {0};
+    uint32_t applied = 0;
+    database_t *database = s_open(common, &error);
+    bool done = database && database_migrate(database, &applied, &error);
+    database_destroy(&database);
+    if (!done)
+        return common_fail(&error);
+    buffer_t out = {0};
+    if (common->json)
+        s_append_json(&out, json_pack("{s:I, s:i}", "applied", (json_int_t)applied,
+                                      "schema_version", DATABASE_SCHEMA_VERSION));
+    else
+        buffer_printf(&out, "%u migrations applied; the schema has version %d.\n", applied,
+                      DATABASE_SCHEMA_VERSION);
     bool printed = common_print(&out);
     buffer_free(&out);
     return printed ? EXIT_DONE : EXIT_PARTLY;

@@ -18,6 +18,8 @@ typedef struct {
 static const entry_t s_commands[] = {
     {"database", "init", "The database", "Make the tables in an empty database, stamp its identity",
      "ixnctl --config ixnd.yaml database init", command_database_init},
+    {"database", "migrate", NULL, "Bring the tables of an older version to this one",
+     "ixnctl --config ixnd.yaml database migrate", command_database_migrate},
     {"database", "status", NULL, "Say which database this is, who writes it, how far it is",
      "ixnctl database status -o json", command_database_status},
     {NULL, "submit", "Interactions in", "Submit JSON Lines, mbox, Maildir or single mails",
