@@ -14,12 +14,11 @@
 #define LIMIT_TEXT 255
 /* Attributes of one interaction, as JSON text; the configuration may only lower it. */
 #define LIMIT_ATTRIBUTES (1024 * 1024)
-/* Names that one change removes from the attributes. */
-#define LIMIT_ATTRIBUTES_REMOVED 256
-/* Tokens that a router may report when it registers. */
-#define LIMIT_TOKENS 100000
 /* The latest calendar time that is accepted, in microseconds: the end of the year 9999. */
 #define LIMIT_TIME INT64_C(253402300799999999)
+/* The longest duration in the engine's configuration, in milliseconds: a hundred years, so that
+ * microseconds of log time never overflow. */
+#define LIMIT_DURATION_MS UINT64_C(3155760000000)
 /* Nesting of attributes. PostgreSQL's own parser gives up at thousands; nobody needs more. */
 #define LIMIT_ATTRIBUTES_DEPTH 64
 /* Requests in one packet from a client, messages in one packet to it. */
