@@ -161,7 +161,7 @@ bool database_parse_status(const PGresult *result, database_status_t *ret_status
 bool database_read_status(connection_t *connection, database_status_t *ret_status,
                           error_t *ret_error)
 {
-    uint32_t version;
+    uint32_t version = 0;
     if (!database_read_version(connection, &version, ret_error))
         return false;
     if (version != DATABASE_SCHEMA_VERSION)

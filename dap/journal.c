@@ -293,9 +293,10 @@ static long s_sleep_ms(lane_t *self)
 
 static void s_take_batches(lane_t *self)
 {
-    batch_t *batch;
-    while (zmq_recv(zsock_resolve(self->socket), &batch, sizeof batch, ZMQ_DONTWAIT) ==
-           (int)sizeof batch) {
+    void *pointer;
+    while (zmq_recv(zsock_resolve(self->socket), &pointer, sizeof pointer, ZMQ_DONTWAIT) ==
+           (int)sizeof pointer) {
+        batch_t *batch = pointer;
         if (self->phase == PHASE_STOPPED)
             batch_destroy(&batch);
         else
@@ -407,7 +408,9 @@ void journal_append(journal_t *self, batch_t *batch)
     CHECK(batch->first == self->index + 1 && id_equal(batch->previous, self->hash));
     self->index = batch->last;
     self->hash = batch->hash;
-    CHECK(zmq_send(zsock_resolve(self->socket), &batch, sizeof batch, 0) == (int)sizeof batch);
+    void *pointer = batch; /* only it travels */
+    CHECK(zmq_send(zsock_resolve(self->socket), &pointer, sizeof pointer, 0) ==
+          (int)sizeof pointer);
 }
 
 zsock_t *journal_socket(journal_t *self)

@@ -1,10 +1,10 @@
 /* Journal lane: one thread with one connection that commits batches in order.
  *
- * Promises: a batch is one statement and one round trip that locks the pair's row under database id,
- * epoch and generation, requires the journal's last row to be the batch before, and inserts. A batch
- * whose outcome is unknown is sent again unchanged until it is known. Every wait has a deadline. The
- * lane tries its DAPs in turn for as long as it takes; it never drops a batch and never reorders.
- * After FENCED, WRONG or DIVERGED it does nothing more.
+ * Promises: a batch is one statement and one round trip that locks the pair's row under database
+ * id, epoch and generation, requires the journal's last row to be the batch before, and inserts. A
+ * batch whose outcome is unknown is sent again unchanged until it is known. Every wait has a
+ * deadline. The lane tries its DAPs in turn for as long as it takes; it never drops a batch and
+ * never reorders. After FENCED, WRONG or DIVERGED it does nothing more.
  */
 #ifndef IXN_DAP_JOURNAL_H
 #define IXN_DAP_JOURNAL_H
