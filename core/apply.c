@@ -34,6 +34,17 @@ static interaction_t *s_named(state_t *self, ProtobufCBinaryData bytes, const ch
     return interaction;
 }
 
+/* NULL: a text that is not given. */
+static bool s_fits(const char *text, size_t most)
+{
+    return !text || strnlen(text, most + 1) <= most;
+}
+
+static bool s_too_long(const state_t *self, const char *entry, error_t *ret_error)
+{
+    return s_misfit(self, entry, "a text is longer than its limit", ret_error);
+}
+
 static void s_step(state_t *self, interaction_t *interaction, step_kind_t kind, uint64_t change,
                    const char *by, const char *queue)
 {
@@ -60,6 +71,14 @@ static void s_leave_router(state_t *self, interaction_t *interaction)
     interaction->deadline = USEC_NEVER;
 }
 
+/* It is held no longer, if it was. */
+static void s_release(interaction_t *interaction)
+{
+    interaction->flags &= (uint8_t)~INTERACTION_HELD;
+    if (interaction->more)
+        interaction->more->held_at = 0;
+}
+
 static void s_forget_attempts(interaction_t *interaction)
 {
     if (!interaction->more)
@@ -70,25 +89,48 @@ static void s_forget_attempts(interaction_t *interaction)
     interaction->more->reason = NULL;
 }
 
+static bool s_submitted_fits(const Ixn__V1__Submitted *entry)
+{
+    return entry->key.len <= LIMIT_KEY && s_fits(entry->external_id, LIMIT_TEXT) &&
+           s_fits(entry->tenant, LIMIT_NAME) && s_fits(entry->queue, LIMIT_NAME) &&
+           s_fits(entry->media_type, LIMIT_NAME) && s_fits(entry->type, LIMIT_NAME) &&
+           s_fits(entry->subtype, LIMIT_NAME) && s_fits(entry->submitted_by, LIMIT_NAME) &&
+           (entry->parent_id.len == 0 || entry->parent_id.len == sizeof(id128_t));
+}
+
+/* The queue of a new interaction, made if new; NULL when there is no room for its name, or for its
+ * tenant's. */
+static queue_t *s_queue_of(state_t *self, const Ixn__V1__Submitted *entry)
+{
+    uint16_t tenant;
+    text_t name = text_of(entry->queue);
+    bool known = state_tenant(self, text_of(entry->tenant), &tenant);
+    queue_t *queue = known ? state_queue(self, tenant, name) : NULL;
+    if (queue || self->queues_len == LIMIT_SYMBOLS ||
+        !state_tenant_make(self, text_of(entry->tenant), &tenant))
+        return queue;
+    return state_queue_make(self, tenant, name);
+}
+
+/* A key may come again when it was forgotten, which one node may do before another; an id never. */
 static bool s_submitted(state_t *self, const Ixn__V1__Submitted *entry, error_t *ret_error)
 {
     id128_t id;
-    uint16_t tenant;
-    if (!wire_read_id(entry->interaction_id, &id) || state_find(self, &id))
+    if (!wire_read_id(entry->interaction_id, &id))
+        return s_misfit(self, "submitted", "its id has not 16 bytes", ret_error);
+    if (state_find(self, &id) || state_remembered(self, &id))
         return s_misfit(self, "submitted", "its interaction exists already", ret_error);
-    if (entry->key.len > LIMIT_KEY || strlen(entry->external_id) > LIMIT_TEXT ||
-        strlen(entry->media_type) > LIMIT_NAME || strlen(entry->type) > LIMIT_NAME ||
-        strlen(entry->subtype) > LIMIT_NAME || strlen(entry->submitted_by) > LIMIT_NAME ||
-        (entry->parent_id.len != 0 && entry->parent_id.len != sizeof(id128_t)))
-        return s_misfit(self, "submitted", "a text is longer than its limit", ret_error);
-    if (!state_tenant_make(self, text_of(entry->tenant), &tenant))
-        return s_misfit(self, "submitted", "too many tenants", ret_error);
-    queue_t *queue = state_queue_make(self, tenant, text_of(entry->queue));
+    if (!s_submitted_fits(entry))
+        return s_too_long(self, "submitted", ret_error);
+    id128_t key_hash = key_hash_of(text_of(entry->tenant), s_bytes(entry->key));
+    if (state_find_by_key(self, &key_hash))
+        return s_misfit(self, "submitted", "its key made another interaction", ret_error);
+    queue_t *queue = s_queue_of(self, entry);
     if (!queue)
-        return s_misfit(self, "submitted", "too many queues", ret_error);
+        return s_misfit(self, "submitted", "too many tenants or queues", ret_error);
     interaction_t *interaction = state_record_new(self);
     interaction->id = id;
-    interaction->key_hash = key_hash_of(text_of(entry->tenant), s_bytes(entry->key));
+    interaction->key_hash = key_hash;
     interaction->fingerprint = entry->fingerprint;
     interaction->state = INTERACTION_QUEUED;
     interaction->queue = queue->number;
@@ -128,6 +170,9 @@ static bool s_changed(state_t *self, const Ixn__V1__Changed *entry, error_t *ret
     interaction_t *interaction = s_named(self, entry->interaction_id, "changed", ret_error);
     if (!interaction)
         return false;
+    if (!s_fits(entry->external_id, LIMIT_TEXT) || !s_fits(entry->type, LIMIT_NAME) ||
+        !s_fits(entry->subtype, LIMIT_NAME) || !s_fits(entry->by, LIMIT_NAME))
+        return s_too_long(self, "changed", ret_error);
     image_touch(self, interaction);
     text_t texts[FIELDS];
     s_texts(interaction, texts);
@@ -163,6 +208,8 @@ static bool s_placed(state_t *self, const Ixn__V1__Placed *entry, error_t *ret_e
     interaction_t *interaction = s_named(self, entry->interaction_id, "placed", ret_error);
     if (!interaction)
         return false;
+    if (!s_fits(entry->by, LIMIT_NAME))
+        return s_too_long(self, "placed", ret_error);
     uint16_t tenant = self->queues[interaction->queue]->tenant;
     queue_t *queue = state_queue_make(self, tenant, text_of(entry->queue));
     if (!queue)
@@ -178,7 +225,7 @@ static bool s_placed(state_t *self, const Ixn__V1__Placed *entry, error_t *ret_e
     interaction->placed_at = self->wall_time;
     interaction->queue = queue->number;
     interaction->state = INTERACTION_QUEUED;
-    interaction->flags &= (uint8_t)~INTERACTION_HELD;
+    s_release(interaction);
     if (entry->attributes_given_case == IXN__V1__PLACED__ATTRIBUTES_GIVEN_ATTRIBUTES)
         s_set_attributes(self, interaction, s_bytes(entry->attributes));
     if (entry->priority_given_case == IXN__V1__PLACED__PRIORITY_GIVEN_PRIORITY)
@@ -196,6 +243,8 @@ static bool s_held_changed(state_t *self, const Ixn__V1__HeldChanged *entry, err
     interaction_t *interaction = s_named(self, entry->interaction_id, "held", ret_error);
     if (!interaction)
         return false;
+    if (!s_fits(entry->by, LIMIT_NAME))
+        return s_too_long(self, "held", ret_error);
     if (interaction->state != INTERACTION_QUEUED)
         return s_misfit(self, "held", "its interaction is not queued", ret_error);
     image_touch(self, interaction);
@@ -206,7 +255,7 @@ static bool s_held_changed(state_t *self, const Ixn__V1__HeldChanged *entry, err
             self->log_time + (usec_t)self->configuration->hold_timeout_ms * USEC_PER_MS;
         state_more(interaction)->held_at = self->wall_time;
     } else {
-        interaction->flags &= (uint8_t)~INTERACTION_HELD;
+        s_release(interaction);
         interaction->deadline = USEC_NEVER;
     }
     interaction->version++;
@@ -233,6 +282,8 @@ static bool s_stopped(state_t *self, const Ixn__V1__Stopped *entry, error_t *ret
     interaction_t *interaction = s_named(self, entry->interaction_id, "stopped", ret_error);
     if (!interaction)
         return false;
+    if (!s_fits(entry->by, LIMIT_NAME) || !s_fits(entry->reason, LIMIT_TEXT))
+        return s_too_long(self, "stopped", ret_error);
     image_touch(self, interaction);
     state_unlink(self, interaction);
     s_leave_router(self, interaction);
@@ -258,6 +309,9 @@ static bool s_dispatched(state_t *self, const Ixn__V1__Dispatched *entry, error_
         return false;
     if (interaction->state != INTERACTION_QUEUED || (interaction->flags & INTERACTION_HELD))
         return s_misfit(self, "dispatched", "its interaction does not wait", ret_error);
+    if (!entry->router[0] || !s_fits(entry->router, LIMIT_NAME) ||
+        !s_fits(entry->strategy, LIMIT_NAME))
+        return s_misfit(self, "dispatched", "a name is empty or longer than its limit", ret_error);
     state_router_t *router = state_router(self, text_of(entry->router));
     if (!router)
         return s_misfit(self, "dispatched", "too many routers", ret_error);
@@ -278,6 +332,7 @@ static bool s_dispatched(state_t *self, const Ixn__V1__Dispatched *entry, error_
     return true;
 }
 
+/* 0 for a cause that nothing comes back from a router by. */
 static step_kind_t s_return_step(Ixn__V1__ReturnCause cause)
 {
     switch (cause) {
@@ -289,8 +344,10 @@ static step_kind_t s_return_step(Ixn__V1__ReturnCause cause)
         return STEP_ROUTE_FAILED;
     case IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT:
         return STEP_ROUTING_TIMEOUT;
-    default:
+    case IXN__V1__RETURN_CAUSE__NOT_HELD:
         return STEP_NOT_HELD;
+    default:
+        return (step_kind_t)0;
     }
 }
 
@@ -301,6 +358,10 @@ static bool s_returned(state_t *self, const Ixn__V1__Returned *entry, error_t *r
         return false;
     if (interaction->state != INTERACTION_ROUTING)
         return s_misfit(self, "returned", "its interaction is with no router", ret_error);
+    if (!s_return_step(entry->cause))
+        return s_misfit(self, "returned", "its cause is not known here", ret_error);
+    if (!s_fits(entry->reason, LIMIT_TEXT))
+        return s_too_long(self, "returned", ret_error);
     image_touch(self, interaction);
     state_unlink(self, interaction);
     interaction_more_t *more = interaction->more;
@@ -328,8 +389,10 @@ static bool s_configured(state_t *self, const Ixn__V1__ConfigurationChanged *ent
 {
     if (!entry->configuration)
         return s_misfit(self, "configuration", "it is empty", ret_error);
-    if (!state_check_configuration(entry->configuration))
-        return s_misfit(self, "configuration", "a name is longer than its limit", ret_error);
+    if (!state_check_configuration(self, entry->configuration))
+        return s_misfit(self, "configuration",
+                        "a name or a duration is over its limit, or there are too many names",
+                        ret_error);
     state_set_configuration(self, entry->configuration);
     self->configuration_changed = true;
     return true;

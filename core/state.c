@@ -180,6 +180,11 @@ void state_link(state_t *self, interaction_t *interaction)
         CHECK(!RB_INSERT(deadlines, &self->deadlines, interaction));
 }
 
+bool state_place_is_free(const state_t *self, interaction_t *interaction)
+{
+    return !RB_FIND(line, &self->queues[interaction->queue]->line, interaction);
+}
+
 void state_unlink(state_t *self, interaction_t *interaction)
 {
     queue_t *queue = self->queues[interaction->queue];
@@ -237,13 +242,20 @@ static bool s_fits(text_t name)
     return name.len <= LIMIT_NAME;
 }
 
+/* A table of `len` members with room for one more: it doubles when it is full. */
+static void *s_with_room(void *table, size_t len, size_t size)
+{
+    bool full = (len & (len - 1)) == 0;
+    return full ? memory_resize(table, (len ? len * 2 : 1) * size) : table;
+}
+
 bool state_tenant_make(state_t *self, text_t name, uint16_t *ret_tenant)
 {
     if (state_tenant(self, name, ret_tenant))
         return true;
     if (!s_fits(name) || self->tenants_len == LIMIT_SYMBOLS)
         return false;
-    self->tenants = memory_resize(self->tenants, (self->tenants_len + 1) * sizeof *self->tenants);
+    self->tenants = s_with_room(self->tenants, self->tenants_len, sizeof *self->tenants);
     memcpy(self->tenants[self->tenants_len], name.data, name.len);
     self->tenants[self->tenants_len][name.len] = 0;
     *ret_tenant = (uint16_t)self->tenants_len++;
@@ -280,7 +292,7 @@ queue_t *state_queue_make(state_t *self, uint16_t tenant, text_t name)
     queue->number = (uint16_t)self->queues_len;
     queue->tenant = tenant;
     RB_INIT(&queue->line);
-    self->queues = memory_resize(self->queues, (self->queues_len + 1) * sizeof *self->queues);
+    self->queues = s_with_room(self->queues, self->queues_len, sizeof *self->queues);
     self->queues[self->queues_len++] = queue;
     size_t len = s_queue_key(tenant, name, queue->key);
     HASH_ADD_KEYPTR(hh, self->queues_by_name, queue->key, len, queue);
@@ -299,7 +311,7 @@ state_router_t *state_router(state_t *self, text_t name)
     memcpy(router->name, name.data, name.len);
     router->number = (uint16_t)self->routers_len;
     LIST_INIT(&router->interactions);
-    self->routers = memory_resize(self->routers, (self->routers_len + 1) * sizeof *self->routers);
+    self->routers = s_with_room(self->routers, self->routers_len, sizeof *self->routers);
     self->routers[self->routers_len++] = router;
     HASH_ADD_KEYPTR(hh, self->routers_by_name, router->name, name.len, router);
     return router;
@@ -349,16 +361,45 @@ id128_t key_hash_of(text_t tenant, text_t key)
 
 /* ---- Configuration ---- */
 
-bool state_check_configuration(const Ixn__V1__EngineConfiguration *configuration)
+static bool s_name_fits(const char *name)
 {
-    bool ok = configuration->n_tenants < LIMIT_SYMBOLS && configuration->n_queues < LIMIT_SYMBOLS;
-    for (size_t i = 0; ok && i < configuration->n_tenants; i++)
-        ok = strlen(configuration->tenants[i]->name) <= LIMIT_NAME;
-    for (size_t i = 0; ok && i < configuration->n_queues; i++)
-        ok = strlen(configuration->queues[i]->name) <= LIMIT_NAME &&
-             strlen(configuration->queues[i]->tenant) <= LIMIT_NAME &&
-             strlen(configuration->queues[i]->strategy) <= LIMIT_NAME;
-    return ok;
+    return s_fits(text_of(name));
+}
+
+static bool s_durations_fit(const Ixn__V1__EngineConfiguration *configuration)
+{
+    return configuration->routing_timeout_ms <= LIMIT_DURATION_MS &&
+           configuration->hold_timeout_ms <= LIMIT_DURATION_MS &&
+           configuration->dedupe_window_ms <= LIMIT_DURATION_MS &&
+           configuration->dedupe_guaranteed_ms <= LIMIT_DURATION_MS;
+}
+
+/* Names stay when they are no longer configured, so only those that are new need room. A new tenant
+ * is counted once more for each of its queues; nobody has that many. */
+bool state_check_configuration(const state_t *self,
+                               const Ixn__V1__EngineConfiguration *configuration)
+{
+    size_t tenants = self->tenants_len, queues = self->queues_len;
+    uint16_t tenant;
+    for (size_t i = 0; i < configuration->n_tenants; i++) {
+        const char *name = configuration->tenants[i]->name;
+        if (!s_name_fits(name))
+            return false;
+        tenants += !state_tenant(self, text_of(name), &tenant);
+    }
+    for (size_t i = 0; i < configuration->n_queues; i++) {
+        const Ixn__V1__QueueConfiguration *queue = configuration->queues[i];
+        if (!s_name_fits(queue->name) || !s_name_fits(queue->tenant) ||
+            !s_name_fits(queue->strategy))
+            return false;
+        bool known = state_tenant(self, text_of(queue->tenant), &tenant);
+        tenants += !known;
+        queues += !known || !state_queue(self, tenant, text_of(queue->name));
+    }
+    for (size_t i = 0; i < configuration->n_routers; i++)
+        if (!s_name_fits(configuration->routers[i]->name))
+            return false;
+    return tenants <= LIMIT_SYMBOLS && queues <= LIMIT_SYMBOLS && s_durations_fit(configuration);
 }
 
 static void s_configure_queue(state_t *self, const Ixn__V1__QueueConfiguration *configured)
@@ -385,6 +426,7 @@ static void s_configure_tables(state_t *self)
     for (size_t i = 0; i < self->queues_len; i++) {
         self->queues[i]->configured = false;
         self->queues[i]->strategy[0] = 0;
+        self->queues[i]->max_length = 0;
     }
     for (size_t i = 0; i < configuration->n_queues; i++)
         s_configure_queue(self, configuration->queues[i]);

@@ -16,10 +16,13 @@ bool state_tenant_make(state_t *self, text_t name, uint16_t *ret_tenant);
 /* Puts it where its state, flags and deadline say: its queue's line or the deadlines. */
 void state_link(state_t *self, interaction_t *interaction);
 void state_unlink(state_t *self, interaction_t *interaction);
+/* False when its queue's line has another one at its priority and age. */
+bool state_place_is_free(const state_t *self, interaction_t *interaction);
 void state_give_to_router(state_t *self, interaction_t *interaction, state_router_t *router);
 void state_take_from_router(state_t *self, interaction_t *interaction);
-/* True when all its names fit. */
-bool state_check_configuration(const Ixn__V1__EngineConfiguration *configuration);
+/* True when all its names fit, there is room for them, and no duration overflows. */
+bool state_check_configuration(const state_t *self,
+                               const Ixn__V1__EngineConfiguration *configuration);
 void state_set_configuration(state_t *self, const Ixn__V1__EngineConfiguration *configuration);
 
 /* image.c */
