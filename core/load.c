@@ -20,7 +20,7 @@ bool state_load_configuration(state_t *self, text_t encoded, error_t *ret_error)
 {
     Ixn__V1__EngineConfiguration *configuration =
         ixn__v1__engine_configuration__unpack(NULL, encoded.len, (const uint8_t *)encoded.data);
-    bool ok = configuration && state_check_configuration(configuration);
+    bool ok = configuration && state_check_configuration(self, configuration);
     if (ok)
         state_set_configuration(self, configuration);
     else
@@ -45,7 +45,30 @@ static bool s_texts_fit(const interaction_row_t *row)
            row->media_type.len <= LIMIT_NAME && row->type.len <= LIMIT_NAME &&
            row->subtype.len <= LIMIT_NAME && row->submitted_by.len <= LIMIT_NAME &&
            row->key.len <= LIMIT_KEY && row->tenant.len <= LIMIT_NAME &&
-           row->queue.len <= LIMIT_NAME && row->reason.len <= LIMIT_TEXT;
+           row->queue.len <= LIMIT_NAME && row->reason.len <= LIMIT_TEXT &&
+           row->router.len <= LIMIT_NAME && row->strategy.len <= LIMIT_NAME;
+}
+
+/* What no entry could have made of an interaction, as a sentence; NULL: all is well. What would be
+ * accepted here would break the first entry that meets it. */
+static const char *s_impossible(const state_t *self, const interaction_row_t *row)
+{
+    bool routing = row->state == INTERACTION_ROUTING;
+    if (row->state == INTERACTION_COMPLETED)
+        return "a completed one is in the live table";
+    if (!routing && row->state != INTERACTION_QUEUED && row->state != INTERACTION_QUARANTINED)
+        return "its state is not known to this version; use the version that wrote it";
+    if (row->held && row->state != INTERACTION_QUEUED)
+        return "only a queued one can be held";
+    if ((row->deadline != USEC_NEVER) != (routing || row->held))
+        return "a deadline belongs to those that are held or with a router, and to no others";
+    if (routing && (row->router.len == 0 || row->token_index > self->index))
+        return "it is with no router, or under a token that the checkpoint has not reached";
+    if (row->age > self->index)
+        return "its age is an index that the checkpoint has not reached";
+    if (row->attempts > UINT16_MAX || row->losses > UINT16_MAX)
+        return "more attempts than can be counted";
+    return NULL;
 }
 
 static bool s_load_more(state_t *self, interaction_t *interaction, const interaction_row_t *row,
@@ -84,10 +107,12 @@ bool state_load_interaction(state_t *self, const interaction_row_t *row, error_t
     uint16_t tenant;
     if (!s_texts_fit(row))
         return s_bad_row(row, "a text is longer than its limit", ret_error);
-    if (row->state == INTERACTION_COMPLETED)
-        return s_bad_row(row, "a completed one is in the live table", ret_error);
-    if (state_find(self, &row->id))
-        return s_bad_row(row, "it is there twice", ret_error);
+    const char *impossible = s_impossible(self, row);
+    if (impossible)
+        return s_bad_row(row, impossible, ret_error);
+    id128_t key_hash = key_hash_of(row->tenant, row->key);
+    if (state_find(self, &row->id) || state_find_by_key(self, &key_hash))
+        return s_bad_row(row, "it, or another one with its key, is there already", ret_error);
     queue_t *queue = NULL;
     if (state_tenant_make(self, row->tenant, &tenant))
         queue = state_queue_make(self, tenant, row->queue);
@@ -95,7 +120,7 @@ bool state_load_interaction(state_t *self, const interaction_row_t *row, error_t
         return s_bad_row(row, "too many different tenants or queues", ret_error);
     interaction_t *interaction = state_record_new(self);
     interaction->id = row->id;
-    interaction->key_hash = key_hash_of(row->tenant, row->key);
+    interaction->key_hash = key_hash;
     interaction->fingerprint = row->fingerprint;
     interaction->state = (uint8_t)row->state;
     interaction->flags = (uint8_t)(INTERACTION_IN_TABLE | (row->held ? INTERACTION_HELD : 0));
@@ -121,7 +146,9 @@ bool state_load_interaction(state_t *self, const interaction_row_t *row, error_t
                           has_parent ? sizeof row->parent_id : 0},
     };
     interaction_set_texts(interaction, texts, &self->text_bytes);
-    if (!s_load_more(self, interaction, row, ret_error)) {
+    bool ok = state_place_is_free(self, interaction) ||
+              s_bad_row(row, "another one has its place in line", ret_error);
+    if (!ok || !s_load_more(self, interaction, row, ret_error)) {
         state_record_free(self, interaction);
         return false;
     }
@@ -136,6 +163,8 @@ bool state_load_completed(state_t *self, const interaction_row_t *row, error_t *
     uint16_t tenant;
     if (row->tenant.len > LIMIT_NAME || row->key.len > LIMIT_KEY)
         return s_bad_row(row, "a text is longer than its limit", ret_error);
+    if (state_find(self, &row->id) || state_remembered(self, &row->id))
+        return s_bad_row(row, "it is there already, live or completed", ret_error);
     if (!state_tenant_make(self, row->tenant, &tenant))
         return s_bad_row(row, "too many different tenants", ret_error);
     journey_t *journey = NULL;

@@ -393,11 +393,10 @@ static inline void driver_begin(driver_t *self)
     buffer_clear(&self->entries);
 }
 
-/* Nothing happens when no entry was decided. */
 static inline void driver_end(driver_t *self)
 {
     if (self->state->index < self->first)
-        return;
+        driver_beat(self); /* a batch has an entry */
     batch_t *batch =
         batch_new(7, self->first, self->state->index, self->state->hash, self->log, self->wall,
                   (text_t){(char *)self->entries.bytes, self->entries.len});
