@@ -144,12 +144,13 @@ void engine_ack(engine_t *self, session_t session, uint64_t request, id128_t id,
     engine_say(self, session, &message);
 }
 
-static void s_refusal(uint64_t request, const error_t *error, Ixn__V1__Error *ret_body,
+static void s_refusal(uint64_t request, error_t *error, Ixn__V1__Error *ret_body,
                       Ixn__V1__Message *ret_message)
 {
+    wire_clean_text(error->text);
     *ret_body = (Ixn__V1__Error)IXN__V1__ERROR__INIT;
     ret_body->code = (Ixn__V1__Code)error->code;
-    ret_body->sentence = (char *)error->text;
+    ret_body->sentence = error->text;
     *ret_message = (Ixn__V1__Message)IXN__V1__MESSAGE__INIT;
     ret_message->request_id = request;
     ret_message->body_case = IXN__V1__MESSAGE__BODY_ERROR;
@@ -160,7 +161,8 @@ void engine_refuse(engine_t *self, session_t session, uint64_t request, const er
 {
     Ixn__V1__Error body;
     Ixn__V1__Message message;
-    s_refusal(request, error, &body, &message);
+    error_t clean = *error;
+    s_refusal(request, &clean, &body, &message);
     self->figures.refused++;
     engine_say(self, session, &message);
 }
@@ -169,7 +171,8 @@ void engine_refuse_now(engine_t *self, session_t session, uint64_t request, cons
 {
     Ixn__V1__Error body;
     Ixn__V1__Message message;
-    s_refusal(request, error, &body, &message);
+    error_t clean = *error;
+    s_refusal(request, &clean, &body, &message);
     self->figures.refused++;
     engine_say_now(self, session, &message);
 }

@@ -9,6 +9,7 @@
 
 /* What all changes have, read from the request's body. */
 typedef struct {
+    Ixn__V1__Request__BodyCase kind;
     ProtobufCBinaryData interaction_id;
     ProtobufCBinaryData key;
     const Ixn__V1__Token *token;
@@ -108,8 +109,82 @@ static bool s_unknown(id128_t id, error_t *ret_error)
                      id_text(id, text));
 }
 
-/* Finds the interaction. When this change was made before: its first answer, and `*ret_answered`.
- */
+/* What a step was, in words, and which request asks for it. */
+static const char *s_deed(uint8_t step, Ixn__V1__Request__BodyCase *ret_kind)
+{
+    switch (step) {
+    case STEP_CHANGED:
+        *ret_kind = IXN__V1__REQUEST__BODY_CHANGE_PROPERTIES;
+        return "change its properties";
+    case STEP_PLACED:
+    case STEP_RELEASED:
+        *ret_kind = IXN__V1__REQUEST__BODY_PLACE_IN_QUEUE;
+        return "place it in a queue";
+    case STEP_HELD:
+        *ret_kind = IXN__V1__REQUEST__BODY_HOLD;
+        return "hold it";
+    case STEP_RESUMED:
+        *ret_kind = IXN__V1__REQUEST__BODY_RESUME;
+        return "resume it";
+    case STEP_STOPPED:
+        *ret_kind = IXN__V1__REQUEST__BODY_STOP;
+        return "stop it";
+    default:
+        *ret_kind = IXN__V1__REQUEST__BODY_ROUTE_FAILED;
+        return "give it back";
+    }
+}
+
+/* The key or the token made another change before, whose answer is not this one's. */
+static bool s_spent(const change_t *change, const char *deed, error_t *ret_error)
+{
+    if (change->token && change->ends_routing)
+        return error_set(ret_error, ERROR_OLD_TOKEN,
+                         "token %llu/%llu is no longer held: it was used before to %s; drop this "
+                         "work",
+                         (unsigned long long)change->token->epoch,
+                         (unsigned long long)change->token->index, deed);
+    return error_set(ret_error, ERROR_KEY_REUSED,
+                     "this key was used before to %s; make a new key for each change", deed);
+}
+
+/* When this change was made before: its first answer, and `*ret_answered`. */
+static bool s_find_live(engine_t *self, change_t *change, uint64_t request, bool *ret_answered,
+                        error_t *ret_error)
+{
+    interaction_t *live = change->interaction;
+    const step_t *step = live->more ? journey_find(live->more->journey, change->change) : NULL;
+    if (!step)
+        return true;
+    Ixn__V1__Request__BodyCase kind;
+    const char *deed = s_deed(step->kind, &kind);
+    if (kind != change->kind)
+        return s_spent(change, deed, ret_error);
+    engine_ack(self, change->slot->ref, request, live->id, step->version);
+    *ret_answered = true;
+    return true;
+}
+
+/* Of a completed one the newest changes are remembered, without what they were, but for the newest
+ * of all: that is its Stop. */
+static bool s_find_completed(engine_t *self, const change_t *change, uint64_t request,
+                             const remembered_t *done, error_t *ret_error)
+{
+    for (size_t i = 0; i < sizeof done->changes / sizeof *done->changes; i++) {
+        if (done->changes[i] != change->change)
+            continue;
+        if ((i == 0) != (change->kind == IXN__V1__REQUEST__BODY_STOP))
+            return s_spent(change, i == 0 ? "stop it" : "change it", ret_error);
+        engine_ack(self, change->slot->ref, request, done->id, done->versions[i]);
+        return true;
+    }
+    char text[ID_TEXT_SIZE];
+    return error_set(ret_error, ERROR_ALREADY_COMPLETED,
+                     "interaction %s is completed; nothing can be changed any more",
+                     id_text(done->id, text));
+}
+
+/* Finds the interaction; answers when this change was made before. */
 static bool s_find(engine_t *self, change_t *change, uint64_t request, bool *ret_answered,
                    error_t *ret_error)
 {
@@ -121,28 +196,14 @@ static bool s_find(engine_t *self, change_t *change, uint64_t request, bool *ret
     if (live) {
         if (self->state->queues[live->queue]->tenant != change->slot->tenant)
             return s_unknown(id, ret_error);
-        const step_t *step = live->more ? journey_find(live->more->journey, change->change) : NULL;
-        if (step) {
-            engine_ack(self, change->slot->ref, request, id, step->version);
-            *ret_answered = true;
-        }
         change->interaction = live;
-        return true;
+        return s_find_live(self, change, request, ret_answered, ret_error);
     }
     const remembered_t *done = state_remembered(self->state, &id);
     if (!done || done->tenant != change->slot->tenant)
         return s_unknown(id, ret_error);
-    for (size_t i = 0; i < sizeof done->changes / sizeof *done->changes; i++) {
-        if (done->changes[i] == change->change) {
-            engine_ack(self, change->slot->ref, request, id, done->versions[i]);
-            *ret_answered = true;
-            return true;
-        }
-    }
-    char text[ID_TEXT_SIZE];
-    return error_set(ret_error, ERROR_ALREADY_COMPLETED,
-                     "interaction %s is completed; nothing can be changed any more",
-                     id_text(id, text));
+    *ret_answered = s_find_completed(self, change, request, done, ret_error);
+    return *ret_answered;
 }
 
 static bool s_check_token(const engine_t *self, const change_t *change, error_t *ret_error)
@@ -413,6 +474,7 @@ void engine_change(engine_t *self, session_t session, const Ixn__V1__Request *re
 {
     change_t change;
     s_read(request, &change);
+    change.kind = request->body_case;
     change.slot = engine_slot(self, session);
     bool answered = false;
     error_t error = {0};

@@ -323,6 +323,16 @@ bool wire_check_text(const char *field, const char *text, size_t min, size_t max
     return true;
 }
 
+void wire_clean_text(char *text)
+{
+    uint8_t *at = (uint8_t *)text;
+    const uint8_t *wrong;
+    while ((wrong = u8_check(at, strlen((const char *)at)))) {
+        at += wrong - at;
+        *at = '?';
+    }
+}
+
 ProtobufCBinaryData wire_bytes(const id128_t *id)
 {
     /* protobuf-c's structure is not const although encoding only reads. */

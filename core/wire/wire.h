@@ -50,6 +50,10 @@ void wire_append_to_node_head(buffer_t *buffer);
 bool wire_check_text(const char *field, const char *text, size_t min, size_t max,
                      error_t *ret_error);
 
+/* Makes valid UTF-8 of a text that may hold what a peer sent, or that was cut in the middle of a
+ * character: what is not becomes '?'. Receivers refuse a whole frame for one wrong byte of text. */
+void wire_clean_text(char *text);
+
 /* Ids as protobuf bytes. The result of wire_bytes points into `id`. */
 ProtobufCBinaryData wire_bytes(const id128_t *id);
 bool wire_read_id(ProtobufCBinaryData bytes, id128_t *ret_id); /* exactly 16 bytes */
