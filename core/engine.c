@@ -280,7 +280,6 @@ void engine_end_session(engine_t *self, engine_session_t *slot, Ixn__V1__ReturnC
     self->ended[self->ended_len++] = slot->ref;
     slot->open = false;
     slot->registered = false;
-    self->free_slots[self->free_len++] = (uint32_t)slot->ref;
     self->figures.sessions--;
 }
 
@@ -296,14 +295,27 @@ bool engine_next_ended(engine_t *self, session_t *ret_session)
     if (self->ended_len == 0)
         return false;
     *ret_session = self->ended[--self->ended_len];
+    /* Only now: the transport must not meet two sessions of one slot. */
+    self->free_slots[self->free_len++] = (uint32_t)*ret_session;
     return true;
 }
 
 /* ---- Time ---- */
 
+/* After a delay of the node itself (it was frozen, or busy) what its clients said meanwhile may not
+ * have arrived yet: their silence begins anew. */
+static void s_forgive_silence(engine_t *self)
+{
+    for (size_t i = 0; i < self->slots_len; i++)
+        self->slots[i]->heard = self->log_time;
+}
+
 static void s_end_silent(engine_t *self)
 {
     usec_t heartbeat = (usec_t)self->options.heartbeat_ms * USEC_PER_MS;
+    if (self->log_time - self->listened > heartbeat)
+        s_forgive_silence(self);
+    self->listened = self->log_time;
     if (self->log_time - self->checked < heartbeat / 2)
         return;
     self->checked = self->log_time;
@@ -358,9 +370,10 @@ static void s_expire(engine_t *self)
     }
 }
 
-void engine_tick(engine_t *self)
+void engine_tick(engine_t *self, bool drained)
 {
-    s_end_silent(self);
+    if (drained)
+        s_end_silent(self);
     s_end_reconcile(self);
     s_expire(self);
 }

@@ -58,9 +58,10 @@ void engine_session_lost(engine_t *self, session_t session);
 void engine_request(engine_t *self, session_t session, const Ixn__V1__Request *request);
 /* A frame that could not be decoded. */
 void engine_malformed(engine_t *self, session_t session, const error_t *error);
-/* Deadlines, silent sessions, the end of the reconcile window. Call when everything that had
- * arrived was handed in, so that a busy node does not take its own delay for silence. */
-void engine_tick(engine_t *self);
+/* Deadlines, the end of the reconcile window and silent sessions. Call at the end of every turn.
+ * `drained`: everything that had arrived was handed in; only then silence is told from the node's
+ * own delay. */
+void engine_tick(engine_t *self, bool drained);
 /* Decides a beat: the head of the journal moves although nothing happened. */
 void engine_beat(engine_t *self);
 
@@ -81,8 +82,8 @@ typedef struct {
     size_t len;
 } engine_frame_t;
 bool engine_next_frame(engine_t *self, engine_frame_t *ret_frame);
-/* The next session that the engine has given up (silent, replaced, refused): the transport forgets
- * it. */
+/* The next session that has ended, for whatever reason: the transport forgets it. Take all of them
+ * after every turn: until then their places among max_clients are not free. */
 bool engine_next_ended(engine_t *self, session_t *ret_session);
 
 /* ---- Figures ---- */

@@ -99,7 +99,8 @@ struct engine {
     size_t ended_len;
     size_t ended_capacity;
     usec_t reconcile_until;
-    usec_t checked; /* silent sessions were looked for */
+    usec_t checked;  /* silent sessions were looked for */
+    usec_t listened; /* everything that had arrived was handed in */
     /* held messages: a ring of turns */
     held_turn_t *held;
     size_t held_capacity;

@@ -247,8 +247,8 @@ void engine_register(engine_t *self, session_t session, uint64_t request,
                        "the node",
                        LIMIT_SYMBOLS);
     ok = ok && s_replace(self, slot, wanted, incarnation, &error);
-    if (!ok) {
-        engine_refuse_now(self, session, request, &error);
+    if (!ok) { /* held: which tenants and names there are is in the state */
+        engine_refuse(self, session, request, &error);
         return;
     }
     if (slot->registered && slot->router) {

@@ -173,8 +173,7 @@ static void s_checkpoint(node_t *self)
 
 void node_turn_end(node_t *self, bool drained)
 {
-    if (drained)
-        engine_tick(self->engine);
+    engine_tick(self->engine, drained);
     bool can_take = !self->in_flight;
     bool idle = self->options.beat && self->now - self->in_flight_since >= self->options.beat;
     if (can_take && (self->beat_needed || idle) && !engine_batch_open(self->engine))

@@ -167,6 +167,7 @@ void transport_bind_session(transport_t *self, session_t session)
     HASH_ADD(hh, self->peers, id, peer->id_len, peer);
     uint32_t slot = (uint32_t)session;
     self->by_slot = s_grow(self->by_slot, &self->slots, (size_t)slot + 1);
+    CHECK(!self->by_slot[slot]); /* the engine waits until the session before was forgotten */
     self->by_slot[slot] = peer;
     self->last = peer;
 }

@@ -95,8 +95,8 @@ static void s_tell_body(world_t *self, const Ixn__V1__Message *message)
  * to know. */
 static bool s_check_answer(world_t *self, const char *who, const Ixn__V1__Message *message)
 {
-    if (message->request_id == 0)
-        return false;
+    if (message->request_id == 0 || message->request_id > UINT32_MAX)
+        return false; /* not asked, or asked in bytes that a test made itself */
     for (size_t i = 0; i < self->asked_len; i++) {
         asked_t *asked = &self->asked[i];
         if (asked->id != message->request_id || strcmp(asked->who, who) != 0)
