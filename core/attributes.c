@@ -35,6 +35,81 @@ static bool s_check_depth(text_t json, error_t *ret_error)
     return true;
 }
 
+/* Behind the string that begins at `at`; the text is valid. */
+static size_t s_skip_string(text_t json, size_t at)
+{
+    for (at++; json.data[at] != '"'; at++)
+        if (json.data[at] == '\\')
+            at++;
+    return at + 1;
+}
+
+/* The digits at `at`, which moves behind them. */
+static size_t s_digits(text_t json, size_t *at)
+{
+    size_t from = *at;
+    while (*at < json.len && json.data[*at] >= '0' && json.data[*at] <= '9')
+        (*at)++;
+    return *at - from;
+}
+
+/* How long the valid number at `at`, which moves behind it, may get without its exponent;
+ * LIMIT_NUMBER + 1 when that is over the limit. */
+static size_t s_plain_number(text_t json, size_t *at)
+{
+    size_t start = *at, exponent = 0;
+    *at += json.data[*at] == '-';
+    s_digits(json, at);
+    if (*at < json.len && json.data[*at] == '.') {
+        (*at)++;
+        s_digits(json, at);
+    }
+    size_t digits = *at - start;
+    if (*at < json.len && (json.data[*at] | 0x20) == 'e') {
+        (*at)++;
+        *at += json.data[*at] == '-' || json.data[*at] == '+';
+        for (size_t from = *at, len = s_digits(json, at); len > 0; from++, len--)
+            if (exponent <= LIMIT_NUMBER)
+                exponent = exponent * 10 + (size_t)(json.data[from] - '0');
+    }
+    size_t plain = digits + (exponent ? exponent + 2 : 0); /* "0." */
+    return plain > LIMIT_NUMBER ? LIMIT_NUMBER + 1 : plain;
+}
+
+/* The database gives attributes back with numbers without exponents and with a space behind each
+ * comma and colon. What it cannot keep would block every checkpoint, and what it gives back longer
+ * than we read could never be loaded again. */
+static bool s_check_stored(text_t json, error_t *ret_error)
+{
+    size_t stored = 0;
+    for (size_t at = 0; at < json.len;) {
+        char c = json.data[at];
+        size_t from = at;
+        if (c == '"') {
+            at = s_skip_string(json, at);
+            stored += at - from;
+        } else if (c == '-' || (c >= '0' && c <= '9')) {
+            size_t plain = s_plain_number(json, &at);
+            stored += plain;
+            if (plain > LIMIT_NUMBER)
+                return error_set(ret_error, ERROR_INVALID_ATTRIBUTES,
+                                 "the number at byte %zu of the attributes has more than %d digits "
+                                 "without its exponent; send it as a string",
+                                 from, LIMIT_NUMBER);
+        } else {
+            at++;
+            stored += c == ',' || c == ':' ? 2 : 1;
+        }
+    }
+    if (stored <= LIMIT_ATTRIBUTES_STORED)
+        return true;
+    return error_set(
+        ret_error, ERROR_TOO_LARGE,
+        "attributes would have %zu bytes in the database, which writes numbers without "
+        "exponents; the limit is %d: send such numbers as strings",
+        stored, LIMIT_ATTRIBUTES_STORED);
+}
+
 /* The checked object, or NULL. */
 static json_t *s_load(text_t json, size_t max_size, error_t *ret_error)
 {
@@ -61,6 +136,10 @@ static json_t *s_load(text_t json, size_t max_size, error_t *ret_error)
         json_decref(object);
         return NULL;
     }
+    if (!s_check_stored(json, ret_error)) {
+        json_decref(object);
+        return NULL;
+    }
     return object;
 }
 
@@ -82,14 +161,6 @@ static size_t s_skip_space(text_t json, size_t at)
     while (at < json.len && strchr(" \t\r\n", json.data[at]) && json.data[at])
         at++;
     return at;
-}
-
-static size_t s_skip_string(text_t json, size_t at)
-{
-    for (at++; json.data[at] != '"'; at++)
-        if (json.data[at] == '\\')
-            at++;
-    return at + 1;
 }
 
 static size_t s_skip_value(text_t json, size_t at)
@@ -205,6 +276,7 @@ bool attributes_change(text_t json, text_t set, char *const *remove, size_t remo
             ok = error_set(ret_error, ERROR_TOO_LARGE,
                            "attributes would have %zu bytes after the change, the limit is %zu",
                            out->len, max_size);
+        ok = ok && s_check_stored((text_t){(char *)out->bytes, out->len}, ret_error);
     }
     json_decref(object);
     return ok;

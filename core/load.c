@@ -41,7 +41,7 @@ static bool s_bad_row(const interaction_row_t *row, const char *what, error_t *r
 
 static bool s_texts_fit(const interaction_row_t *row)
 {
-    return row->attributes.len <= LIMIT_ATTRIBUTES * 2 && row->external_id.len <= LIMIT_TEXT &&
+    return row->attributes.len <= LIMIT_ATTRIBUTES_STORED && row->external_id.len <= LIMIT_TEXT &&
            row->media_type.len <= LIMIT_NAME && row->type.len <= LIMIT_NAME &&
            row->subtype.len <= LIMIT_NAME && row->submitted_by.len <= LIMIT_NAME &&
            row->key.len <= LIMIT_KEY && row->tenant.len <= LIMIT_NAME &&

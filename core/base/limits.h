@@ -14,6 +14,10 @@
 #define LIMIT_TEXT 255
 /* Attributes of one interaction, as JSON text; the configuration may only lower it. */
 #define LIMIT_ATTRIBUTES (1024 * 1024)
+/* The same as the database gives them back: numbers without exponents, a space behind each comma and
+ * colon. And the digits of one number, written like that. */
+#define LIMIT_ATTRIBUTES_STORED (LIMIT_ATTRIBUTES * 2)
+#define LIMIT_NUMBER 1000
 /* The latest calendar time that is accepted, in microseconds: the end of the year 9999. */
 #define LIMIT_TIME INT64_C(253402300799999999)
 /* The longest duration in the engine's configuration, in milliseconds: a hundred years, so that
@@ -44,7 +48,7 @@
 /* Priorities. */
 #define LIMIT_PRIORITY 1000000
 
-_Static_assert(LIMIT_ATTRIBUTES * 2 + 65536 < LIMIT_PACKET,
+_Static_assert(LIMIT_ATTRIBUTES_STORED + 65536 < LIMIT_PACKET,
                "a packet holds an interaction and a change of it");
 _Static_assert(LIMIT_PACKET * 2 < LIMIT_BATCH / 2, "a batch holds the largest packets of a turn");
 _Static_assert(LIMIT_SYMBOLS < UINT16_MAX, "symbols have 16 bits");

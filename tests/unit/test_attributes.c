@@ -114,3 +114,55 @@ Test(attributes, change_is_refused_whole)
     cr_assert(strstr(s_change("{\"b\":123}", large, NULL), "after the change"), "%s",
               s_change("{\"b\":123}", large, NULL));
 }
+
+/* jsonb keeps numbers as decimals: it refuses some that a double can hold, which would block every
+ * checkpoint, and gives others back without their exponent. */
+Test(attributes, refuses_numbers_that_the_database_cannot_keep)
+{
+    static char wide[21000] = "{\"a\":0.";
+    memset(wide + 7, '1', 20000);
+    memcpy(wide + 20007, "}", 2);
+    const char *const bad[] = {
+        "{\"a\":1e-20000}",
+        "{\"a\":0e-10000000000}",
+        "{\"a\":0E+99999999999999999999999}",
+        "{\"a\":[1,2,-1.5e-1000]}",
+        wide,
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cr_assert_not(s_check(bad[i]), "accepted: %.30s", bad[i]);
+        cr_assert_eq(s_error.code, ERROR_INVALID_ATTRIBUTES);
+    }
+    cr_assert_not(s_check("{\"text\": \"1e-9999\", \"a\": 1e-9999}"));
+    cr_assert(strstr(s_error.text, "byte 25"), "%s", s_error.text);
+    cr_assert(s_check("{\"a\":1e308,\"b\":-2.2250738585072014E-308,\"c\":1e+0,\"1e-9999\":0.5}"));
+    cr_assert(s_check("{\"a\":\"\\\"1e-9999\",\"b\":123456789012345678}"));
+}
+
+Test(attributes, refuses_what_the_database_gives_back_too_long)
+{
+    buffer_t many = {0};
+    buffer_append_text(&many, "{\"a\":[1e308");
+    while (many.len < 6 * 7000)
+        buffer_append_text(&many, ",1e308");
+    buffer_append_text(&many, "]}");
+    text_t json = {(char *)many.bytes, many.len};
+    error_t error = {0};
+    cr_assert_not(attributes_check(json, LIMIT_ATTRIBUTES, &error));
+    cr_assert_eq(error.code, ERROR_TOO_LARGE);
+    cr_assert(strstr(error.text, "in the database"), "%s", error.text);
+    /* Half of it is accepted, but not twice in one object. */
+    many.len = 6 * 4000;
+    buffer_append_text(&many, "0]}");
+    json = (text_t){(char *)many.bytes, many.len};
+    cr_assert(attributes_check(json, LIMIT_ATTRIBUTES, &error), "%s", error.text);
+    buffer_t other = {0}, out = {0};
+    buffer_append(&other, json.data, json.len);
+    other.bytes[2] = 'b';
+    cr_assert_not(attributes_change(json, (text_t){(char *)other.bytes, other.len}, NULL, 0,
+                                    LIMIT_ATTRIBUTES, &out, &error));
+    cr_assert_eq(error.code, ERROR_TOO_LARGE);
+    buffer_free(&many);
+    buffer_free(&other);
+    buffer_free(&out);
+}
