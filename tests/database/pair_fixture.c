@@ -54,6 +54,19 @@ void pair_set_dap(pair_t *self, size_t number, const char *conninfo)
         self->config.daps_len = number + 1;
 }
 
+int pair_port(void)
+{
+    const char *port = strstr(getenv("IXN_TEST_CONNINFO"), "port=");
+    return port ? (int)strtol(port + 5, NULL, 10) : 5432;
+}
+
+void pair_set_proxy(pair_t *self, size_t number, int port)
+{
+    char conninfo[80];
+    snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%d user=postgres", port);
+    pair_set_dap(self, number, conninfo);
+}
+
 void pair_make(pair_t *self)
 {
     const char *conninfo = getenv("IXN_TEST_CONNINFO");

@@ -32,6 +32,9 @@ void pair_init(pair_t *self);
 void pair_free(pair_t *self);
 /* DAP `number` (0, 1) leads to the test's database by this way. */
 void pair_set_dap(pair_t *self, size_t number, const char *conninfo);
+/* The port of the server, for a proxy before it; and a DAP through that. */
+int pair_port(void);
+void pair_set_proxy(pair_t *self, size_t number, int port);
 /* Starts the lane where the database is. */
 void pair_start(pair_t *self);
 

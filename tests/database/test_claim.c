@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "tests/database/pair_fixture.h"
+#include "tests/database/proxy.h"
 
 static pair_t s_pair;
 
@@ -135,6 +136,39 @@ Test(claim, names_a_session_that_it_may_not_end)
     pair_ask(s_pair.pq, "COMMIT");
     cr_assert(database_claim(database, &s_pair.status, &claim, &status, &error), "%s", error.text);
     database_destroy(&database);
+}
+
+/* The answer to the commit is lost: what is in the row tells whether it happened. */
+static void s_through_a_proxy(proxy_fault_t fault, bool done)
+{
+    error_t error = {0};
+    database_status_t status;
+    database_claim_t claim = s_claim();
+    proxy_t *proxy = proxy_new(pair_port());
+    database_destroy(&s_pair.database);
+    pair_set_proxy(&s_pair, 0, proxy_port(proxy));
+    s_pair.database = database_open(&s_pair.config, &error);
+    cr_assert(s_pair.database, "%s", error.text);
+    proxy_arm(proxy, fault, "UPDATE ixn.checkpoint", "COMMIT");
+    cr_assert_eq(database_claim(s_pair.database, &s_pair.status, &claim, &status, &error), done);
+    cr_assert(!proxy_is_armed(proxy));
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT epoch FROM ixn.pair"), done ? "2" : "1");
+    if (done)
+        cr_assert(status.epoch == 2 && id_equal(status.generation, claim.generation));
+    else
+        cr_assert_eq(error.code, ERROR_DATABASE_UNREACHABLE);
+    database_destroy(&s_pair.database);
+    proxy_destroy(&proxy);
+}
+
+Test(claim, whose_commit_was_not_answered_is_found)
+{
+    s_through_a_proxy(PROXY_LOSE_ANSWER, true);
+}
+
+Test(claim, whose_commit_never_arrived_is_told)
+{
+    s_through_a_proxy(PROXY_LOSE_REQUEST, false);
 }
 
 enum { RIVALS = 8 };

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tests/database/pair_fixture.h"
+#include "tests/database/proxy.h"
 
 static pair_t s_pair;
 
@@ -113,6 +114,44 @@ Test(journal, finds_a_batch_whose_answer_was_lost)
     pair_commit(&s_pair);
     s_count("4");
     connection_destroy(&zombie);
+}
+
+/* What happens between the batch that leaves and the answer that should come. */
+static void s_through_a_proxy(proxy_fault_t fault, bool clean)
+{
+    journal_event_t event;
+    proxy_t *proxy = proxy_new(pair_port());
+    s_pair.config.statement_timeout_ms = 1000;
+    pair_set_proxy(&s_pair, 0, proxy_port(proxy));
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    proxy_arm(proxy, fault, "", "INSERT INTO ixn.journal");
+    journal_append(s_pair.journal, pair_batch(&s_pair, 3));
+    pair_expect(&s_pair, JOURNAL_WAITING, &event);
+    cr_assert_eq(event.error.code, ERROR_DATABASE_UNREACHABLE);
+    pair_expect(&s_pair, JOURNAL_RESUMED, &event);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.index, 4);
+    cr_assert_eq(event.clean, clean);
+    pair_commit(&s_pair);
+    s_count("4");
+    journal_destroy(&s_pair.journal);
+    proxy_destroy(&proxy);
+}
+
+Test(journal, sends_again_what_never_arrived)
+{
+    s_through_a_proxy(PROXY_LOSE_REQUEST, true);
+}
+
+Test(journal, finds_what_arrived_but_was_not_answered)
+{
+    s_through_a_proxy(PROXY_LOSE_ANSWER, false);
+}
+
+Test(journal, gives_up_on_a_server_that_froze)
+{
+    s_through_a_proxy(PROXY_FREEZE, false);
 }
 
 Test(journal, does_not_take_somebody_elses_batch_for_its_own)
@@ -312,6 +351,47 @@ Test(journal, notices_a_lost_connection_before_it_is_needed)
              "datname = current_database() AND pid <> pg_backend_pid()");
     pair_await(s_pair.pq, "1", others);
     pair_commit(&s_pair);
+}
+
+/* Sessions that die at any moment, also between the commit and its answer: nothing is lost, nothing
+ * is there twice, nothing comes out of order. */
+Test(journal, survives_sessions_that_die_at_any_moment)
+{
+    enum { BATCHES = 200 };
+    journal_event_t event;
+    uint64_t seen = 0;
+    uint64_t struck = UINT64_MAX; /* at this batch, once */
+    int deaths = 0;
+    int unclean = 0;
+    pair_start(&s_pair);
+    for (int i = 0; i < BATCHES; i++)
+        journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    while (seen < s_pair.index) {
+        if (seen != struck && seen % 5 == 0) {
+            const char *count =
+                pair_ask(s_pair.pq,
+                         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                         "WHERE datname = current_database() AND state = 'active' AND "
+                         "application_name = 'ixn'");
+            if (strcmp(count, "0") != 0) {
+                struck = seen;
+                deaths++;
+            }
+        }
+        while (journal_next(s_pair.journal, &event)) {
+            cr_assert(event.kind == JOURNAL_COMMITTED || event.kind == JOURNAL_WAITING ||
+                          event.kind == JOURNAL_RESUMED,
+                      "event %d: %s", event.kind, event.error.text);
+            if (event.kind != JOURNAL_COMMITTED)
+                continue;
+            cr_assert_eq(event.index, ++seen);
+            unclean += !event.clean;
+        }
+    }
+    s_count("201");
+    cr_assert_gt(deaths, 0);
+    fprintf(stderr, "measured: journal: %d sessions died in %d commits, %d of them in doubt\n",
+            deaths, BATCHES, unclean);
 }
 
 Test(journal, works_through_a_transaction_pooler)
