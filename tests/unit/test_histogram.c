@@ -1,6 +1,5 @@
 /* The histogram of ixn-bench: quantiles are what sorting would say, to the width of a bucket. */
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <stdlib.h>
 
 #include "apps/ixn-bench/parts/histogram.h"
@@ -15,11 +14,11 @@ static int s_compare(const void *a, const void *b)
 Test(histogram, empty_and_one)
 {
     histogram_t histogram = {0};
-    cr_assert(eq(i64, histogram_quantile(&histogram, 0.99), 0));
+    cr_assert_eq(histogram_quantile(&histogram, 0.99), 0);
     histogram_add(&histogram, 1234567);
-    cr_assert(eq(i64, histogram_quantile(&histogram, 0.0), 1234567));
-    cr_assert(eq(i64, histogram_quantile(&histogram, 1.0), 1234567));
-    cr_assert(eq(u64, histogram.count, 1));
+    cr_assert_eq(histogram_quantile(&histogram, 0.0), 1234567);
+    cr_assert_eq(histogram_quantile(&histogram, 1.0), 1234567);
+    cr_assert_eq(histogram.count, 1);
 }
 
 /* Every value is told to 1/64 above itself and never below, from 0 over all powers of two. */
@@ -68,9 +67,9 @@ Test(histogram, merge_and_extremes)
     histogram_add(&a, 10);
     histogram_add(&b, INT64_MAX);
     histogram_merge(&a, &b);
-    cr_assert(eq(u64, a.count, 3));
-    cr_assert(eq(i64, a.max, INT64_MAX));
-    cr_assert(eq(i64, histogram_quantile(&a, 0.3), 0));
-    cr_assert(eq(i64, histogram_quantile(&a, 0.6), 10));
-    cr_assert(eq(i64, histogram_quantile(&a, 0.99), ((int64_t)1 << HISTOGRAM_VALUE_BITS) - 1));
+    cr_assert_eq(a.count, 3);
+    cr_assert_eq(a.max, INT64_MAX);
+    cr_assert_eq(histogram_quantile(&a, 0.3), 0);
+    cr_assert_eq(histogram_quantile(&a, 0.6), 10);
+    cr_assert_eq(histogram_quantile(&a, 0.99), ((int64_t)1 << HISTOGRAM_VALUE_BITS) - 1);
 }

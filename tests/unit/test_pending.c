@@ -1,6 +1,5 @@
 /* The table of unanswered requests of ixn-bench. */
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 
 #include "apps/ixn-bench/parts/pending.h"
 
@@ -10,18 +9,18 @@ Test(pending, put_take_and_use_again)
     for (uint64_t round = 0; round < 3; round++) {
         for (uint64_t id = 1; id <= 1000; id++)
             pending_table_put(table, id * 7919, &(pending_t){.sequence = id + round});
-        cr_assert(eq(sz, pending_table_len(table), 1000));
+        cr_assert_eq(pending_table_len(table), 1000);
         pending_t pending;
-        cr_assert(not(pending_table_take(table, 5, &pending)));
+        cr_assert_not(pending_table_take(table, 5, &pending));
         for (uint64_t id = 1000; id >= 1; id--) {
             cr_assert(pending_table_take(table, id * 7919, &pending));
-            cr_assert(eq(u64, pending.sequence, id + round));
-            cr_assert(not(pending_table_take(table, id * 7919, &pending)));
+            cr_assert_eq(pending.sequence, id + round);
+            cr_assert_not(pending_table_take(table, id * 7919, &pending));
         }
-        cr_assert(not(pending_table_pop(table, &pending)));
+        cr_assert_not(pending_table_pop(table, &pending));
     }
     pending_table_put(table, 1, &(pending_t){.sequence = 1});
     pending_table_destroy(&table);
-    cr_assert(table == NULL);
+    cr_assert_null(table);
     pending_table_destroy(&table);
 }
