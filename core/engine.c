@@ -12,7 +12,16 @@ enum {
     DISPATCHES_A_TURN = 5000,
     SILENT_HEARTBEATS = 3,    /* a session that is silent for so many is ended */
     RECONCILE_HEARTBEATS = 3, /* so long routers have after a start to say what they hold */
+    /* A batch and what waits to be told grow up to these, plus what one input may add: a request
+     * one entry with all attributes, or (Register) one for each piece of work of a router, a small
+     * one. A request of a few bytes may cost as much as attributes are large. */
+    BATCH_BYTES = LIMIT_BATCH / 2,
+    BATCH_ENTRIES = LIMIT_BATCH_ENTRIES / 2,
+    HELD_BYTES = 64 * 1024 * 1024,
 };
+
+_Static_assert(BATCH_BYTES + 2 * LIMIT_ATTRIBUTES + 200 * BATCH_ENTRIES < LIMIT_BATCH,
+               "one more input fits into a batch");
 
 /* ---- Life ---- */
 
@@ -103,6 +112,13 @@ void engine_set_retry(engine_t *self, const char *sentence)
 }
 
 /* ---- Deciding ---- */
+
+bool engine_has_room(const engine_t *self)
+{
+    bool full = self->batch_open &&
+                (self->entries.len >= BATCH_BYTES || self->entries_len >= BATCH_ENTRIES);
+    return !full && self->figures.held_bytes < HELD_BYTES;
+}
 
 void engine_emit(engine_t *self, Ixn__V1__Entry *entry)
 {
@@ -199,13 +215,9 @@ static batch_t *s_close_batch(engine_t *self)
 
 batch_t *engine_turn_end(engine_t *self, bool close, bool *ret_more)
 {
-    bool full = self->entries_len > LIMIT_BATCH_ENTRIES / 2;
-    size_t returned = 0;
-    if (!self->batch_open || !full) {
-        returned = engine_return_some(self, RETURNS_A_TURN);
-        engine_dispatch(self, DISPATCHES_A_TURN);
-    }
-    *ret_more = returned == RETURNS_A_TURN || self->dirty_len > 0;
+    engine_return_some(self, RETURNS_A_TURN);
+    engine_dispatch(self, DISPATCHES_A_TURN);
+    *ret_more = self->returning_len > 0 || self->dirty_len > 0;
     if (self->needs_entry && !self->batch_open)
         engine_beat(self);
     self->needs_entry = false;
@@ -355,12 +367,14 @@ static void s_resume(engine_t *self, interaction_t *interaction)
 
 static void s_expire(engine_t *self)
 {
-    for (int i = 0; i < RETURNS_A_TURN; i++) {
+    for (int i = 0; i < RETURNS_A_TURN && engine_has_room(self); i++) {
         interaction_t *interaction = state_next_deadline(self->state);
         if (!interaction || interaction->deadline > self->log_time)
             return;
         if (interaction->state == INTERACTION_QUEUED) {
             s_resume(self, interaction);
+        } else if (!engine_was_told(self, interaction, self->committed)) {
+            return; /* its router cannot have begun: not before the commit */
         } else {
             engine_revoke(self, interaction, "routing timeout");
             const engine_return_t timeout = {.cause = IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT,
@@ -483,6 +497,10 @@ void engine_request(engine_t *self, session_t session, const Ixn__V1__Request *r
     } else if (self->retry && request->body_case != IXN__V1__REQUEST__BODY_PING &&
                request->body_case != IXN__V1__REQUEST__BODY_LEAVE) {
         engine_say_retry(self, session, request->id, self->retry);
+    } else if (!engine_has_room(self) && request->body_case != IXN__V1__REQUEST__BODY_PING &&
+               request->body_case != IXN__V1__REQUEST__BODY_LEAVE) {
+        engine_say_busy(self, session, request->id,
+                        "as much work as may be unfinished at once waits for its commit");
     } else {
         s_handle(self, slot, request);
     }

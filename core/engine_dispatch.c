@@ -123,6 +123,7 @@ static void s_refresh_dirty(engine_t *self)
 static void s_say_route(engine_t *self, const interaction_t *interaction)
 {
     const interaction_more_t *more = interaction->more;
+    CHECK(more);
     interaction_view_t view;
     engine_view(self, interaction, &view);
     Ixn__V1__Route route = IXN__V1__ROUTE__INIT;
@@ -157,7 +158,7 @@ static bool s_dispatch_strategy(engine_t *self, balancer_strategy_t number, size
     engine_strategy_t *strategy = self->strategies[number];
     queue_t *queue;
     while ((queue = RB_MIN(turns, &strategy->turns))) {
-        if (*budget == 0)
+        if (*budget == 0 || !engine_has_room(self))
             return false;
         interaction_t *interaction = state_first_in_line(queue);
         bool alone = interaction->more && interaction->more->losses >= SUSPECT_LOSSES;
@@ -254,8 +255,7 @@ void engine_return_one(engine_t *self, interaction_t *interaction, const engine_
     engine_queue_dirty(self, interaction->queue);
 }
 
-/* True when the Route may have reached its router. */
-static bool s_was_told(const engine_t *self, const interaction_t *interaction, uint64_t told)
+bool engine_was_told(const engine_t *self, const interaction_t *interaction, uint64_t told)
 {
     return interaction->more->token_epoch != self->options.epoch ||
            interaction->more->token_index <= told;
@@ -275,7 +275,7 @@ void engine_return_all(engine_t *self, state_router_t *router, Ixn__V1__ReturnCa
     const interaction_t *interaction;
     LIST_FOREACH(interaction, &router->interactions, more->with_router)
     {
-        known += s_was_told(self, interaction, returning.told);
+        known += engine_was_told(self, interaction, returning.told);
         if (known == 2)
             break;
     }
@@ -302,17 +302,17 @@ engine_return_t engine_return_of(const engine_t *self, const engine_returning_t 
                                  const interaction_t *interaction)
 {
     if (returning->cause == IXN__V1__RETURN_CAUSE__ROUTER_LOST &&
-        !s_was_told(self, interaction, returning->told))
+        !engine_was_told(self, interaction, returning->told))
         return (engine_return_t){.cause = IXN__V1__RETURN_CAUSE__NOT_HELD,
                                  .reason = "the router was lost before it heard of it"};
     return (engine_return_t){
         .cause = returning->cause, .alone = returning->alone, .reason = s_reason(returning->cause)};
 }
 
-size_t engine_return_some(engine_t *self, size_t budget)
+void engine_return_some(engine_t *self, size_t budget)
 {
     size_t done = 0;
-    while (self->returning_len > 0 && done < budget) {
+    while (self->returning_len > 0 && done < budget && engine_has_room(self)) {
         const engine_returning_t *last = &self->returning[self->returning_len - 1];
         interaction_t *interaction = LIST_FIRST(&last->router->interactions);
         if (!interaction) {
@@ -323,7 +323,6 @@ size_t engine_return_some(engine_t *self, size_t budget)
         engine_return_one(self, interaction, &how);
         done++;
     }
-    return done;
 }
 
 /* ---- What a router can run ---- */

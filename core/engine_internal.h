@@ -136,6 +136,8 @@ engine_session_t *engine_slot(engine_t *self, session_t session); /* NULL: gone 
 session_t engine_ref(const engine_t *self, const engine_session_t *slot);
 /* Decides: applies the entry and adds it to the turn's batch. Its index is engine_index(). */
 void engine_emit(engine_t *self, Ixn__V1__Entry *entry);
+/* False when the batch that is open, or what waits to be told, must not grow: decide no more. */
+bool engine_has_room(const engine_t *self);
 void engine_end_session(engine_t *self, engine_session_t *slot, Ixn__V1__ReturnCause cause);
 
 /* engine_answer.c: says `message` to a session when what is decided so far is durable … */
@@ -180,8 +182,10 @@ void engine_router_gave_back(engine_t *self, const state_router_t *router);
 /* Everything a router has goes back, some at a time. `incarnation`: of its process, or zero. */
 void engine_return_all(engine_t *self, state_router_t *router, Ixn__V1__ReturnCause cause,
                        id128_t incarnation);
-size_t engine_return_some(engine_t *self, size_t budget);
+void engine_return_some(engine_t *self, size_t budget);
 void engine_return_one(engine_t *self, interaction_t *interaction, const engine_return_t *how);
+/* True when its Route may have reached the router; `told`: up to this index they may have. */
+bool engine_was_told(const engine_t *self, const interaction_t *interaction, uint64_t told);
 /* How one piece of what goes back does. */
 engine_return_t engine_return_of(const engine_t *self, const engine_returning_t *returning,
                                  const interaction_t *interaction);

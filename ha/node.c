@@ -97,6 +97,10 @@ static void s_set_pressure(node_t *self)
 
 void node_turn_begin(node_t *self, usec_t boot_time, usec_t wall_time)
 {
+    /* While nothing is committed no result can be accepted and no client heard: the time in the log
+     * stands still, so that nothing falls due for it. */
+    if (self->figures.retrying && boot_time > self->now)
+        self->log_offset -= boot_time - self->now;
     self->now = boot_time;
     engine_turn_begin(self->engine, boot_time + self->log_offset, wall_time);
     s_set_pressure(self);
@@ -136,6 +140,7 @@ void node_journal_committed(node_t *self, uint64_t index, bool clean)
         return;
     self->figures.committed = index;
     engine_committed(self->engine, index);
+    s_set_pressure(self); /* what comes in this turn already finds it mended */
 }
 
 void node_checkpoint_written(node_t *self, uint64_t index)

@@ -41,8 +41,8 @@ const char *world_name_of(world_t *self, ProtobufCBinaryData bytes)
         if (id_equal(self->named[i].id, id))
             return self->named[i].name;
     const interaction_t *live = state_find(engine_state(world_engine(self)), &id);
-    if (!live)
-        return "?";
+    if (!live || interaction_text(live, FIELD_KEY).data[0] < ' ')
+        return "?"; /* of world_packet */
     world_name(self, interaction_text(live, FIELD_KEY).data, id);
     return world_name_of(self, bytes);
 }
@@ -106,6 +106,43 @@ uint64_t world_request(world_t *self, const char *who, Ixn__V1__Request *request
     world_bytes(self, who, frame.bytes, frame.len);
     buffer_free(&frame);
     return request->id;
+}
+
+/* Keys that differ: eight bytes, counted; the first is not a letter. */
+static void s_append_one(buffer_t *frame, Ixn__V1__Request *request)
+{
+    uint64_t number = request->id << 8 | 1;
+    ProtobufCBinaryData key = {sizeof number, (uint8_t *)&number};
+    Ixn__V1__ChangeProperties change;
+    Ixn__V1__Hold hold;
+    Ixn__V1__Submit submit;
+    if (request->body_case == IXN__V1__REQUEST__BODY_CHANGE_PROPERTIES) {
+        change = *request->change_properties;
+        change.key = key;
+        request->change_properties = &change;
+    } else if (request->body_case == IXN__V1__REQUEST__BODY_HOLD) {
+        hold = *request->hold;
+        hold.key = key;
+        request->hold = &hold;
+    } else if (request->body_case == IXN__V1__REQUEST__BODY_SUBMIT) {
+        submit = *request->submit;
+        submit.key = key;
+        request->submit = &submit;
+    }
+    wire_append_request(frame, request);
+}
+
+void world_packet(world_t *self, const char *who, const Ixn__V1__Request *request, size_t count)
+{
+    buffer_t frame = {0};
+    wire_append_to_node_head(&frame);
+    for (size_t i = 0; i < count; i++) {
+        Ixn__V1__Request one = *request;
+        one.id = s_remember(self, who)->id;
+        s_append_one(&frame, &one);
+    }
+    world_bytes(self, who, frame.bytes, frame.len);
+    buffer_free(&frame);
 }
 
 static Ixn__V1__Request s_request(Ixn__V1__Request__BodyCase body)

@@ -138,6 +138,8 @@ void world_free(world_t **self_p)
     batch_destroy(&self->in_flight);
     for (size_t i = 0; i < self->journal_len; i++)
         batch_destroy(&self->journal[i]);
+    if (self->waiting)
+        checkpoint_image_destroy(&self->waiting);
     engine_tables_destroy(&self->tables);
     wire_arena_destroy(&self->arena);
     buffer_free(&self->told);
@@ -163,6 +165,8 @@ void world_restart(world_t *self, const world_options_t *options, bool from_tabl
 {
     node_destroy(&self->node);
     batch_destroy(&self->in_flight);
+    if (self->waiting)
+        checkpoint_image_destroy(&self->waiting);
     self->connections_len = 0;
     self->written = 0;
     for (size_t i = 0; i < self->asked_len; i++)
@@ -183,6 +187,19 @@ void world_restart(world_t *self, const world_options_t *options, bool from_tabl
             cr_assert(state_apply_batch(state, batch, self->arena, &error), "%s", error.text);
     }
     s_start(self, state);
+}
+
+void world_reboot(world_t *self)
+{
+    self->now = USEC_PER_SECOND;
+    world_restart(self, NULL, false);
+}
+
+void world_checkpoint(world_t *self)
+{
+    cr_assert(self->waiting, "no image waits");
+    self->written = engine_tables_write(self->tables, self->waiting);
+    self->waiting = NULL;
 }
 
 /* ---- Connections ---- */
@@ -305,7 +322,7 @@ static void s_act(world_t *self)
     }
     checkpoint_image_t *image = node_next_image(self->node);
     if (image && self->options.no_checkpoints)
-        checkpoint_image_destroy(&image);
+        self->waiting = image;
     else if (image)
         self->written = engine_tables_write(self->tables, image);
 }

@@ -33,7 +33,7 @@ typedef struct {
     size_t max_unfinished;         /* bytes (16 MiB) */
     size_t checkpoint_max_lag;     /* bytes (1 GiB) */
     uint32_t beat_ms;              /* (0: never) */
-    bool no_checkpoints;           /* images are made but never written */
+    bool no_checkpoints;           /* images wait until world_checkpoint */
 } world_options_t;
 
 world_t *world_new(const world_options_t *options); /* settled; NULL: all defaults */
@@ -44,6 +44,10 @@ engine_t *world_engine(world_t *self);
 /* The node dies with what was not committed and starts again: from the whole journal, or from the
  * tables and the journal behind them. `options` NULL: the same configuration. Not settled. */
 void world_restart(world_t *self, const world_options_t *options, bool from_tables);
+
+/* Like that, on a machine that was started anew: its clocks begin early again. */
+void world_reboot(world_t *self);
+void world_checkpoint(world_t *self); /* writes the image that waits */
 
 /* ---- Clients: `who` names a connection; its registered name is the part before ':' ---- */
 
@@ -96,6 +100,8 @@ void world_unload(world_t *self, const char *who, const char *strategy);
 /* Any request; its id is set when it is 0. */
 uint64_t world_request(world_t *self, const char *who, Ixn__V1__Request *request);
 void world_bytes(world_t *self, const char *who, const void *bytes, size_t len); /* any frame */
+/* One frame of so many requests that differ in their ids (and, as changes, in their keys) only. */
+void world_packet(world_t *self, const char *who, const Ixn__V1__Request *request, size_t count);
 
 /* A media server; a router that has `strategies` ("s1 s2") loaded. Settled and told to nobody. */
 void world_media(world_t *self, const char *who);

@@ -36,6 +36,7 @@ struct world {
     batch_t **journal;
     size_t journal_len;
     engine_tables_t *tables;
+    checkpoint_image_t *waiting;
     uint64_t written; /* a checkpoint that the node is to hear of; 0: none */
     connection_t connections[1200];
     size_t connections_len;
