@@ -63,6 +63,7 @@ static void s_wake(balancer_t *self, strategy_t *strategy)
 
 static void s_set_bit(strategy_t *strategy, size_t at, bool value)
 {
+    CHECK(strategy->available);
     uint64_t bit = UINT64_C(1) << (at % 64);
     if (value)
         strategy->available[at / 64] |= bit;

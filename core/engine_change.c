@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "core/attributes.h"
+#include "core/base/check.h"
 #include "core/engine_internal.h"
 
 /* Changes of one interaction: by anybody with a key, by its router with the token. They share how
@@ -210,6 +211,7 @@ static bool s_check_token(const engine_t *self, const change_t *change, error_t 
 {
     const interaction_t *interaction = change->interaction;
     const Ixn__V1__Token *token = change->token;
+    CHECK(interaction);
     if (!token)
         return true;
     const interaction_more_t *more = interaction->more;
@@ -232,6 +234,7 @@ static bool s_check_token(const engine_t *self, const change_t *change, error_t 
 
 static bool s_check_version(const change_t *change, error_t *ret_error)
 {
+    CHECK(change->interaction);
     uint32_t version = change->interaction->version;
     if (change->expected_version == 0 || change->expected_version == version)
         return true;
@@ -458,6 +461,7 @@ static void s_refuse(engine_t *self, const change_t *change, session_t session, 
         engine_refuse(self, session, request, error);
         return;
     }
+    CHECK(change->interaction); /* it was found before its version was compared */
     Ixn__V1__Error body = IXN__V1__ERROR__INIT;
     body.code = IXN__V1__CODE__VERSION_CONFLICT;
     body.sentence = (char *)error->text;

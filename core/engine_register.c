@@ -226,8 +226,8 @@ void engine_register(engine_t *self, session_t session, uint64_t request,
                      const Ixn__V1__Register *wanted)
 {
     engine_session_t *slot = engine_slot(self, session);
-    uint16_t tenant;
-    id128_t incarnation;
+    uint16_t tenant = 0;
+    id128_t incarnation = {{0}};
     error_t error;
     bool ok = s_check(self, wanted, &tenant, &incarnation, &error);
     if (ok && slot->registered)

@@ -37,12 +37,9 @@ void symbol_table_destroy(symbol_table_t **self_p)
     symbol_table_t *self = *self_p;
     if (!self)
         return;
-    symbol_entry_t *entry, *next;
-    HASH_ITER(hh, self->by_name, entry, next)
-    {
-        HASH_DEL(self->by_name, entry);
-        free(entry);
-    }
+    HASH_CLEAR(hh, self->by_name);
+    for (size_t i = 0; i < self->numbers; i++)
+        free(self->by_number[i]);
     free(self->by_number);
     free(self->free_numbers);
     free(self);

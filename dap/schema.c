@@ -17,8 +17,7 @@
  * and 1, only so that it is nobody else's. */
 static bool s_begin(connection_t *connection, error_t *ret_error)
 {
-    return connection_command(connection, "BEGIN ISOLATION LEVEL READ COMMITTED",
-                              ret_error) &&
+    return connection_command(connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ret_error) &&
            connection_command(connection, "SELECT pg_advisory_xact_lock(6912110, 1)", ret_error);
 }
 

@@ -1,4 +1,5 @@
-/* Arena: memory that is taken piece by piece and given back all at once. Pieces never move. A value:
+/* Arena: memory that is taken piece by piece and given back all at once. Pieces never move. A
+ * value:
  * `{0}` is an empty one.
  */
 #ifndef IXN_BASE_ARENA_H

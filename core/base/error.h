@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* glibc has a type of this name too: an int, in <errno.h> and <argp.h>. Ours takes the name from here
- * on, whichever header comes first. A program that uses argp includes <argp.h> before this one, and
- * its parsers return int. */
+/* glibc has a type of this name too: an int, in <errno.h> and <argp.h>. Ours takes the name from
+ * here on, whichever header comes first. A program that uses argp includes <argp.h> before this
+ * one, and its parsers return int. */
 #define error_t ixn_error_t
 
 /* X(NAME, number, sentence). The numbers are those of `enum Code` in core/wire/client.proto;

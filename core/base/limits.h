@@ -14,8 +14,8 @@
 #define LIMIT_TEXT 255
 /* Attributes of one interaction, as JSON text; the configuration may only lower it. */
 #define LIMIT_ATTRIBUTES (1024 * 1024)
-/* The same as the database gives them back: numbers without exponents, a space behind each comma and
- * colon. And the digits of one number, written like that. */
+/* The same as the database gives them back: numbers without exponents, a space behind each comma
+ * and colon. And the digits of one number, written like that. */
 #define LIMIT_ATTRIBUTES_STORED (LIMIT_ATTRIBUTES * 2)
 #define LIMIT_NUMBER 1000
 /* The latest calendar time that is accepted, in microseconds: the end of the year 9999. */

@@ -473,7 +473,7 @@ static double s_print_memory(const state_t *state, size_t payload)
     double many = state->count;
     /* The allocator adds its word and rounds the texts' block up: 16 on the average. */
     double over = (double)(memory.records + memory.texts + memory.indexes - payload) / many + 16;
-    cr_log_warn(
+    cr_log_info(
         "%u queued: record %.1f, texts' head %zu, indexes %.1f, allocator 16: %.1f bytes "
         "each over the payload",
         state->count, (double)memory.records / many, sizeof(interaction_texts_t) + FIELDS,
