@@ -4,17 +4,27 @@
 #include <stdlib.h>
 
 #include "core/base/alloc.h"
+#include "core/index.h"
 
 struct engine_tables {
     checkpoint_image_t **images;
     size_t images_len;
     const interaction_row_t **live;
     size_t live_len;
+    index_t *by_id; /* positions in `live` */
 };
+
+static const id128_t *s_id_of(const void *owner, uint32_t at)
+{
+    const engine_tables_t *self = owner;
+    return &self->live[at]->id;
+}
 
 engine_tables_t *engine_tables_new(void)
 {
-    return memory_zero(1, sizeof(engine_tables_t));
+    engine_tables_t *self = memory_zero(1, sizeof *self);
+    self->by_id = index_new(s_id_of, self);
+    return self;
 }
 
 void engine_tables_destroy(engine_tables_t **self_p)
@@ -23,17 +33,35 @@ void engine_tables_destroy(engine_tables_t **self_p)
     for (size_t i = 0; i < self->images_len; i++)
         checkpoint_image_destroy(&self->images[i]);
     free(self->images);
+    index_destroy(&self->by_id);
     free(self->live);
     free(self);
     *self_p = NULL;
 }
 
-static size_t s_position(const engine_tables_t *self, id128_t id)
+/* The last row takes the place of the one that goes. */
+static void s_take_out(engine_tables_t *self, id128_t id)
 {
-    size_t at = 0;
-    while (at < self->live_len && !id_equal(self->live[at]->id, id))
-        at++;
-    return at;
+    uint32_t at;
+    cr_assert(index_find(self->by_id, &id, &at), "an image takes a row out that is not there");
+    index_remove(self->by_id, &id);
+    uint32_t last = (uint32_t)--self->live_len;
+    if (at == last)
+        return;
+    index_remove(self->by_id, &self->live[last]->id);
+    self->live[at] = self->live[last];
+    index_insert(self->by_id, &self->live[at]->id, at);
+}
+
+static void s_put(engine_tables_t *self, const interaction_row_t *row)
+{
+    uint32_t at;
+    if (index_find(self->by_id, &row->id, &at)) {
+        self->live[at] = row;
+        return;
+    }
+    self->live[self->live_len] = row;
+    index_insert(self->by_id, &row->id, (uint32_t)self->live_len++);
 }
 
 uint64_t engine_tables_write(engine_tables_t *self, checkpoint_image_t *image)
@@ -42,19 +70,12 @@ uint64_t engine_tables_write(engine_tables_t *self, checkpoint_image_t *image)
     cr_assert_eq(image->from, from, "an image does not continue the one before");
     self->images = memory_resize(self->images, (self->images_len + 1) * sizeof *self->images);
     self->images[self->images_len++] = image;
-    for (size_t i = 0; i < image->gone_len; i++) {
-        size_t at = s_position(self, image->gone[i]);
-        cr_assert(at < self->live_len, "an image takes a row out that is not there");
-        self->live[at] = self->live[--self->live_len];
-    }
+    for (size_t i = 0; i < image->gone_len; i++)
+        s_take_out(self, image->gone[i]);
     self->live =
         memory_resize(self->live, (self->live_len + image->changed_len) * sizeof *self->live);
-    for (size_t i = 0; i < image->changed_len; i++) {
-        size_t at = s_position(self, image->changed[i].id);
-        self->live[at] = &image->changed[i];
-        if (at == self->live_len)
-            self->live_len++;
-    }
+    for (size_t i = 0; i < image->changed_len; i++)
+        s_put(self, &image->changed[i]);
     return image->to;
 }
 
