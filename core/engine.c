@@ -113,11 +113,21 @@ void engine_set_retry(engine_t *self, const char *sentence)
 
 /* ---- Deciding ---- */
 
+static bool s_is_filled(const engine_t *self, size_t divisor)
+{
+    return self->figures.held_bytes >= HELD_BYTES / divisor ||
+           (self->batch_open && (self->entries.len >= BATCH_BYTES / divisor ||
+                                 self->entries_len >= BATCH_ENTRIES / divisor));
+}
+
 bool engine_has_room(const engine_t *self)
 {
-    bool full = self->batch_open &&
-                (self->entries.len >= BATCH_BYTES || self->entries_len >= BATCH_ENTRIES);
-    return !full && self->figures.held_bytes < HELD_BYTES;
+    return !s_is_filled(self, 1);
+}
+
+bool engine_may_receive(const engine_t *self)
+{
+    return !s_is_filled(self, 2);
 }
 
 void engine_emit(engine_t *self, Ixn__V1__Entry *entry)

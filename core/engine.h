@@ -44,6 +44,9 @@ void engine_turn_begin(engine_t *self, usec_t log_time, usec_t wall_time);
  * group commit that adapts by itself. `*ret_more`: there is more to decide right away (bounded work
  * a turn). */
 batch_t *engine_turn_end(engine_t *self, bool close, bool *ret_more);
+/* False when the next packet should wait for a commit: half of what a batch, or what waits to be
+ * told, may grow to is there. A packet beyond all of it hears BUSY. */
+bool engine_may_receive(const engine_t *self);
 /* Bytes of the batch that is open. */
 size_t engine_open_bytes(const engine_t *self);
 bool engine_batch_open(const engine_t *self);

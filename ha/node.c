@@ -153,8 +153,9 @@ void node_checkpoint_written(node_t *self, uint64_t index)
 
 bool node_may_receive(const node_t *self)
 {
+    size_t unfinished = self->in_flight_bytes + engine_open_bytes(self->engine);
     return self->figures.retrying ||
-           self->in_flight_bytes + engine_open_bytes(self->engine) < self->options.max_unfinished;
+           (unfinished < self->options.max_unfinished && engine_may_receive(self->engine));
 }
 
 /* ---- The end of a turn ---- */

@@ -23,6 +23,7 @@ typedef struct {
     const char *config;
     bool check_config;
     bool print_config;
+    bool help_config;
 } arguments_t;
 
 static int s_parse(int key, char *value, struct argp_state *state)
@@ -38,6 +39,9 @@ static int s_parse(int key, char *value, struct argp_state *state)
     case 'P':
         arguments->print_config = true;
         return 0;
+    case 'H':
+        arguments->help_config = true;
+        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected argument \"%s\"", value);
         return 0;
@@ -50,6 +54,7 @@ static const struct argp_option s_options[] = {
     {"config", 'c', "FILE", 0, "the configuration; /etc/ixn/ixnd.yaml when not given", 0},
     {"check-config", 'C', NULL, 0, "check the configuration and end", 0},
     {"print-config", 'P', NULL, 0, "print the effective configuration and end", 0},
+    {"help-config", 'H', NULL, 0, "print what each key of the configuration may be and end", 0},
     {0},
 };
 
@@ -106,6 +111,10 @@ int main(int argc, char **argv)
     argp_program_version = "ixnd " IXN_VERSION;
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&s_argp, argc, argv, 0, NULL, &arguments);
+    if (arguments.help_config) {
+        config_describe(stdout);
+        return ferror(stdout) || fflush(stdout) != 0;
+    }
     error_t error = {0};
     config_t *config = config_load(arguments.config, &error);
     if (!config) {

@@ -27,7 +27,6 @@ typedef struct {
     journal_t *journal;
     checkpoint_writer_t *writer;
     bool receive_at_once; /* the last turn left frames in the socket */
-    bool journal_waits;   /* the journal said that the database does not commit */
     bool failed;          /* must not go on */
     error_t error;
     usec_t figures_at;
@@ -98,11 +97,9 @@ static void s_journal_events(server_t *self)
             node_journal_committed(self->node, event.index, event.clean);
             break;
         case JOURNAL_WAITING:
-            self->journal_waits = true;
             log_warning("journal.waiting", "error=\"%s\"", event.error.text);
             break;
         case JOURNAL_RESUMED:
-            self->journal_waits = false;
             log_info("journal.resumed", "index=%" PRIu64, event.index);
             break;
         case JOURNAL_FENCED:

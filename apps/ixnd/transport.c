@@ -65,6 +65,7 @@ static bool s_open(transport_t *self, const char *endpoint, error_t *ret_error)
     s_set(self->socket, ZMQ_ROUTER_MANDATORY, 1);
     s_set(self->socket, ZMQ_ROUTER_HANDOVER, 1);
     s_set(self->socket, ZMQ_SNDHWM, SEND_FRAMES);
+    s_set(self->socket, ZMQ_IPV6, 1); /* tcp://[::1]:7420 as well; IPv4 as before */
     int64_t largest = LIMIT_PACKET;
     CHECK(zmq_setsockopt(self->socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest) == 0);
     static const char monitor[] = "inproc://client-port-monitor";

@@ -221,7 +221,8 @@ Test(node, a_batch_never_grows_beyond_its_entries)
     request.body_case = IXN__V1__REQUEST__BODY_HOLD;
     request.hold = &body;
     for (int i = 0; i < 110; i++) {
-        world_packet(w, "media", &request, 1000);
+        cr_assert_eq(node_may_receive(world_node(w)), i <= 25, "packet %d", i);
+        world_packet(w, "media", &request, 1000); /* all the same */
         world_turn(w);
     }
     cr_assert(strstr(world_told(w), "busy"));
