@@ -104,7 +104,7 @@ build() {
     local log=$top/build/quickstart-build.log
     mkdir -p "$top/build"
     say 'building (the first time takes a minute or two)'
-    if ! (cd "$top" && cmake --preset release &&
+    if ! (cd "$top" && { [ -f build/release/build.ninja ] || cmake --preset release; } &&
         cmake --build --preset release -j "$(nproc)" \
             --target ixnd ixnctl ixn-router ixn-bench) >"$log" 2>&1; then
         tail -n 20 "$log" >&2

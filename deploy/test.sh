@@ -26,6 +26,7 @@ passed=0
 failed=0
 skipped=0
 child=
+declare -A built=() # by preset: ok or failed
 
 fail() {
     printf 'test.sh: %s\n' "$*" >&2
@@ -90,16 +91,22 @@ step() { # NAME COMMAND…: one test
     return 1
 }
 
-build() { # PRESET [TARGET…]: a step of its own; without it, what needs it cannot run
+build() { # PRESET [TARGET…]: once, a step of its own; without it, what needs it cannot run
     local preset=$1
     shift
-    step "build/$preset" cmake_build "$preset" "$@"
+    if [ -z "${built[$preset]-}" ]; then
+        built[$preset]=failed
+        if step "build/$preset" cmake_build "$preset" "$@"; then built[$preset]=ok; fi
+    fi
+    [ "${built[$preset]}" = ok ]
 }
 
+# Ninja configures anew when that is needed. Doing it every time would move a flag that pkg-config
+# gives from one list to another, and so build everything again.
 cmake_build() {
     local preset=$1
     shift
-    cmake --preset "$preset"
+    [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset"
     cmake --build --preset "$preset" -j "$jobs" ${1+--target "$@"}
 }
 
