@@ -81,7 +81,10 @@ const char *world_last_token(const world_t *self)
 
 static asked_t *s_remember(world_t *self, const char *who)
 {
-    self->asked = memory_resize(self->asked, (self->asked_len + 1) * sizeof *self->asked);
+    if (self->asked_len == self->asked_capacity) {
+        self->asked_capacity = self->asked_capacity * 2 + 64;
+        self->asked = memory_resize(self->asked, self->asked_capacity * sizeof *self->asked);
+    }
     asked_t *asked = &self->asked[self->asked_len++];
     *asked = (asked_t){.id = self->asked_len};
     snprintf(asked->who, sizeof asked->who, "%s", who);

@@ -42,6 +42,7 @@ struct world {
     size_t connections_len;
     asked_t *asked;
     size_t asked_len;
+    size_t asked_capacity;
     named_t *named;
     size_t named_len;
     Ixn__V1__Token *tokens;
