@@ -54,6 +54,16 @@ typedef struct {
     char node_name[CONFIG_NAME_SIZE];
     char client_endpoint[CONFIG_PATH_SIZE]; /* ZeroMQ endpoint that is bound for clients */
     char state_dir[CONFIG_PATH_SIZE];       /* what this node remembers between starts */
+    /* pair: the other node; has_peer is false where the section is absent */
+    bool has_peer;
+    char peer_bind[CONFIG_PATH_SIZE];        /* ZeroMQ endpoint that is bound for the peer */
+    char peer_endpoint[CONFIG_PATH_SIZE];    /* where the peer's is */
+    char peer_certificate[CONFIG_PATH_SIZE]; /* file with the pair's key, the same on both nodes */
+    bool failover_manual;
+    bool preferred;
+    uint32_t failover_timeout_ms;
+    uint32_t peer_heartbeat_ms;
+    uint32_t beat_ms;
     /* database */
     bool has_database_id;
     id128_t database_id; /* optional: the only identity that is accepted */

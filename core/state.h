@@ -175,6 +175,22 @@ void state_image_begin(state_t *self);
 checkpoint_image_t *state_image_step(state_t *self, size_t rows);
 bool state_image_in_work(const state_t *self);
 
+/* ---- Following: the state of a backup, while another node writes the checkpoints ---- */
+
+/* Right after loading; until state_follow_end no image may begin. What changes is remembered, as the
+ * first checkpoint after a take-over must have it. */
+void state_follow_begin(state_t *self);
+/* The other node's checkpoint is at `index` now: what is in it need not be remembered. Cheap when
+ * called often. */
+void state_follow_checkpoint(state_t *self, uint64_t index);
+/* This node writes the checkpoints from now on; the tables are at `index`. The next image has all
+ * that changed since (and may have more: rows that are as the tables have them already). */
+void state_follow_end(state_t *self, uint64_t index);
+
+/* A digest of all interactions: two states that came from the same log have the same. Kept up to
+ * date with every change; cheap to read. Only at the end of a batch. */
+uint64_t state_digest(const state_t *self);
+
 /* Bytes: of records, of texts, of indexes, for the figures people ask for. */
 typedef struct {
     size_t records;

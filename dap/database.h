@@ -73,10 +73,12 @@ bool database_check_identity(const database_status_t *status, const identity_mem
  * carries the generation into ixn.checkpoint. Blocking sessions of the same database role that hold
  * the row's lock are terminated. On success `ret_status` is the state after it (head = what must be
  * continued). DATABASE_FENCED: somebody else was quicker; judge again. An unknown outcome
- * (connection lost at commit) is resolved by looking whose generation is in the row. The head is
- * not part of what was judged: a batch that was on its way lands before the claim or not at all. */
+ * (connection lost at commit) is resolved by looking whose generation is in the row. A batch that
+ * was on its way lands before the claim or not at all; `with_head` tells whether that is a reason to
+ * judge again (DATABASE_FENCED). */
 typedef struct {
     uint64_t highest_seen;
+    bool with_head;     /* the head, too, must still be the judged one */
     id128_t generation; /* fresh, random */
     const char *owner;  /* node name */
     const char *reason;

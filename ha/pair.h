@@ -1,0 +1,167 @@
+/* Pair: one node of the pair, pure. Inputs in (frames of clients and of the peer, clocks, answers of
+ * the database), actions out. It owns the role (ha/role.h), and by role a serving node (ha/node.h)
+ * or a replica of the state (ha/replica.h). `ixnd` is its shell; the simulator drives the very same
+ * object. No socket, clock, thread or randomness in it.
+ *
+ * The one rule stays the only protection: nothing leaves before its journal row is committed under
+ * this node's epoch. Everything in here only decides when to try.
+ *
+ * A turn: pair_turn_begin, inputs, pair_turn_end, then the shell takes everything that is to be
+ * done, in this order: pair_next_action until none, pair_next_batch, pair_next_image,
+ * pair_next_frame, pair_next_ended.
+ *
+ * The access points (DAPs) are known by their number, 0 … daps_len - 1. At most one request is under
+ * way on each: the shell answers every OBSERVE, CLAIM, LOAD and FOLLOW exactly once, also when it
+ * failed.
+ */
+#ifndef IXN_HA_PAIR_H
+#define IXN_HA_PAIR_H
+
+#include "dap/database.h"
+#include "ha/node.h"
+#include "ha/role.h"
+
+#define PAIR_MAX_DAPS 16
+#define PAIR_REASON 256
+
+typedef struct pair pair_t;
+
+typedef struct {
+    const char *name;            /* of this node */
+    const char *client_endpoint; /* told to clients of the other node */
+    bool has_peer;               /* false: alone by configuration */
+    bool preferred;              /* takes the primary's role when both start at the same time */
+    bool manual;                 /* failover: manual */
+    id128_t incarnation;         /* random, of this process */
+    /* what state_dir remembers */
+    bool has_memory;
+    identity_memory_t memory;
+    bool has_database_id; /* the only one that the configuration accepts */
+    id128_t database_id;
+    size_t daps_len;
+    const char *dap_names[PAIR_MAX_DAPS];
+    usec_t failover_timeout; /* link silent and head unmoved for so long: the primary is gone */
+    usec_t heartbeat;        /* hello to the peer */
+    usec_t beat;             /* head moves while idle, with a peer */
+    /* For the node when it serves; what it cannot know yet (state, epoch, generation, reason,
+     * database_id, beat, clocks) is filled in then. */
+    node_options_t node;
+    const Ixn__V1__EngineConfiguration *configuration; /* of this node's file; copied */
+    usec_t boot_time;
+    usec_t wall_time;
+} pair_options_t;
+
+pair_t *pair_new(const pair_options_t *options);
+void pair_destroy(pair_t **self_p);
+
+/* ---- Inputs ---- */
+
+void pair_turn_begin(pair_t *self, usec_t boot_time, usec_t wall_time);
+/* `drained`: all that had arrived was handed in. */
+void pair_turn_end(pair_t *self, bool drained);
+
+/* Clients while this node serves; as node_… */
+bool pair_serves(const pair_t *self);
+bool pair_may_receive(const pair_t *self);
+session_t pair_session_open(pair_t *self);
+void pair_session_lost(pair_t *self, session_t session);
+void pair_receive(pair_t *self, session_t session, const uint8_t *bytes, size_t len);
+void pair_busy_frame(pair_t *self, engine_frame_t *ret_frame);
+/* A client's frame that has no session (always, while this node does not serve; commands to the pair
+ * also while it does). True: `ret_frame` answers it (session 0; the caller frees its bytes). False:
+ * it is for pair_session_open and pair_receive. */
+bool pair_visit(pair_t *self, const uint8_t *bytes, size_t len, engine_frame_t *ret_frame);
+
+/* The link to the peer, as its transport sees it. */
+typedef enum {
+    PEER_LINK_UP,      /* connected and proven to hold the pair's key */
+    PEER_LINK_CLOSED,  /* the connection was closed */
+    PEER_LINK_REFUSED, /* trying again, the peer's port refuses: nobody listens there */
+} peer_link_t;
+void pair_peer_link(pair_t *self, peer_link_t event);
+void pair_peer_receive(pair_t *self, const uint8_t *bytes, size_t len);
+
+/* OBSERVE's answer: a status, or NULL and why not. */
+void pair_observed(pair_t *self, size_t dap, const database_status_t *status, const error_t *error);
+/* CLAIM's answer: the status after it and the generation that was drawn, or NULL and why not
+ * (DATABASE_FENCED: what is there is no longer what was judged; judge again). */
+void pair_claimed(pair_t *self, size_t dap, const database_status_t *status, id128_t generation,
+                  const error_t *error);
+/* LOAD's answer: the state (owned by the pair from now on) as of some committed index, in following
+ * mode (state_follow_begin), and the status that was read with it; or NULL and why not. */
+void pair_loaded(pair_t *self, size_t dap, state_t *state, const database_status_t *status,
+                 const error_t *error);
+/* FOLLOW's answer: committed batches that continue what was asked for, oldest first (owned by the
+ * pair from now on; the array is not), a bounded number; `gone`: the journal no longer reaches back
+ * so far. With an error there are none. */
+void pair_followed(pair_t *self, size_t dap, batch_t **batches, size_t len, bool gone,
+                   const error_t *error);
+
+void pair_journal_committed(pair_t *self, uint64_t index, bool clean);
+void pair_journal_waiting(pair_t *self, const error_t *error); /* the database does not take it now */
+void pair_checkpoint_written(pair_t *self, uint64_t index);
+/* Journal or checkpoint lane: another epoch is in the row (DATABASE_FENCED), another database
+ * answers (DATABASE_WRONG), the head is not ours (DATABASE_DIVERGED). */
+void pair_lane_stopped(pair_t *self, const error_t *error);
+
+/* The process is asked to end: a paired primary hands over first. PAIR_STOP follows. */
+void pair_stop(pair_t *self);
+
+/* ---- Actions ---- */
+
+typedef enum {
+    PAIR_OBSERVE,   /* dap: read identity, epoch, head */
+    PAIR_CLAIM,     /* dap, claim_…: take the next epoch */
+    PAIR_LOAD,      /* dap: load the whole state */
+    PAIR_FOLLOW,    /* dap, index, hash: the batches after it */
+    PAIR_OPEN,      /* open journal and checkpoint lanes: identity, epoch, generation, index, hash */
+    PAIR_CLOSE,     /* close both at once; what they have not committed is given up */
+    PAIR_REMEMBER,  /* memory: durably into state_dir, before anything else is done */
+    PAIR_SEND,      /* bytes: a frame to the peer; dropped when the link does not take it */
+    PAIR_BROADCAST, /* bytes: a frame to every connection of a client; all sessions are over */
+    PAIR_SAVE,      /* batch: decided, but not part of the committed log: into a file of state_dir */
+    PAIR_SAY,       /* event, text, error: a line for the log */
+    PAIR_STOP,      /* the process ends; error.code OK: in order */
+} pair_action_kind_t;
+
+typedef struct {
+    pair_action_kind_t kind;
+    size_t dap;
+    /* CLAIM: only while identity, epoch and generation, and with `claim_head` also the head, are
+     * still those of `judged` */
+    database_status_t judged;
+    bool claim_head;
+    uint64_t highest_seen;
+    /* FOLLOW, OPEN */
+    identity_t identity;
+    uint64_t epoch;
+    id128_t generation;
+    uint64_t index;
+    id128_t hash;
+    identity_memory_t memory; /* REMEMBER */
+    uint8_t *bytes;           /* SEND, BROADCAST; owned by the taker: free() */
+    size_t len;
+    batch_t *batch; /* SAVE; owned by the taker */
+    bool warning;   /* SAY */
+    const char *event;
+    char text[PAIR_REASON * 2]; /* SAY: the sentence; CLAIM: the reason */
+    error_t error;
+} pair_action_t;
+
+bool pair_next_action(pair_t *self, pair_action_t *ret_action);
+batch_t *pair_next_batch(pair_t *self);            /* for the journal; caller owns it */
+checkpoint_image_t *pair_next_image(pair_t *self); /* for the checkpoint; caller owns it */
+bool pair_next_frame(pair_t *self, engine_frame_t *ret_frame);
+bool pair_next_ended(pair_t *self, session_t *ret_session);
+
+/* When the next turn must come at the latest, CLOCK_BOOTTIME. */
+usec_t pair_next_wakeup(const pair_t *self);
+
+/* ---- Figures ---- */
+
+role_t pair_role(const pair_t *self);
+node_t *pair_node(pair_t *self);         /* NULL while it does not serve */
+const state_t *pair_state(pair_t *self); /* of the node or of the replica; NULL: none yet */
+uint64_t pair_epoch(const pair_t *self); /* the highest it has heard of */
+
+#endif
