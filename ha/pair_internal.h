@@ -128,6 +128,7 @@ void pair_say(pair_t *self, bool warning, const char *event, const char *format,
     __attribute__((format(printf, 4, 5)));
 /* The only way to another role; `detail` may be NULL. True when the role changed. */
 bool pair_event(pair_t *self, role_event_t event, const char *detail);
+void pair_set_epoch(pair_t *self, uint64_t epoch, id128_t generation);
 /* A higher epoch was seen in the database that is known to be the pair's own. */
 void pair_learn_epoch(pair_t *self, uint64_t epoch, id128_t generation);
 void pair_remember(pair_t *self);

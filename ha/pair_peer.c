@@ -50,7 +50,7 @@ static void s_fill_dap(const dap_t *dap, Ixn__V1__PeerDap *message)
     message->reachable = dap->reachable;
     message->proven = dap->proven;
     message->latency_us = (uint32_t)dap->latency;
-    message->trouble = (char *)dap->trouble;
+    message->trouble = (char *)dap->trouble.text;
 }
 
 static void s_fill_place(const pair_t *self, Ixn__V1__PeerHello *hello)
@@ -217,7 +217,7 @@ static void s_hear_daps(peer_view_t *peer, const Ixn__V1__PeerHello *hello)
     for (size_t i = 0; i < peer->daps_len; i++) {
         dap_t *dap = &peer->daps[i];
         s_copy_text(dap->name, sizeof dap->name, hello->daps[i]->name);
-        s_copy_text(dap->trouble, sizeof dap->trouble, hello->daps[i]->trouble);
+        s_copy_text(dap->trouble.text, sizeof dap->trouble.text, hello->daps[i]->trouble);
         dap->reachable = hello->daps[i]->reachable;
         dap->proven = hello->daps[i]->proven;
         dap->latency = hello->daps[i]->latency_us;
