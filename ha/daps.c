@@ -167,6 +167,16 @@ size_t daps_proven(const daps_t *self)
     return count;
 }
 
+size_t daps_alive(const daps_t *self, usec_t now, usec_t patience)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->len; i++) {
+        const dap_t *dap = &self->daps[i];
+        count += dap->proven && !(dap->busy && now - dap->asked_at > patience);
+    }
+    return count;
+}
+
 const char *daps_trouble(const daps_t *self)
 {
     for (size_t i = 0; i < self->len; i++)

@@ -56,6 +56,8 @@ bool daps_oldest(const daps_t *self, usec_t now, usec_t age, size_t *ret_dap);
 /* True when all have answered, none is of use, and waiting will not mend at least one of them
  * (another database, an empty one, another schema): the error says which and why. */
 bool daps_are_hopeless(const daps_t *self, error_t *ret_error);
+/* Those that are proven and have not kept an answer back for so long. */
+size_t daps_alive(const daps_t *self, usec_t now, usec_t patience);
 size_t daps_proven(const daps_t *self);
 /* The first trouble, for people; empty: none. */
 const char *daps_trouble(const daps_t *self);

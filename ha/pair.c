@@ -228,7 +228,8 @@ static usec_t s_look_interval(const pair_t *self)
     if (!role_follows(self->role))
         return LOOK_MS * USEC_PER_MS;
     if (self->peer.closed_at)
-        return WATCH_MS * USEC_PER_MS;
+        return (self->now - self->peer.closed_at < 2 * self->options.failover_timeout ? 1 : 10) *
+               WATCH_MS * USEC_PER_MS;
     if (self->now - self->peer.heard_at > self->options.heartbeat * 3 / 2)
         return 4 * WATCH_MS * USEC_PER_MS;
     return LOOK_MS * USEC_PER_MS;
@@ -302,9 +303,13 @@ void pair_observed(pair_t *self, size_t dap, const database_status_t *status, co
         return;
     if (self->daps.has_demanded && !id_equal(status->identity.database_id, self->daps.demanded))
         return;
-    self->seen = *status;
-    self->seen_asked = asked;
-    self->has_seen = true;
+    bool late = self->has_seen && status->epoch == self->seen.epoch &&
+                status->head_index < self->seen.head_index;
+    if (!late) { /* of two answers on their way the newer one counts */
+        self->seen = *status;
+        self->seen_asked = asked;
+        self->has_seen = true;
+    }
     pair_learn_head(self, status->head_index, asked);
     if (!self->daps.known)
         return; /* which database is the pair's own is settled by the first claim or load */

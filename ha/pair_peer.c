@@ -68,7 +68,7 @@ static void s_fill_place(const pair_t *self, Ixn__V1__PeerHello *hello)
     }
 }
 
-static void s_say_hello(pair_t *self)
+void pair_say_hello(pair_t *self)
 {
     Ixn__V1__PeerHello hello = IXN__V1__PEER_HELLO__INIT;
     Ixn__V1__PeerFrame frame = IXN__V1__PEER_FRAME__INIT;
@@ -98,6 +98,7 @@ static void s_say_hello(pair_t *self)
     frame.body_case = IXN__V1__PEER_FRAME__BODY_HELLO;
     frame.hello = &hello;
     s_send(self, &frame);
+    self->hello_at = self->now + self->options.heartbeat;
 }
 
 void pair_hello(pair_t *self)
@@ -161,8 +162,7 @@ void pair_peer_turn(pair_t *self)
 {
     if (!self->options.has_peer || self->now < self->hello_at)
         return;
-    s_say_hello(self);
-    self->hello_at = self->now + self->options.heartbeat;
+    pair_say_hello(self);
 }
 
 /* ---- The link ---- */
@@ -282,7 +282,7 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
         return;
     peer->checkpoint = hello->checkpoint;
     replica_committed(self->replica, hello->index);
-    pair_learn_head(self, hello->index, self->now);
+    pair_learn_head(self, hello->index, 0);
 }
 
 static void s_hear_batch(pair_t *self, const Ixn__V1__PeerBatch *body)
@@ -312,7 +312,7 @@ static void s_hear_committed(pair_t *self, const Ixn__V1__PeerCommitted *body)
     error_t error = {0};
     self->peer.checkpoint = body->checkpoint;
     replica_committed(self->replica, body->index);
-    pair_learn_head(self, body->index, self->now);
+    pair_learn_head(self, body->index, 0);
     if (body->digest_index == 0 || !replica_is_loaded(self->replica))
         return;
     /* Now, before a later frame leads beyond this index. */

@@ -175,6 +175,8 @@ static void s_lose(pair_t *self, const char *why)
 {
     pair_event(self, ROLE_EVENT_CLAIM_LOST, why);
     self->own_epoch = 0;
+    if (self->takeover.hot) /* it goes on as it was, and judges again */
+        pair_event(self, ROLE_EVENT_PRIMARY_SEEN, NULL);
 }
 
 static void s_claim(pair_t *self)
