@@ -1,6 +1,6 @@
 /* Fake node: a ROUTER socket that answers as a test wants, in the test's own thread, and remembers
  * everything it heard. A bench_t holds one client and its nodes and turns them together; WAIT turns
- * until a condition holds. For tests of core/client only.
+ * until a condition holds. For tests of core/client and of programs around it.
  */
 #ifndef IXN_TESTS_UNIT_FAKE_NODE_H
 #define IXN_TESTS_UNIT_FAKE_NODE_H
