@@ -63,6 +63,14 @@ static void s_texts(const interaction_t *interaction, text_t texts[FIELDS])
         texts[i] = interaction_text(interaction, i);
 }
 
+/* Before an interaction changes; nothing may be refused after it. */
+static void s_touch(state_t *self, interaction_t *interaction)
+{
+    image_touch(self, interaction);
+    digest_remove(self, interaction);
+    self->touched = interaction;
+}
+
 /* It was with a router and no longer is. */
 static void s_leave_router(state_t *self, interaction_t *interaction)
 {
@@ -161,6 +169,7 @@ static bool s_submitted(state_t *self, const Ixn__V1__Submitted *entry, error_t 
     index_insert(self->by_id, &interaction->id, interaction->handle);
     index_insert(self->by_key, &interaction->key_hash, interaction->handle);
     image_touch(self, interaction);
+    self->touched = interaction;
     state_link(self, interaction);
     return true;
 }
@@ -173,7 +182,7 @@ static bool s_changed(state_t *self, const Ixn__V1__Changed *entry, error_t *ret
     if (!s_fits(entry->external_id, LIMIT_TEXT) || !s_fits(entry->type, LIMIT_NAME) ||
         !s_fits(entry->subtype, LIMIT_NAME) || !s_fits(entry->by, LIMIT_NAME))
         return s_too_long(self, "changed", ret_error);
-    image_touch(self, interaction);
+    s_touch(self, interaction);
     text_t texts[FIELDS];
     s_texts(interaction, texts);
     if (entry->attributes_given_case == IXN__V1__CHANGED__ATTRIBUTES_GIVEN_ATTRIBUTES)
@@ -214,7 +223,7 @@ static bool s_placed(state_t *self, const Ixn__V1__Placed *entry, error_t *ret_e
     queue_t *queue = state_queue_make(self, tenant, text_of(entry->queue));
     if (!queue)
         return s_misfit(self, "placed", "too many queues", ret_error);
-    image_touch(self, interaction);
+    s_touch(self, interaction);
     state_unlink(self, interaction);
     bool released = interaction->state == INTERACTION_QUARANTINED;
     s_leave_router(self, interaction);
@@ -247,7 +256,7 @@ static bool s_held_changed(state_t *self, const Ixn__V1__HeldChanged *entry, err
         return s_too_long(self, "held", ret_error);
     if (interaction->state != INTERACTION_QUEUED)
         return s_misfit(self, "held", "its interaction is not queued", ret_error);
-    image_touch(self, interaction);
+    s_touch(self, interaction);
     state_unlink(self, interaction);
     if (entry->held) {
         interaction->flags |= INTERACTION_HELD;
@@ -284,7 +293,7 @@ static bool s_stopped(state_t *self, const Ixn__V1__Stopped *entry, error_t *ret
         return false;
     if (!s_fits(entry->by, LIMIT_NAME) || !s_fits(entry->reason, LIMIT_TEXT))
         return s_too_long(self, "stopped", ret_error);
-    image_touch(self, interaction);
+    s_touch(self, interaction);
     state_unlink(self, interaction);
     s_leave_router(self, interaction);
     if (entry->attributes_given_case == IXN__V1__STOPPED__ATTRIBUTES_GIVEN_ATTRIBUTES)
@@ -296,6 +305,7 @@ static bool s_stopped(state_t *self, const Ixn__V1__Stopped *entry, error_t *ret
     interaction->more->reason = memory_text(entry->reason);
     s_remember(self, interaction);
     image_finish(self, interaction);
+    self->touched = NULL; /* it leaves the digest */
     index_remove(self->by_id, &interaction->id);
     index_remove(self->by_key, &interaction->key_hash);
     state_record_free(self, interaction);
@@ -315,7 +325,7 @@ static bool s_dispatched(state_t *self, const Ixn__V1__Dispatched *entry, error_
     state_router_t *router = state_router(self, text_of(entry->router));
     if (!router)
         return s_misfit(self, "dispatched", "too many routers", ret_error);
-    image_touch(self, interaction);
+    s_touch(self, interaction);
     state_unlink(self, interaction);
     interaction->state = INTERACTION_ROUTING;
     interaction->deadline =
@@ -362,7 +372,7 @@ static bool s_returned(state_t *self, const Ixn__V1__Returned *entry, error_t *r
         return s_misfit(self, "returned", "its cause is not known here", ret_error);
     if (!s_fits(entry->reason, LIMIT_TEXT))
         return s_too_long(self, "returned", ret_error);
-    image_touch(self, interaction);
+    s_touch(self, interaction);
     state_unlink(self, interaction);
     interaction_more_t *more = interaction->more;
     const char *router = self->routers[more->router]->name;
@@ -438,6 +448,9 @@ bool state_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_error)
     if (!s_apply(self, entry, ret_error))
         return false;
     self->index++;
+    if (self->touched)
+        digest_add(self, self->touched);
+    self->touched = NULL;
     return true;
 }
 

@@ -9,7 +9,12 @@
  * of changed records, finished rows, ids that leave the table); beginning an image makes it `work`
  * and starts a new `next`. Rows of `work` are copied a few at a time; a record that is about to
  * change again is copied first (image_touch), so every copy is as of the begin. A record made and
- * finished between two begins never reaches the live table. */
+ * finished between two begins never reaches the live table.
+ *
+ * While following, another node writes the tables and nothing is copied. The same two collections
+ * then hold what a first image after a take-over would need: `work`, closed at some index, is
+ * dropped whole when the other node's checkpoint has reached that index; `next` is closed then. So
+ * what is remembered reaches back two checkpoints at most, and an idle log leaves nothing. */
 
 /* Beats alone make a checkpoint only now and then: often enough for people who read "as of". */
 enum { BEATS_A_CHECKPOINT = 5 };
@@ -32,6 +37,7 @@ typedef struct {
     size_t changed_capacity;
     interaction_row_t *finished;
     size_t finished_capacity;
+    uint64_t *finished_at; /* beside `finished`: index of the entry that finished it */
     id128_t *gone;
     size_t gone_capacity;
 } collection_t;
@@ -40,11 +46,12 @@ struct image {
     uint64_t base; /* index the tables are brought to by what was given out so far */
     collection_t *next;
     handles_t next_handles;
-    collection_t *work; /* NULL: none in work */
+    collection_t *work; /* NULL: none in work; following: none closed */
     handles_t work_handles;
     size_t work_at;
     uint8_t next_bit; /* flag of records that changed since the begin */
     uint8_t work_bit; /* flag of records that belong to `work` and are not copied yet */
+    bool following;   /* another node writes the tables */
     buffer_t scratch;
 };
 
@@ -64,6 +71,7 @@ static void s_collection_destroy(collection_t *self)
     arena_free(&self->arena);
     free(self->changed);
     free(self->finished);
+    free(self->finished_at);
     free(self->gone);
     free(self);
 }
@@ -199,7 +207,9 @@ static void s_copy_changed(state_t *self, interaction_t *interaction)
 void image_touch(state_t *self, interaction_t *interaction)
 {
     image_t *image = self->image;
-    if (interaction->flags & image->work_bit)
+    if (image->following)
+        interaction->flags |= INTERACTION_IN_TABLE; /* the other node may write it at any time */
+    else if (interaction->flags & image->work_bit)
         s_copy_changed(self, interaction);
     if (!(interaction->flags & image->next_bit)) {
         interaction->flags |= image->next_bit;
@@ -207,55 +217,67 @@ void image_touch(state_t *self, interaction_t *interaction)
     }
 }
 
+/* A place for one more, in both arrays. */
+static interaction_row_t *s_push_finished(collection_t *self, uint64_t index)
+{
+    size_t capacity = self->finished_capacity;
+    interaction_row_t *row =
+        s_push_row(&self->finished, self->image.finished_len, &self->finished_capacity);
+    if (self->finished_capacity != capacity)
+        self->finished_at =
+            memory_resize(self->finished_at, self->finished_capacity * sizeof *self->finished_at);
+    self->finished_at[self->image.finished_len++] = index;
+    return row;
+}
+
+static void s_push_gone(collection_t *self, id128_t id)
+{
+    if (self->image.gone_len == self->gone_capacity) {
+        self->gone_capacity = self->gone_capacity * 2 + 256;
+        self->gone = memory_resize(self->gone, self->gone_capacity * sizeof *self->gone);
+    }
+    self->gone[self->image.gone_len++] = id;
+}
+
 void image_finish(state_t *self, interaction_t *interaction)
 {
-    collection_t *next = self->image->next;
-    interaction_row_t *row =
-        s_push_row(&next->finished, next->image.finished_len, &next->finished_capacity);
-    s_copy(self, &next->arena, interaction, row);
+    image_t *image = self->image;
+    interaction_row_t *row = s_push_finished(image->next, self->index + 1);
+    s_copy(self, &image->next->arena, interaction, row);
     row->completed_at = self->wall_time;
     row->completed_log = self->log_time;
-    next->image.finished_len++;
-    if (!(interaction->flags & INTERACTION_IN_TABLE))
-        return;
-    if (next->image.gone_len == next->gone_capacity) {
-        next->gone_capacity = next->gone_capacity * 2 + 256;
-        next->gone = memory_resize(next->gone, next->gone_capacity * sizeof *next->gone);
-    }
-    next->gone[next->image.gone_len++] = interaction->id;
+    /* Following: which rows are to go is known at its end (state_follow_end). */
+    if (!image->following && (interaction->flags & INTERACTION_IN_TABLE))
+        s_push_gone(image->next, interaction->id);
+}
+
+static bool s_holds_changes(const state_t *self)
+{
+    const image_t *image = self->image;
+    return image->next_handles.len > 0 || image->next->image.finished_len > 0 ||
+           image->next->image.gone_len > 0 || self->configuration_changed;
 }
 
 bool state_image_needed(const state_t *self)
 {
     const image_t *image = self->image;
-    return image->next_handles.len > 0 || image->next->image.finished_len > 0 ||
-           self->configuration_changed || self->index - image->base >= BEATS_A_CHECKPOINT;
+    return !image->following &&
+           (s_holds_changes(self) || self->index - image->base >= BEATS_A_CHECKPOINT);
 }
 
 bool state_image_in_work(const state_t *self)
 {
-    return self->image->work != NULL;
+    return !self->image->following && self->image->work;
 }
 
-void state_image_begin(state_t *self)
+/* `next` becomes `work`, its flag with it. */
+static void s_take_turns(state_t *self)
 {
     image_t *image = self->image;
-    CHECK(!image->work && self->index > image->base);
-    collection_t *work = image->next;
-    work->image.from = image->base;
-    work->image.to = self->index;
-    work->image.hash = self->hash;
-    work->image.log_time = self->log_time;
-    if (self->configuration_changed) {
-        buffer_t packed = {0};
-        size_t size = ixn__v1__engine_configuration__get_packed_size(self->configuration);
-        ixn__v1__engine_configuration__pack(self->configuration, buffer_reserve(&packed, size));
-        work->image.configuration_changed = true;
-        work->image.configuration = arena_text(&work->arena, (text_t){(char *)packed.bytes, size});
-        buffer_free(&packed);
-        self->configuration_changed = false;
-    }
-    image->work = work;
+    image->work = image->next;
+    image->work->image.to = self->index;
+    image->work->image.configuration_changed = self->configuration_changed;
+    self->configuration_changed = false;
     image->next = memory_zero(1, sizeof *image->next);
     handles_t empty = image->work_handles;
     image->work_handles = image->next_handles;
@@ -267,10 +289,29 @@ void state_image_begin(state_t *self)
     image->next_bit = bit;
 }
 
+void state_image_begin(state_t *self)
+{
+    image_t *image = self->image;
+    CHECK(!image->following && !image->work && self->index > image->base);
+    s_take_turns(self);
+    collection_t *work = image->work;
+    work->image.from = image->base;
+    work->image.hash = self->hash;
+    work->image.log_time = self->log_time;
+    if (work->image.configuration_changed) {
+        buffer_t packed = {0};
+        size_t size = ixn__v1__engine_configuration__get_packed_size(self->configuration);
+        ixn__v1__engine_configuration__pack(self->configuration, buffer_reserve(&packed, size));
+        work->image.configuration = arena_text(&work->arena, (text_t){(char *)packed.bytes, size});
+        buffer_free(&packed);
+    }
+}
+
 checkpoint_image_t *state_image_step(state_t *self, size_t rows)
 {
     image_t *image = self->image;
     handles_t *handles = &image->work_handles;
+    CHECK(!image->following && image->work);
     size_t looks = rows * LOOKS_A_ROW;
     for (; rows > 0 && looks > 0 && image->work_at < handles->len; image->work_at++, looks--) {
         interaction_t *interaction = state_record(self, handles->handles[image->work_at]);
@@ -291,4 +332,99 @@ checkpoint_image_t *state_image_step(state_t *self, size_t rows)
     done->image.bytes = done->arena.total + (done->changed_capacity + done->finished_capacity) *
                                                 sizeof(interaction_row_t);
     return &done->image;
+}
+
+/* ---- Following ---- */
+
+void state_follow_begin(state_t *self)
+{
+    image_t *image = self->image;
+    CHECK(!image->following && !image->work);
+    image->following = true;
+    /* What the journal changed after the rows were loaded is marked already; as in image_touch. */
+    for (size_t i = 0; i < image->next_handles.len; i++) {
+        interaction_t *interaction = state_record(self, image->next_handles.handles[i]);
+        if (interaction->flags & image->next_bit)
+            interaction->flags |= INTERACTION_IN_TABLE;
+    }
+    image->next->image.gone_len = 0;
+}
+
+/* All that `work` holds is in the tables. */
+static void s_drop_work(state_t *self)
+{
+    image_t *image = self->image;
+    for (size_t i = 0; i < image->work_handles.len; i++)
+        state_record(self, image->work_handles.handles[i])->flags &= (uint8_t)~image->work_bit;
+    image->work_handles.len = 0;
+    s_collection_destroy(image->work);
+    image->work = NULL;
+}
+
+void state_follow_checkpoint(state_t *self, uint64_t index)
+{
+    image_t *image = self->image;
+    CHECK(image->following);
+    if (image->work && image->work->image.to <= index)
+        s_drop_work(self);
+    if (!image->work && s_holds_changes(self))
+        s_take_turns(self);
+}
+
+/* `next` gets what `work` holds, too. */
+static void s_merge(state_t *self)
+{
+    image_t *image = self->image;
+    collection_t *work = image->work;
+    collection_t *next = image->next;
+    for (size_t i = 0; i < image->work_handles.len; i++) {
+        interaction_t *interaction = state_record(self, image->work_handles.handles[i]);
+        if (!(interaction->flags & image->work_bit))
+            continue; /* gone, or seen before */
+        interaction->flags &= (uint8_t)~image->work_bit;
+        if (interaction->flags & image->next_bit)
+            continue;
+        interaction->flags |= image->next_bit;
+        s_push_handle(&image->next_handles, interaction->handle);
+    }
+    image->work_handles.len = 0;
+    for (size_t i = 0; i < next->image.finished_len; i++)
+        *s_push_finished(work, next->finished_at[i]) = next->finished[i];
+    arena_join(&work->arena, &next->arena);
+    self->configuration_changed |= work->image.configuration_changed;
+    work->image.configuration_changed = false;
+    s_collection_destroy(next);
+    image->next = work;
+    image->work = NULL;
+}
+
+/* Of the finished ones, those remain that the tables do not have yet. They are the only ones whose
+ * row may still be in the live table; where it never was, there is nothing to delete. */
+static void s_keep_finished_after(collection_t *self, uint64_t index)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < self->image.finished_len; i++) {
+        if (self->finished_at[i] <= index)
+            continue;
+        self->finished_at[kept] = self->finished_at[i];
+        self->finished[kept++] = self->finished[i];
+    }
+    self->image.finished_len = kept;
+    self->image.gone_len = 0;
+    for (size_t i = 0; i < kept; i++)
+        s_push_gone(self, self->finished[i].id);
+}
+
+void state_follow_end(state_t *self, uint64_t index)
+{
+    image_t *image = self->image;
+    CHECK(image->following && index <= self->index);
+    state_follow_checkpoint(self, index);
+    if (image->work && image->work->image.to <= index)
+        s_drop_work(self); /* the tables are where the state is */
+    if (image->work)
+        s_merge(self);
+    s_keep_finished_after(image->next, index);
+    image->following = false;
+    image->base = index;
 }

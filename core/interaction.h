@@ -40,8 +40,10 @@ typedef struct {
 } interaction_more_t;
 
 enum {
-    INTERACTION_HELD = 1,     /* waits in its queue until it is resumed */
-    INTERACTION_IN_TABLE = 2, /* has a row in ixn.interaction (as of the last image) */
+    INTERACTION_HELD = 1, /* waits in its queue until it is resumed */
+    /* Has a row in ixn.interaction, as of the last image. What changed while another node wrote the
+     * table counts as having one. */
+    INTERACTION_IN_TABLE = 2,
     /* Changed since an image was begun. The two take turns: when an image is begun, what was
      * "changed" becomes "belongs to the image" for all records at once. */
     INTERACTION_CHANGED_EVEN = 4,

@@ -289,6 +289,7 @@ queue_t *state_queue_make(state_t *self, uint16_t tenant, text_t name)
         return NULL;
     queue = memory_zero(1, sizeof *queue);
     memcpy(queue->name, name.data, name.len);
+    queue->names = digest_of_names(text_of(self->tenants[tenant]), name);
     queue->number = (uint16_t)self->queues_len;
     queue->tenant = tenant;
     RB_INIT(&queue->line);
@@ -309,6 +310,7 @@ state_router_t *state_router(state_t *self, text_t name)
         return NULL;
     router = memory_zero(1, sizeof *router);
     memcpy(router->name, name.data, name.len);
+    router->names = digest_of_names(TEXT(""), name);
     router->number = (uint16_t)self->routers_len;
     LIST_INIT(&router->interactions);
     self->routers = s_with_room(self->routers, self->routers_len, sizeof *self->routers);

@@ -26,6 +26,7 @@ typedef struct queue {
     UT_hash_handle hh; /* by tenant and name */
     char key[sizeof(uint16_t) + LIMIT_NAME];
     char name[LIMIT_NAME + 1];
+    uint64_t names; /* hash of both names, for the digest */
     uint16_t number;
     uint16_t tenant;
     bool configured;               /* false: no longer in the configuration; what is in it waits */
@@ -45,6 +46,7 @@ typedef struct queue {
 typedef struct {
     UT_hash_handle hh; /* by name */
     char name[LIMIT_NAME + 1];
+    uint64_t names; /* hash of its name, for the digest */
     uint16_t number;
     LIST_HEAD(, interaction) interactions; /* those it has under a token */
     uint32_t pending;                      /* how many */
@@ -89,7 +91,9 @@ typedef struct {
     uint32_t count;
     index_t *by_id;
     index_t *by_key;
-    size_t text_bytes; /* memory of all texts */
+    size_t text_bytes;      /* memory of all texts */
+    uint64_t digest;        /* sum over all interactions, without `touched` */
+    interaction_t *touched; /* by the entry that is being applied; NULL: none */
     struct deadlines deadlines;
     remembered_table_t remembered;
     /* tables */
@@ -177,8 +181,8 @@ bool state_image_in_work(const state_t *self);
 
 /* ---- Following: the state of a backup, while another node writes the checkpoints ---- */
 
-/* Right after loading; until state_follow_end no image may begin. What changes is remembered, as the
- * first checkpoint after a take-over must have it. */
+/* Right after loading; until state_follow_end no image may begin. What changes is remembered, as
+ * the first checkpoint after a take-over must have it. */
 void state_follow_begin(state_t *self);
 /* The other node's checkpoint is at `index` now: what is in it need not be remembered. Cheap when
  * called often. */
@@ -187,8 +191,10 @@ void state_follow_checkpoint(state_t *self, uint64_t index);
  * that changed since (and may have more: rows that are as the tables have them already). */
 void state_follow_end(state_t *self, uint64_t index);
 
-/* A digest of all interactions: two states that came from the same log have the same. Kept up to
- * date with every change; cheap to read. Only at the end of a batch. */
+/* A digest of all interactions: two states that came from the same log have the same, also when one
+ * was loaded from the tables. Of each it has what decides what becomes of it: state, queue, place,
+ * version, deadline, attempts, router and token; not its texts, times and journey. Kept up to date
+ * with every change; cheap to read. Only at the end of a batch. */
 uint64_t state_digest(const state_t *self);
 
 /* Bytes: of records, of texts, of indexes, for the figures people ask for. */

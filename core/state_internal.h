@@ -1,5 +1,5 @@
-/* What the files of the state share among themselves (state.c, apply.c, image.c, load.c,
- * remembered.c).
+/* What the files of the state share among themselves (state.c, apply.c, digest.c, image.c,
+ * load.c, remembered.c).
  */
 #ifndef IXN_CORE_STATE_INTERNAL_H
 #define IXN_CORE_STATE_INTERNAL_H
@@ -31,6 +31,11 @@ void image_finish(state_t *self, interaction_t *interaction); /* completed: befo
 void image_destroy(image_t **self_p);
 image_t *image_new(void);
 void image_set_base(image_t *self, uint64_t index); /* where the tables are */
+
+/* digest.c */
+void digest_add(state_t *self, const interaction_t *interaction);
+void digest_remove(state_t *self, const interaction_t *interaction); /* before it changes */
+uint64_t digest_of_names(text_t owner, text_t name);
 
 /* remembered.c */
 void remembered_init(remembered_table_t *self);

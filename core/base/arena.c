@@ -46,6 +46,18 @@ text_t arena_text(arena_t *self, text_t text)
     return (text_t){memcpy(arena_take(self, text.len), text.data, text.len), text.len};
 }
 
+void arena_join(arena_t *self, arena_t *from)
+{
+    arena_chunk_t **end = &self->chunks;
+    while (*end)
+        end = &(*end)->next;
+    if (!self->chunks)
+        self->used = from->used;
+    *end = from->chunks;
+    self->total += from->total;
+    *from = (arena_t){0};
+}
+
 void arena_reset(arena_t *self)
 {
     arena_chunk_t *largest = NULL;

@@ -21,6 +21,8 @@ typedef struct {
 void *arena_take(arena_t *self, size_t size);
 /* A copy of a text in the arena. */
 text_t arena_text(arena_t *self, text_t text);
+/* Takes over all pieces of `from`, which is empty then. */
+void arena_join(arena_t *self, arena_t *from);
 void arena_reset(arena_t *self); /* keeps the largest chunk for the next use */
 void arena_free(arena_t *self);  /* back to `{0}` */
 

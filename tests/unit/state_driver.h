@@ -413,6 +413,17 @@ static inline void driver_batch(driver_t *self, size_t entries)
     driver_end(self);
 }
 
+/* Applies the batches that continue the state and end before `until` to another one. */
+static inline void driver_replay(const driver_t *self, state_t *state, uint64_t until)
+{
+    error_t error = {0};
+    wire_arena_t *arena = wire_arena_new();
+    for (size_t i = 0; i < self->batches_len; i++)
+        if (self->batches[i]->last > state->index && self->batches[i]->last < until)
+            cr_assert(state_apply_batch(state, self->batches[i], arena, &error), "%s", error.text);
+    wire_arena_destroy(&arena);
+}
+
 /* A database that images are written to. */
 typedef struct {
     uint64_t index;
@@ -421,13 +432,85 @@ typedef struct {
     kept_row_t *rows;    /* ixn.interaction */
     kept_row_t *history; /* ixn.interaction_history; uthash keeps the order of insertion */
     buffer_t configuration;
-} database_t;
+} tables_t;
 
-static inline void database_free(database_t *self)
+static inline void tables_free(tables_t *self)
 {
     table_clear(&self->rows);
     table_clear(&self->history);
     buffer_free(&self->configuration);
+}
+
+/* `exact`: what is to go must be there. What is finished must never be there yet. */
+static inline void tables_write(tables_t *self, const checkpoint_image_t *image, bool exact)
+{
+    cr_assert_eq(image->from, self->index);
+    cr_assert_gt(image->to, image->from);
+    for (size_t i = 0; i < image->gone_len; i++) {
+        kept_row_t *gone = table_find(self->rows, &image->gone[i]);
+        cr_assert(gone || !exact, "a row is deleted that is not there");
+        if (gone)
+            table_delete(&self->rows, gone);
+    }
+    for (size_t i = 0; i < image->changed_len; i++)
+        table_put(&self->rows, &image->changed[i]);
+    for (size_t i = 0; i < image->finished_len; i++) {
+        cr_assert_null(table_find(self->history, &image->finished[i].id), "it is finished twice");
+        table_put(&self->history, &image->finished[i]);
+    }
+    if (image->configuration_changed) {
+        buffer_clear(&self->configuration);
+        buffer_append(&self->configuration, image->configuration.data, image->configuration.len);
+    }
+    self->index = image->to;
+    self->hash = image->hash;
+    self->log_time = image->log_time;
+}
+
+/* By time of completion, then age. */
+static inline int tables_by_completion(const void *a, const void *b)
+{
+    const kept_row_t *x = *(kept_row_t *const *)a, *y = *(kept_row_t *const *)b;
+    if (x->row.completed_log != y->row.completed_log)
+        return x->row.completed_log < y->row.completed_log ? -1 : 1;
+    return x->row.age < y->row.age ? -1 : x->row.age > y->row.age;
+}
+
+/* As the database's loader does it: what is inside the window. */
+static inline void tables_load_completed(const tables_t *self, uint32_t window_ms, state_t *state)
+{
+    size_t len = 0;
+    kept_row_t **rows = memory_zero(HASH_COUNT(self->history) + 1, sizeof *rows);
+    kept_row_t *kept, *next;
+    HASH_ITER(hh, self->history, kept, next)
+    {
+        if (kept->row.completed_log >= self->log_time - (usec_t)window_ms * USEC_PER_MS)
+            rows[len++] = kept;
+    }
+    qsort(rows, len, sizeof *rows, tables_by_completion);
+    error_t error;
+    for (size_t i = 0; i < len; i++)
+        cr_assert(state_load_completed(state, &rows[i]->row, &error), "%s", error.text);
+    free(rows);
+}
+
+/* A new state from the tables and all batches after them. */
+static inline state_t *tables_load(const tables_t *self, const driver_t *driver)
+{
+    state_t *state = state_new();
+    error_t error;
+    text_t encoded = {(char *)self->configuration.bytes, self->configuration.len};
+    cr_assert(state_load_checkpoint(state, self->index, self->hash, self->log_time));
+    cr_assert(encoded.len == 0 || state_load_configuration(state, encoded, &error));
+    kept_row_t *kept, *next;
+    HASH_ITER(hh, self->rows, kept, next)
+    {
+        cr_assert(state_load_interaction(state, &kept->row, &error), "%s", error.text);
+    }
+    tables_load_completed(self, driver->window_ms, state);
+    cr_assert(!state_image_needed(state), "what was loaded is in the tables already");
+    driver_replay(driver, state, UINT64_MAX);
+    return state;
 }
 
 #endif

@@ -112,6 +112,7 @@ static void s_same(state_t *a, state_t *b)
     cr_assert_eq(a->log_time, b->log_time);
     cr_assert_eq(a->wall_time, b->wall_time);
     cr_assert_eq(a->count, b->count);
+    cr_assert_eq(state_digest(a), state_digest(b), "the digests differ");
     kept_row_t *x = table_of(a), *y = table_of(b);
     table_assert_equal(y, x);
     kept_row_t *kept, *next;
@@ -136,79 +137,11 @@ static void s_same(state_t *a, state_t *b)
 
 /* ---- Loading ---- */
 
-/* As the database's loader does it: what is inside the window, by time of completion, then age. */
-static int s_by_completion(const void *a, const void *b)
-{
-    const kept_row_t *x = *(kept_row_t *const *)a, *y = *(kept_row_t *const *)b;
-    if (x->row.completed_log != y->row.completed_log)
-        return x->row.completed_log < y->row.completed_log ? -1 : 1;
-    return x->row.age < y->row.age ? -1 : x->row.age > y->row.age;
-}
-
-static void s_load_completed(const database_t *database, uint32_t window_ms, state_t *state)
-{
-    size_t len = 0;
-    kept_row_t **rows = memory_zero(HASH_COUNT(database->history), sizeof *rows);
-    kept_row_t *kept, *next;
-    HASH_ITER(hh, database->history, kept, next)
-    {
-        if (kept->row.completed_log >= database->log_time - (usec_t)window_ms * USEC_PER_MS)
-            rows[len++] = kept;
-    }
-    qsort(rows, len, sizeof *rows, s_by_completion);
-    error_t error;
-    for (size_t i = 0; i < len; i++)
-        cr_assert(state_load_completed(state, &rows[i]->row, &error), "%s", error.text);
-    free(rows);
-}
-
-static state_t *s_load(const database_t *database, const driver_t *driver)
-{
-    state_t *state = state_new();
-    error_t error;
-    text_t encoded = {(char *)database->configuration.bytes, database->configuration.len};
-    cr_assert(state_load_checkpoint(state, database->index, database->hash, database->log_time));
-    cr_assert(encoded.len == 0 || state_load_configuration(state, encoded, &error));
-    kept_row_t *kept, *next;
-    HASH_ITER(hh, database->rows, kept, next)
-    {
-        cr_assert(state_load_interaction(state, &kept->row, &error), "%s", error.text);
-    }
-    s_load_completed(database, driver->window_ms, state);
-    wire_arena_t *arena = wire_arena_new();
-    cr_assert(!state_image_needed(state), "what was loaded is in the tables already");
-    for (size_t i = 0; i < driver->batches_len; i++)
-        if (driver->batches[i]->last > database->index)
-            cr_assert(state_apply_batch(state, driver->batches[i], arena, &error), "%s",
-                      error.text);
-    wire_arena_destroy(&arena);
-    return state;
-}
-
-static void s_write(database_t *database, const checkpoint_image_t *image)
-{
-    cr_assert_eq(image->from, database->index);
-    for (size_t i = 0; i < image->changed_len; i++)
-        table_put(&database->rows, &image->changed[i]);
-    for (size_t i = 0; i < image->gone_len; i++)
-        table_delete(&database->rows, table_find(database->rows, &image->gone[i]));
-    for (size_t i = 0; i < image->finished_len; i++)
-        table_put(&database->history, &image->finished[i]);
-    if (image->configuration_changed) {
-        buffer_clear(&database->configuration);
-        buffer_append(&database->configuration, image->configuration.data,
-                      image->configuration.len);
-    }
-    database->index = image->to;
-    database->hash = image->hash;
-    database->log_time = image->log_time;
-}
-
-static void s_write_if_done(database_t *database, checkpoint_image_t *image)
+static void s_write_if_done(tables_t *database, checkpoint_image_t *image)
 {
     if (!image)
         return;
-    s_write(database, image);
+    tables_write(database, image, true);
     checkpoint_image_destroy(&image);
 }
 
@@ -221,7 +154,7 @@ static void s_run(uint64_t seed, uint32_t window_ms)
     driver_begin(driver);
     driver_configure(driver);
     driver_end(driver);
-    database_t database = {0};
+    tables_t database = {0};
     size_t loads = 0;
     for (size_t i = 0; i < 500; i++) {
         driver_batch(driver, random_below(&driver->random, 60));
@@ -232,7 +165,7 @@ static void s_run(uint64_t seed, uint32_t window_ms)
             state_image_begin(driver->state);
         if (!driver_chance(driver, 5) || database.configuration.len == 0)
             continue;
-        state_t *loaded = s_load(&database, driver);
+        state_t *loaded = tables_load(&database, driver);
         s_same(driver->state, loaded);
         loads++;
         if (driver_chance(driver, 50)) {
@@ -244,7 +177,7 @@ static void s_run(uint64_t seed, uint32_t window_ms)
     }
     cr_assert_gt(loads, 5u);
     driver_free(driver);
-    database_free(&database);
+    tables_free(&database);
 }
 
 Test(load, tables_and_batches_make_the_state_that_was)
@@ -264,7 +197,7 @@ Test(load, journal_alone_makes_the_state_that_was)
     driver_t *driver = driver_new(77);
     for (int i = 0; i < 100; i++)
         driver_batch(driver, 30);
-    database_t empty = {0};
+    tables_t empty = {0};
     state_t *state = state_new();
     wire_arena_t *arena = wire_arena_new();
     error_t error;
@@ -279,7 +212,7 @@ Test(load, journal_alone_makes_the_state_that_was)
     s_same(driver->state, state);
     wire_arena_destroy(&arena);
     state_destroy(&state);
-    database_free(&empty);
+    tables_free(&empty);
     driver_free(driver);
 }
 

@@ -1,0 +1,186 @@
+#include "ha/daps.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/check.h"
+
+void daps_ask(daps_t *self, size_t dap, usec_t now)
+{
+    CHECK(dap < self->len && !self->daps[dap].busy);
+    self->daps[dap].busy = true;
+    self->daps[dap].asked_at = now;
+}
+
+static bool s_wrong(dap_t *dap, const char *what, const char *found, const char *own)
+{
+    return error_set(&dap->trouble, ERROR_DATABASE_WRONG,
+                     "DAP %s reaches %s: %s %s, the pair's is %s", dap->name, dap->status.server,
+                     what, found, own);
+}
+
+/* A copy that stayed behind is equal in everything but its epoch. */
+static bool s_is_current(const daps_t *self, dap_t *dap)
+{
+    char found[ID_TEXT_SIZE + 40];
+    char own[ID_TEXT_SIZE + 40];
+    char id[ID_TEXT_SIZE];
+    if (dap->asked_at <= self->epoch_since || dap->status.epoch > self->epoch ||
+        (dap->status.epoch == self->epoch && id_equal(dap->status.generation, self->generation)))
+        return true;
+    snprintf(found, sizeof found, "%" PRIu64 " (%s)", dap->status.epoch,
+             id_text(dap->status.generation, id));
+    snprintf(own, sizeof own, "%" PRIu64 " (%s); it is a copy that stayed behind", self->epoch,
+             id_text(self->generation, id));
+    return s_wrong(dap, "its epoch is", found, own);
+}
+
+/* The own identity as far as it is known: the configuration may demand no more than the id. */
+static bool s_is_own(const daps_t *self, dap_t *dap)
+{
+    char found[IDENTITY_TEXT_SIZE];
+    char own[IDENTITY_TEXT_SIZE];
+    const identity_t *identity = &dap->status.identity;
+    if (self->has_demanded && !id_equal(identity->database_id, self->demanded))
+        return s_wrong(dap, "its database_id is", id_text(identity->database_id, found),
+                       id_text(self->demanded, own));
+    if (!self->known)
+        return true;
+    if (!identity_equal(identity, &self->own))
+        return s_wrong(dap, "it is", identity_text(identity, found),
+                       identity_text(&self->own, own));
+    return s_is_current(self, dap);
+}
+
+static void s_judge(daps_t *self, dap_t *dap)
+{
+    dap->trouble = (error_t){0};
+    dap->proven = s_is_own(self, dap) && self->known;
+}
+
+bool daps_answer(daps_t *self, size_t dap_number, const database_status_t *status,
+                 const error_t *error, usec_t now)
+{
+    CHECK(dap_number < self->len && self->daps[dap_number].busy);
+    dap_t *dap = &self->daps[dap_number];
+    dap->busy = false;
+    dap->latency = now - dap->asked_at;
+    if (!status) {
+        /* "Not now", never "wrong": what it reached before stays what is known of it. */
+        dap->reachable = false;
+        dap->proven = false;
+        dap->trouble = *error;
+        return false;
+    }
+    dap->reachable = true;
+    dap->seen = true;
+    dap->seen_at = now;
+    dap->status = *status;
+    s_judge(self, dap);
+    return dap->proven;
+}
+
+void daps_learn(daps_t *self, const identity_t *own)
+{
+    self->known = true;
+    self->own = *own;
+    for (size_t i = 0; i < self->len; i++)
+        if (self->daps[i].seen && self->daps[i].reachable)
+            s_judge(self, &self->daps[i]);
+}
+
+bool daps_choose(daps_t *self, size_t *ret_dap)
+{
+    for (size_t i = 0; i < self->len; i++) {
+        size_t number = (self->next + i) % self->len;
+        const dap_t *dap = &self->daps[number];
+        if (dap->busy || !dap->proven)
+            continue;
+        self->next = number + 1;
+        *ret_dap = number;
+        return true;
+    }
+    return false;
+}
+
+bool daps_choose_first(const daps_t *self, size_t *ret_dap)
+{
+    const dap_t *first = NULL;
+    if (self->known)
+        return false;
+    for (size_t i = self->len; i > 0; i--) {
+        const dap_t *dap = &self->daps[i - 1];
+        if (!dap->reachable || dap->trouble.text[0])
+            continue;
+        if (first && !identity_equal(&first->status.identity, &dap->status.identity))
+            return false;
+        first = dap;
+    }
+    if (!first || first->busy)
+        return false;
+    *ret_dap = (size_t)(first - self->daps);
+    return true;
+}
+
+bool daps_oldest(const daps_t *self, usec_t now, usec_t age, size_t *ret_dap)
+{
+    bool found = false;
+    for (size_t i = 0; i < self->len; i++) {
+        const dap_t *dap = &self->daps[i];
+        if (dap->busy || now - dap->asked_at < age ||
+            (found && dap->asked_at >= self->daps[*ret_dap].asked_at))
+            continue;
+        *ret_dap = i;
+        found = true;
+    }
+    return found;
+}
+
+static bool s_is_final(error_code_t code)
+{
+    return code == ERROR_DATABASE_WRONG || code == ERROR_DATABASE_SCHEMA ||
+           code == ERROR_DATABASE_EMPTY || code == ERROR_CONFIGURATION;
+}
+
+bool daps_are_hopeless(const daps_t *self, error_t *ret_error)
+{
+    const dap_t *final = NULL;
+    for (size_t i = 0; i < self->len; i++) {
+        const dap_t *dap = &self->daps[i];
+        if (dap->trouble.code == ERROR_OK)
+            return false; /* of use, or not asked yet */
+        if (s_is_final(dap->trouble.code) && !final)
+            final = dap;
+    }
+    if (!final)
+        return false;
+    error_set(ret_error, final->trouble.code, "%s", final->trouble.text);
+    return true;
+}
+
+size_t daps_proven(const daps_t *self)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->len; i++)
+        count += self->daps[i].proven;
+    return count;
+}
+
+size_t daps_alive(const daps_t *self, usec_t now, usec_t patience)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->len; i++) {
+        const dap_t *dap = &self->daps[i];
+        count += dap->proven && !(dap->busy && now - dap->asked_at > patience);
+    }
+    return count;
+}
+
+const char *daps_trouble(const daps_t *self)
+{
+    for (size_t i = 0; i < self->len; i++)
+        if (self->daps[i].trouble.text[0])
+            return self->daps[i].trouble.text;
+    return "";
+}
