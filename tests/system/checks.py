@@ -113,9 +113,9 @@ def check_epochs(record, epochs):
                    f"to {ends.get(epoch, 'now')} (P4)")
 
 
-def check_record(world, *paths, completed=True):
-    """P1 to P4 for what clients recorded. Give `completed=False` when work may be left. Returns
-    figures."""
+def check_record(world, *paths, completed=True, alone=True):
+    """P1 to P4 for what clients recorded. Give `completed=False` when work may be left,
+    `alone=False` when others have submitted too. Returns figures."""
     record = Record(*paths)
     expect(record.acknowledged, "no submit was acknowledged: nothing was tested")
     connection = world.postgres.connect()
@@ -125,7 +125,7 @@ def check_record(world, *paths, completed=True):
         _copy(cursor, "may", "key_text", [(key,) for key in record.unknown])
         cursor.execute(_HERE)
         for name, question in _QUESTIONS.items():
-            if name == "live" and not completed:
+            if (name == "live" and not completed) or (name == "unasked" and not alone):
                 continue
             cursor.execute(question)
             rows = [str(row[0]) for row in cursor.fetchall()]
