@@ -399,6 +399,8 @@ static void s_expect_gone(end_t *a, usec_t killed_at)
         s_wait_for_link(a, PEER_LINK_REFUSED);
         cr_expect_not(s_has_seen(a, PEER_LINK_UP) || s_has_seen(a, PEER_LINK_CLOSED));
     }
+    took = a->seen_at[0] - killed_at;
+    cr_expect(took < 500 * USEC_PER_MS, "refused four times after %lld us", (long long)took);
 }
 
 Test(peer, killed_and_back)
