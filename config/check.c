@@ -115,8 +115,9 @@ static bool s_check_queue(const config_t *config, const places_t *places, size_t
     return true;
 }
 
-/* One key must not be larger than another of the same unit. */
+/* One key, so many times, must not be larger than another of the same unit. */
 typedef struct {
+    uint64_t times;
     schema_section_id_t smaller_section;
     const char *smaller;
     schema_section_id_t larger_section;
@@ -125,10 +126,14 @@ typedef struct {
 } order_t;
 
 static const order_t s_orders[] = {
-    {SCHEMA_DEDUPE, "guaranteed", SCHEMA_DEDUPE, "window",
+    {1, SCHEMA_DEDUPE, "guaranteed", SCHEMA_DEDUPE, "window",
      "no more can be guaranteed than is remembered"},
-    {SCHEMA_DEDUPE, "window", SCHEMA_HISTORY, "retention",
+    {1, SCHEMA_DEDUPE, "window", SCHEMA_HISTORY, "retention",
      "after a restart keys are read back from the history"},
+    {4, SCHEMA_PAIR, "heartbeat", SCHEMA_PAIR, "failover_timeout",
+     "a few lost heartbeats must not look like a dead node"},
+    {5, SCHEMA_PAIR, "beat", SCHEMA_PAIR, "failover_timeout",
+     "a few slow commits must not look like a dead node"},
 };
 
 static bool s_check_order(const config_t *config, const places_t *places, const order_t *order,
@@ -139,7 +144,7 @@ static bool s_check_order(const config_t *config, const places_t *places, const 
     const schema_key_t *smaller = schema_find_key(sections[0], text_of(order->smaller));
     const schema_key_t *larger = schema_find_key(sections[1], text_of(order->larger));
     CHECK(smaller && larger && smaller->type == larger->type);
-    if (scalar_number(smaller, config) <= scalar_number(larger, config))
+    if (scalar_number(smaller, config) * order->times <= scalar_number(larger, config))
         return true;
     size_t smaller_index = (size_t)(smaller - sections[0]->keys);
     size_t larger_index = (size_t)(larger - sections[1]->keys);
@@ -149,12 +154,58 @@ static bool s_check_order(const config_t *config, const places_t *places, const 
     buffer_t text = {0};
     buffer_printf(&text, "%s.%s is ", sections[0]->path, smaller->name);
     scalar_write(smaller, config, &text);
-    buffer_printf(&text, ", more than %s.%s, which is ", sections[1]->path, larger->name);
+    if (order->times > 1)
+        buffer_printf(&text, ", %u times that is", (unsigned)order->times);
+    buffer_printf(&text, "%s more than %s.%s, which is ", order->times > 1 ? "" : ",",
+                  sections[1]->path, larger->name);
     scalar_write(larger, config, &text);
     buffer_printf(&text, "; %s: lower the one or raise the other", order->reason);
     places_error(places, place, ret_error, "%.*s", (int)text.len, (const char *)text.bytes);
     buffer_free(&text);
     return false;
+}
+
+/* The place of a key of the pair. */
+static place_t s_pair_place(const places_t *places, const char *name)
+{
+    const schema_section_t *section = &schema_sections[SCHEMA_PAIR];
+    const schema_key_t *key = schema_find_key(section, text_of(name));
+    CHECK(key);
+    return places_of(places, SCHEMA_PAIR, 0, (size_t)(key - section->keys));
+}
+
+/* "Every address of this machine" can be bound, but nobody can connect to it. */
+static bool s_is_any_address(const char *endpoint)
+{
+    static const char *const any[] = {"tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:"};
+    for (size_t i = 0; i < sizeof any / sizeof any[0]; i++) {
+        if (strncmp(endpoint, any[i], strlen(any[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool s_check_pair(const config_t *config, const places_t *places, error_t *ret_error)
+{
+    char shown[PLACE_SHOWN_SIZE];
+    if (!config->has_peer)
+        return true;
+    if (strcmp(config->peer_bind, config->client_endpoint) == 0)
+        return places_error(places, s_pair_place(places, "bind"), ret_error,
+                            "pair.bind is %s, and so is node.client_endpoint; the peer port is one "
+                            "of its own: give it another port",
+                            place_show(text_of(config->peer_bind), shown));
+    if (strcmp(config->peer_bind, config->peer_endpoint) == 0)
+        return places_error(places, s_pair_place(places, "peer"), ret_error,
+                            "pair.peer is %s, and so is pair.bind; `bind` is the peer port of this "
+                            "node, `peer` that of the other one",
+                            place_show(text_of(config->peer_endpoint), shown));
+    if (s_is_any_address(config->peer_endpoint))
+        return places_error(places, s_pair_place(places, "peer"), ret_error,
+                            "pair.peer is %s, which is every address of this machine; write the "
+                            "address or name of the other node's",
+                            place_show(text_of(config->peer_endpoint), shown));
+    return true;
 }
 
 bool check_all(const config_t *config, const places_t *places, error_t *ret_error)
@@ -173,5 +224,5 @@ bool check_all(const config_t *config, const places_t *places, error_t *ret_erro
         if (!s_check_order(config, places, &s_orders[i], ret_error))
             return false;
     }
-    return true;
+    return s_check_pair(config, places, ret_error);
 }

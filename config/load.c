@@ -104,14 +104,15 @@ static const char *s_nearest(schema_section_id_t id, text_t name)
     return nearest && nearest_is_near(text_of(nearest), least) ? nearest : NULL;
 }
 
-/* Another section that knows exactly this key: wrong indentation is a common slip. */
-static const char *s_other_section(text_t name)
+/* Other sections that know exactly this key, "a or b": wrong indentation is a common slip. */
+static void s_other_sections(text_t name, buffer_t *out)
 {
     for (schema_section_id_t id = SCHEMA_TOP + 1; id < SCHEMA_SECTIONS; id++) {
         if (schema_find_key(&schema_sections[id], name) || schema_find_section(id, name))
-            return schema_sections[id].path;
+            buffer_printf(out, "%s%s", out->len ? " or " : "", schema_sections[id].path);
     }
-    return schema_find_section(SCHEMA_TOP, name) ? schema_sections[SCHEMA_TOP].path : NULL;
+    if (out->len == 0 && schema_find_section(SCHEMA_TOP, name))
+        buffer_append_text(out, schema_sections[SCHEMA_TOP].path);
 }
 
 static bool s_unknown_key(loader_t *self, schema_section_id_t id, const yaml_node_t *key)
@@ -124,16 +125,19 @@ static bool s_unknown_key(loader_t *self, schema_section_id_t id, const yaml_nod
     if (nearest)
         return places_error(self->places, place, self->error,
                             "%s has no key %s; did you mean `%s`?", path, shown, nearest);
-    const char *other = s_other_section(s_text(key));
-    if (other)
-        return places_error(self->places, place, self->error,
-                            "%s has no key %s; it belongs to %s: look at the indentation", path,
-                            shown, other);
-    buffer_t known = {0};
-    s_known_keys(id, &known);
-    places_error(self->places, place, self->error, "%s has no key %s; it knows %s", path, shown,
-                 (const char *)known.bytes);
-    buffer_free(&known);
+    buffer_t words = {0};
+    s_other_sections(s_text(key), &words);
+    if (words.len > 0) {
+        buffer_append(&words, "", 1);
+        places_error(self->places, place, self->error,
+                     "%s has no key %s; it belongs to %s: look at the indentation", path, shown,
+                     (const char *)words.bytes);
+    } else {
+        s_known_keys(id, &words);
+        places_error(self->places, place, self->error, "%s has no key %s; it knows %s", path, shown,
+                     (const char *)words.bytes);
+    }
+    buffer_free(&words);
     return false;
 }
 
@@ -189,7 +193,7 @@ static bool s_fill(loader_t *self, const target_t *target)
         if (places_given(self->places, target->id, target->item, i))
             continue;
         place_t place = places_of_item(self->places, target->id, target->item);
-        if (key->required)
+        if (key->required && schema_is_present(section, self->config))
             return places_error(self->places, place, self->error,
                                 "%s.%s is missing; it is required (%s)", section->path, key->name,
                                 key->sentence);
@@ -303,6 +307,10 @@ static bool s_load_section(loader_t *self, schema_section_id_t id, yaml_node_t *
     if (section->list)
         return node ? s_load_list(self, id, node) : s_load_standard_list(self, id);
     self->places->keys[id] = memory_zero(section->keys_len, sizeof(place_t));
+    if (section->optional) {
+        bool present = node != NULL;
+        memcpy((char *)self->config + section->present_offset, &present, sizeof present);
+    }
     target_t target = {id, 0, self->config};
     return s_load_mapping(self, &target, node);
 }

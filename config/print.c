@@ -91,7 +91,7 @@ static void s_print_children(printer_t *self, schema_section_id_t parent, const 
 {
     for (schema_section_id_t id = SCHEMA_TOP + 1; id < SCHEMA_SECTIONS; id++) {
         const schema_section_t *section = &schema_sections[id];
-        if (section->parent != parent)
+        if (section->parent != parent || !schema_is_present(section, config))
             continue;
         s_emit_text(self, text_of(section->name), false);
         if (section->list) {
@@ -144,6 +144,8 @@ void config_describe(FILE *file)
         const schema_section_t *section = &schema_sections[id];
         fprintf(file, "%s%s: %s%s\n", id == SCHEMA_TOP + 1 ? "" : "\n", section->path,
                 section->list ? "a list; " : "", section->sentence);
+        if (section->optional)
+            fprintf(file, "  may be absent as a whole; where it is there:\n");
         if (section->standard_item)
             fprintf(file, "  absent: one, named %s\n", section->standard_item);
         for (size_t i = 0; i < section->keys_len; i++)

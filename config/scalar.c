@@ -122,6 +122,10 @@ static void s_store_number(const schema_key_t *key, uint64_t number, void *item)
         CHECK(number <= UINT32_MAX);
         uint32_t narrow = (uint32_t)number;
         memcpy(field, &narrow, sizeof narrow);
+    } else if (key->size == sizeof(bool)) { /* a choice of two */
+        CHECK(number <= 1);
+        bool second = number == 1;
+        memcpy(field, &second, sizeof second);
     } else {
         CHECK(key->size == sizeof(uint64_t));
         memcpy(field, &number, sizeof number);
@@ -135,6 +139,11 @@ uint64_t scalar_number(const schema_key_t *key, const void *item)
         uint32_t narrow;
         memcpy(&narrow, field, sizeof narrow);
         return narrow;
+    }
+    if (key->size == sizeof(bool)) {
+        bool second;
+        memcpy(&second, field, sizeof second);
+        return second;
     }
     uint64_t number;
     CHECK(key->size == sizeof number);

@@ -49,6 +49,59 @@ static const schema_key_t s_node[] = {
      .sentence = "folder for what this node remembers between starts: which database is its own"},
 };
 
+static const char *const s_failovers[] = {"automatic", "manual", NULL};
+
+static const schema_key_t s_pair[] = {
+    {.name = "bind",
+     .type = SCHEMA_ENDPOINT,
+     .required = true,
+     FIELD(peer_bind),
+     .sentence = "the peer port of this node: where the other node connects"},
+    {.name = "peer",
+     .type = SCHEMA_ENDPOINT,
+     .required = true,
+     FIELD(peer_endpoint),
+     .sentence = "the peer port of the other node: what its `bind` is, seen from here"},
+    {.name = "certificate",
+     .type = SCHEMA_PATH,
+     .required = true,
+     FIELD(peer_certificate),
+     .sentence = "the pair's key, from `ixnctl pair keygen FILE`; the same file on both nodes"},
+    {.name = "failover",
+     .type = SCHEMA_CHOICE,
+     FIELD(failover_manual),
+     .standard = "automatic",
+     .choices = s_failovers,
+     .sentence = "automatic: the backup takes over by itself; manual: it waits for an operator"},
+    {.name = "preferred",
+     .type = SCHEMA_BOOLEAN,
+     FIELD(preferred),
+     .standard = "false",
+     .sentence = "serves when both nodes start at the same time; never moves a role later"},
+    {.name = "failover_timeout",
+     .type = SCHEMA_DURATION,
+     FIELD(failover_timeout_ms),
+     .standard = "1s",
+     .minimum = 200,
+     .maximum = MINUTE,
+     .sentence = "peer silent and nothing committed for so long: its host is gone or frozen"},
+    {.name = "heartbeat",
+     .type = SCHEMA_DURATION,
+     FIELD(peer_heartbeat_ms),
+     .standard = "100ms",
+     .minimum = 20,
+     .maximum = 15 * SECOND,
+     .sentence = "how often the nodes say hello; 4 of them fit into failover_timeout"},
+    {.name = "beat",
+     .type = SCHEMA_DURATION,
+     FIELD(beat_ms),
+     .standard = "40ms",
+     .minimum = 10,
+     .maximum = SECOND,
+     .sentence =
+         "an idle primary commits so often, as a sign of life; 5 fit into failover_timeout"},
+};
+
 static const schema_key_t s_database[] = {
     {.name = "id",
      .type = SCHEMA_UUID,
@@ -315,6 +368,12 @@ const schema_section_t schema_sections[SCHEMA_SECTIONS] = {
                     .path = "the file",
                     .sentence = "sections such as node and database"},
     [SCHEMA_NODE] = {.name = "node", .path = "node", KEYS(s_node), .sentence = "this node"},
+    [SCHEMA_PAIR] = {.name = "pair",
+                     .path = "pair",
+                     .optional = true,
+                     .present_offset = offsetof(config_t, has_peer),
+                     KEYS(s_pair),
+                     .sentence = "the other node; absent: this one is alone"},
     [SCHEMA_DATABASE] = {.name = "database",
                          .path = "database",
                          KEYS(s_database),
@@ -399,6 +458,15 @@ const void *schema_item(const schema_section_t *section, const config_t *config,
     const char *items;
     memcpy(&items, (const char *)config + section->items_offset, sizeof items);
     return items + item * section->item_size;
+}
+
+bool schema_is_present(const schema_section_t *section, const config_t *config)
+{
+    if (!section->optional)
+        return true;
+    bool present;
+    memcpy(&present, (const char *)config + section->present_offset, sizeof present);
+    return present;
 }
 
 const schema_key_t *schema_find_key(const schema_section_t *section, text_t name)

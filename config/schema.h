@@ -45,6 +45,7 @@ typedef struct {
 typedef enum {
     SCHEMA_TOP, /* the file itself: no keys, only sections */
     SCHEMA_NODE,
+    SCHEMA_PAIR,
     SCHEMA_DATABASE,
     SCHEMA_DAPS,
     SCHEMA_TENANTS,
@@ -67,6 +68,10 @@ typedef struct {
     const char *path; /* from the top: "database.daps" */
     schema_section_id_t parent;
     bool list;
+    /* A mapping that may be absent as a whole: then its required keys may be too, and it is not
+     * printed. `present_offset`: of the bool in config_t that says it is there. */
+    bool optional;
+    size_t present_offset;
     size_t items_offset; /* lists: of the pointer to the items and of their number in config_t */
     size_t len_offset;
     size_t item_size;
@@ -84,6 +89,9 @@ extern const schema_section_t schema_sections[SCHEMA_SECTIONS];
  * only one. */
 size_t schema_items_len(const schema_section_t *section, const config_t *config);
 const void *schema_item(const schema_section_t *section, const config_t *config, size_t item);
+
+/* Whether a section is there; false only for an optional one that the file does not give. */
+bool schema_is_present(const schema_section_t *section, const config_t *config);
 
 /* The key of that name, or NULL. */
 const schema_key_t *schema_find_key(const schema_section_t *section, text_t name);

@@ -111,6 +111,11 @@ void engine_set_retry(engine_t *self, const char *sentence)
     self->retry = sentence;
 }
 
+void engine_hold(engine_t *self, const char *sentence)
+{
+    self->hold = sentence;
+}
+
 /* ---- Deciding ---- */
 
 static bool s_is_filled(const engine_t *self, size_t divisor)
@@ -180,7 +185,7 @@ void engine_start(engine_t *self, const Ixn__V1__EngineConfiguration *configurat
     entry.body_case = IXN__V1__ENTRY__BODY_EPOCH_STARTED;
     entry.epoch_started = &started;
     engine_emit(self, &entry);
-    if (!s_same_configuration(self->state->configuration, configuration)) {
+    if (configuration && !s_same_configuration(self->state->configuration, configuration)) {
         Ixn__V1__ConfigurationChanged changed = IXN__V1__CONFIGURATION_CHANGED__INIT;
         changed.configuration = (Ixn__V1__EngineConfiguration *)configuration;
         Ixn__V1__Entry change = IXN__V1__ENTRY__INIT;
@@ -225,12 +230,15 @@ static batch_t *s_close_batch(engine_t *self)
 
 batch_t *engine_turn_end(engine_t *self, bool close, bool *ret_more)
 {
-    engine_return_some(self, RETURNS_A_TURN);
-    engine_dispatch(self, DISPATCHES_A_TURN);
-    *ret_more = self->returning_len > 0 || self->dirty_len > 0;
-    if (self->needs_entry && !self->batch_open)
-        engine_beat(self);
-    self->needs_entry = false;
+    *ret_more = false;
+    if (!self->hold) {
+        engine_return_some(self, RETURNS_A_TURN);
+        engine_dispatch(self, DISPATCHES_A_TURN);
+        *ret_more = self->returning_len > 0 || self->dirty_len > 0;
+        if (self->needs_entry && !self->batch_open)
+            engine_beat(self);
+        self->needs_entry = false;
+    }
     batch_t *batch = NULL;
     if (self->batch_open && close)
         batch = s_close_batch(self);
@@ -396,6 +404,8 @@ static void s_expire(engine_t *self)
 
 void engine_tick(engine_t *self, bool drained)
 {
+    if (self->hold)
+        return;
     if (drained)
         s_end_silent(self);
     s_end_reconcile(self);
@@ -499,14 +509,15 @@ void engine_request(engine_t *self, session_t session, const Ixn__V1__Request *r
         return;
     slot->heard = self->log_time;
     error_t error = {0};
+    const char *retry = self->hold ? self->hold : self->retry;
     if (request->id == 0) {
         error_set(&error, ERROR_MALFORMED, "a request has the id 0; ids begin with 1");
         engine_refuse_now(self, session, 0, &error);
     } else if (!s_may(slot, request, &error)) {
         engine_refuse_now(self, session, request->id, &error);
-    } else if (self->retry && request->body_case != IXN__V1__REQUEST__BODY_PING &&
+    } else if (retry && request->body_case != IXN__V1__REQUEST__BODY_PING &&
                request->body_case != IXN__V1__REQUEST__BODY_LEAVE) {
-        engine_say_retry(self, session, request->id, self->retry);
+        engine_say_retry(self, session, request->id, retry);
     } else if (!engine_has_room(self) && request->body_case != IXN__V1__REQUEST__BODY_PING &&
                request->body_case != IXN__V1__REQUEST__BODY_LEAVE) {
         engine_say_busy(self, session, request->id,

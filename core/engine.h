@@ -35,7 +35,8 @@ engine_t *engine_new(const engine_options_t *options);
 void engine_destroy(engine_t **self_p);
 state_t *engine_state(engine_t *self);
 
-/* The first turn must decide that the epoch began (and the configuration, where it differs). */
+/* The first turn must decide that the epoch began (and the configuration, where it differs; NULL:
+ * what the log says stays). */
 void engine_start(engine_t *self, const Ixn__V1__EngineConfiguration *configuration);
 
 void engine_turn_begin(engine_t *self, usec_t log_time, usec_t wall_time);
@@ -71,6 +72,10 @@ void engine_beat(engine_t *self);
 /* While set, changes are answered with BUSY (or RETRY) and this sentence. NULL: not. */
 void engine_set_busy(engine_t *self, const char *sentence);
 void engine_set_retry(engine_t *self, const char *sentence);
+
+/* While set, nothing new is decided: requests are answered with RETRY and this sentence, nothing is
+ * routed and no time passes. What was decided is still committed and told. NULL: not. */
+void engine_hold(engine_t *self, const char *sentence);
 
 /* ---- Outputs ---- */
 

@@ -86,6 +86,7 @@ struct engine {
     size_t entries_len;
     const char *busy;
     const char *retry;
+    const char *hold;
     /* sessions */
     engine_session_t **slots;
     size_t slots_len;

@@ -48,7 +48,7 @@ typedef struct {
     database_status_t status; /* OBSERVED, CLAIMED, LOADED */
     id128_t generation;       /* CLAIMED */
     usec_t elapsed;
-    state_t *state;   /* LOADED; owned by the taker */
+    state_t *state;    /* LOADED; owned by the taker */
     batch_t **batches; /* FOLLOWED; array and batches owned by the taker */
     size_t batches_len;
     bool gone; /* FOLLOWED, ok: the journal no longer holds what comes after `index`, or holds

@@ -15,6 +15,7 @@ struct node {
     usec_t now;        /* boot time of this turn */
     usec_t log_offset; /* log time - boot time */
     bool more;
+    bool held;
     bool beat_needed; /* an unclean commit waits for a clean one behind it */
     /* journal */
     batch_t *batch;     /* closed, to be taken by the shell */
@@ -54,6 +55,7 @@ node_t *node_new(const node_options_t *options)
     self->log_offset = state->log_time - options->boot_time;
     self->checkpoint_at = self->now;
     self->figures.committed = state->index;
+    self->figures.checkpoint = options->checkpoint;
     node_turn_begin(self, options->boot_time, options->wall_time);
     engine_start(self->engine, options->configuration);
     node_turn_end(self, false);
@@ -101,9 +103,14 @@ void node_turn_begin(node_t *self, usec_t boot_time, usec_t wall_time)
      * stands still, so that nothing falls due for it. */
     if (self->figures.retrying && boot_time > self->now)
         self->log_offset -= boot_time - self->now;
+    bool stood_still = self->options.gap && boot_time - self->now > self->options.gap;
     self->now = boot_time;
     engine_turn_begin(self->engine, boot_time + self->log_offset, wall_time);
     s_set_pressure(self);
+    /* Another node may serve by now. Whatever this turn wants to tell waits for this entry's
+     * commit, which only the epoch's owner gets. */
+    if (stood_still && !self->held && !engine_batch_open(self->engine))
+        engine_beat(self->engine);
 }
 
 session_t node_session_open(node_t *self)
@@ -151,6 +158,24 @@ void node_checkpoint_written(node_t *self, uint64_t index)
     self->lag_bytes_at_begin = 0;
 }
 
+void node_hold(node_t *self, const char *sentence)
+{
+    self->held = sentence != NULL;
+    engine_hold(self->engine, sentence);
+}
+
+bool node_is_drained(const node_t *self)
+{
+    return !self->batch && !self->in_flight && !engine_batch_open(self->engine) && !self->image &&
+           !self->image_out;
+}
+
+batch_t *node_abandon(node_t *self)
+{
+    node_hold(self, "this node serves no more");
+    return engine_turn_end(self->engine, true, &self->more);
+}
+
 bool node_may_receive(const node_t *self)
 {
     size_t unfinished = self->in_flight_bytes + engine_open_bytes(self->engine);
@@ -168,7 +193,7 @@ static void s_checkpoint(node_t *self)
         return;
     }
     /* Only at the end of a batch is the state as of an index. */
-    if (self->image || self->image_out || engine_batch_open(self->engine) ||
+    if (self->held || self->image || self->image_out || engine_batch_open(self->engine) ||
         self->now < self->checkpoint_at || !state_image_needed(state))
         return;
     self->checkpoint_at = self->now + self->options.checkpoint_interval;
@@ -182,7 +207,8 @@ void node_turn_end(node_t *self, bool drained)
     engine_tick(self->engine, drained);
     bool can_take = !self->in_flight;
     bool idle = self->options.beat && self->now - self->in_flight_since >= self->options.beat;
-    if (can_take && (self->beat_needed || idle) && !engine_batch_open(self->engine))
+    bool beat = self->beat_needed || (idle && !self->held);
+    if (can_take && beat && !engine_batch_open(self->engine))
         engine_beat(self->engine);
     s_take_batch(self, engine_turn_end(self->engine, can_take, &self->more));
     s_checkpoint(self);
@@ -237,7 +263,11 @@ usec_t node_next_wakeup(const node_t *self)
         return self->now;
     if (state_image_in_work(engine_state(self->engine)))
         return self->now;
-    return self->now + TICK_US;
+    usec_t tick = self->now + TICK_US;
+    if (!self->options.beat || self->held || self->in_flight)
+        return tick;
+    usec_t beat = self->in_flight_since + self->options.beat;
+    return beat < tick ? beat : tick;
 }
 
 node_figures_t node_figures(const node_t *self)

@@ -16,13 +16,17 @@ typedef struct node node_t;
 
 typedef struct {
     engine_options_t engine;
-    const Ixn__V1__EngineConfiguration *configuration; /* used during node_new only */
+    /* Used during node_new only; NULL: what the log says stays. */
+    const Ixn__V1__EngineConfiguration *configuration;
+    uint64_t checkpoint;   /* the tables are there */
     usec_t retry_after;    /* a commit older than this: clients hear RETRY */
     size_t max_unfinished; /* bytes of decided but not durable entries */
     usec_t checkpoint_interval;
     size_t checkpoint_max_lag; /* bytes of entries beyond the checkpoint before BUSY */
     usec_t beat;               /* nothing decided for so long: a beat; 0: never */
-    usec_t boot_time;          /* now, CLOCK_BOOTTIME */
+    usec_t
+        gap; /* a loop that stood still for so long proves its epoch before it speaks; 0: never */
+    usec_t boot_time; /* now, CLOCK_BOOTTIME */
     usec_t wall_time;
 } node_options_t;
 
@@ -44,6 +48,15 @@ void node_journal_committed(node_t *self, uint64_t index, bool clean);
 void node_checkpoint_written(node_t *self, uint64_t index);
 /* `drained`: all that had arrived was handed in. */
 void node_turn_end(node_t *self, bool drained);
+
+/* Holds: nothing new is decided until it is called with NULL; requests hear RETRY with this
+ * sentence. */
+void node_hold(node_t *self, const char *sentence);
+/* Everything decided is committed, and no image is on its way. */
+bool node_is_drained(const node_t *self);
+/* Closes the batch that is open, if there is one (caller owns it): what was decided and will never
+ * be committed. The node is of no further use. */
+batch_t *node_abandon(node_t *self);
 
 /* False when decided work fills the bound: the shell leaves frames in the transport for now. */
 bool node_may_receive(const node_t *self);

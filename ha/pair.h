@@ -1,7 +1,7 @@
-/* Pair: one node of the pair, pure. Inputs in (frames of clients and of the peer, clocks, answers of
- * the database), actions out. It owns the role (ha/role.h), and by role a serving node (ha/node.h)
- * or a replica of the state (ha/replica.h). `ixnd` is its shell; the simulator drives the very same
- * object. No socket, clock, thread or randomness in it.
+/* Pair: one node of the pair, pure. Inputs in (frames of clients and of the peer, clocks, answers
+ * of the database), actions out. It owns the role (ha/role.h), and by role a serving node
+ * (ha/node.h) or a replica of the state (ha/replica.h). `ixnd` is its shell; the simulator drives
+ * the very same object. No socket, clock, thread or randomness in it.
  *
  * The one rule stays the only protection: nothing leaves before its journal row is committed under
  * this node's epoch. Everything in here only decides when to try.
@@ -10,9 +10,9 @@
  * done, in this order: pair_next_action until none, pair_next_batch, pair_next_image,
  * pair_next_frame, pair_next_ended.
  *
- * The access points (DAPs) are known by their number, 0 … daps_len - 1. At most one request is under
- * way on each: the shell answers every OBSERVE, CLAIM, LOAD and FOLLOW exactly once, also when it
- * failed.
+ * The access points (DAPs) are known by their number, 0 … daps_len - 1. At most one request is
+ * under way on each: the shell answers every OBSERVE, CLAIM, LOAD and FOLLOW exactly once, also
+ * when it failed.
  */
 #ifndef IXN_HA_PAIR_H
 #define IXN_HA_PAIR_H
@@ -67,9 +67,9 @@ session_t pair_session_open(pair_t *self);
 void pair_session_lost(pair_t *self, session_t session);
 void pair_receive(pair_t *self, session_t session, const uint8_t *bytes, size_t len);
 void pair_busy_frame(pair_t *self, engine_frame_t *ret_frame);
-/* A client's frame that has no session (always, while this node does not serve; commands to the pair
- * also while it does). True: `ret_frame` answers it (session 0; the caller frees its bytes). False:
- * it is for pair_session_open and pair_receive. */
+/* A client's frame that has no session (always, while this node does not serve; commands to the
+ * pair also while it does). True: `ret_frame` answers it (session 0; the caller frees its bytes).
+ * False: it is for pair_session_open and pair_receive. */
 bool pair_visit(pair_t *self, const uint8_t *bytes, size_t len, engine_frame_t *ret_frame);
 
 /* The link to the peer, as its transport sees it. */
@@ -98,7 +98,8 @@ void pair_followed(pair_t *self, size_t dap, batch_t **batches, size_t len, bool
                    const error_t *error);
 
 void pair_journal_committed(pair_t *self, uint64_t index, bool clean);
-void pair_journal_waiting(pair_t *self, const error_t *error); /* the database does not take it now */
+void pair_journal_waiting(pair_t *self,
+                          const error_t *error); /* the database does not take it now */
 void pair_checkpoint_written(pair_t *self, uint64_t index);
 /* Journal or checkpoint lane: another epoch is in the row (DATABASE_FENCED), another database
  * answers (DATABASE_WRONG), the head is not ours (DATABASE_DIVERGED). */
@@ -110,18 +111,18 @@ void pair_stop(pair_t *self);
 /* ---- Actions ---- */
 
 typedef enum {
-    PAIR_OBSERVE,   /* dap: read identity, epoch, head */
-    PAIR_CLAIM,     /* dap, claim_…: take the next epoch */
-    PAIR_LOAD,      /* dap: load the whole state */
-    PAIR_FOLLOW,    /* dap, index, hash: the batches after it */
-    PAIR_OPEN,      /* open journal and checkpoint lanes: identity, epoch, generation, index, hash */
-    PAIR_CLOSE,     /* close both at once; what they have not committed is given up */
-    PAIR_REMEMBER,  /* memory: durably into state_dir, before anything else is done */
-    PAIR_SEND,      /* bytes: a frame to the peer; dropped when the link does not take it */
+    PAIR_OBSERVE,  /* dap: read identity, epoch, head */
+    PAIR_CLAIM,    /* dap, claim_…: take the next epoch */
+    PAIR_LOAD,     /* dap: load the whole state */
+    PAIR_FOLLOW,   /* dap, index, hash: the batches after it */
+    PAIR_OPEN,     /* open journal and checkpoint lanes: identity, epoch, generation, index, hash */
+    PAIR_CLOSE,    /* close both at once; what they have not committed is given up */
+    PAIR_REMEMBER, /* memory: durably into state_dir, before anything else is done */
+    PAIR_SEND,     /* bytes: a frame to the peer; dropped when the link does not take it */
     PAIR_BROADCAST, /* bytes: a frame to every connection of a client; all sessions are over */
-    PAIR_SAVE,      /* batch: decided, but not part of the committed log: into a file of state_dir */
-    PAIR_SAY,       /* event, text, error: a line for the log */
-    PAIR_STOP,      /* the process ends; error.code OK: in order */
+    PAIR_SAVE, /* batch: decided, but not part of the committed log: into a file of state_dir */
+    PAIR_SAY,  /* event, text, error: a line for the log */
+    PAIR_STOP, /* the process ends; error.code OK: in order */
 } pair_action_kind_t;
 
 typedef struct {

@@ -81,6 +81,8 @@ Test(config, defaults)
     cr_expect_str_eq(config->node_name, "a");
     cr_expect_str_eq(config->client_endpoint, "tcp://127.0.0.1:7420");
     cr_expect_str_eq(config->state_dir, "/var/lib/ixn");
+    cr_expect_not(config->has_peer);
+    cr_expect_str_eq(config->peer_bind, "");
     cr_expect_not(config->has_database_id);
     cr_expect_eq(config->daps_len, 1);
     cr_expect_str_eq(config->daps[0].name, "d");
@@ -162,6 +164,38 @@ Test(config, values)
     config_destroy(&config);
 }
 
+#define PAIR "pair: {bind: 'tcp://*:7421', peer: tcp://b:7421, certificate: /k"
+
+Test(config, pair)
+{
+    config_t *config = s_parse(LEAST PAIR "}\n");
+    cr_expect(config->has_peer);
+    cr_expect_str_eq(config->peer_bind, "tcp://*:7421");
+    cr_expect_str_eq(config->peer_endpoint, "tcp://b:7421");
+    cr_expect_str_eq(config->peer_certificate, "/k");
+    cr_expect_not(config->failover_manual);
+    cr_expect_not(config->preferred);
+    cr_expect_eq(config->failover_timeout_ms, 1000);
+    cr_expect_eq(config->peer_heartbeat_ms, 100);
+    cr_expect_eq(config->beat_ms, 40);
+    config_destroy(&config);
+    config = s_parse(LEAST PAIR
+                     ", failover: manual, preferred: true, heartbeat: 50ms,\n"
+                     "  failover_timeout: 200ms, beat: 10ms}\n");
+    cr_expect(config->failover_manual);
+    cr_expect(config->preferred);
+    cr_expect_eq(config->failover_timeout_ms, 200);
+    cr_expect_eq(config->peer_heartbeat_ms, 50);
+    cr_expect_eq(config->beat_ms, 10);
+    config_destroy(&config);
+    config = s_parse(LEAST "pair: # nothing below\n");
+    cr_expect_not(config->has_peer);
+    char *printed = s_print(config);
+    cr_expect_not(strstr(printed, "pair"), "%s", printed);
+    free(printed);
+    config_destroy(&config);
+}
+
 Test(config, prints_what_loads_back_to_the_same)
 {
     static const char *const texts[] = {
@@ -178,11 +212,13 @@ Test(config, prints_what_loads_back_to_the_same)
         "limits: {max_attributes_size: 1025B}\n"
         "history: {retention: 100000000ms}\n"
         "log: {level: error}\n",
+        LEAST PAIR ", failover: manual, preferred: true, beat: 200ms}\n",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         config_t *config = s_parse(texts[i]);
         char *printed = s_print(config);
         config_t *again = s_parse(printed);
+        cr_expect_eq(config->has_peer, again->has_peer);
         s_expect_equal(config, again);
         free(printed);
         config_destroy(&config);
@@ -220,7 +256,7 @@ static const struct {
     {"journel: {}", "3:1", "no key `journel`|did you mean `journal`?"},
     {"journal: {retention-size: 1GiB}", "3:11", "journal has no key|did you mean `retention_size`"},
     {"limits: {max_cleints: 1}", "3:10", "did you mean `max_clients`"},
-    {"log: {heartbeat: 1s}", "3:7", "log has no key `heartbeat`|belongs to clients"},
+    {"log: {heartbeat: 1s}", "3:7", "log has no key `heartbeat`|belongs to pair or clients"},
     {"log: {colour: red}", "3:7", "it knows level"},
     {"daps: []", "3:1", "belongs to database|indentation"},
     {"log: {}\nlog: {}", "4:1", "`log`|twice|line 3"},
@@ -278,6 +314,23 @@ static const struct {
     {"dedupe: {guaranteed: 11min}", "3:22", "guaranteed is 11min, more than dedupe.window|10min"},
     {"dedupe: {window: 50s}", "3:18", "dedupe.guaranteed is 1min, more than dedupe.window|50s"},
     {"dedupe: {window: 10d}\nhistory: {retention: 9d}", "3:18", "more than history.retention|9d"},
+    {"pair: {}", "3:1", "pair.bind is missing"},
+    {"pair: {bind: ipc:///p, certificate: /k}", "3:1", "pair.peer is missing"},
+    {"pair: {bind: ipc:///p, peer: ipc:///q}", "3:1", "pair.certificate is missing|keygen"},
+    {"pair: {bind: ipc:///p, peer: ipc:///q, certificate: k}", "3:53", "`k` is not absolute"},
+    {PAIR ", failover: auto}", "3:77", "`auto`|automatic, manual"},
+    {PAIR ", failover_timeout: 199ms}", "3:85", "from 200ms to 1min"},
+    {PAIR ", heartbeat: 19ms}", "3:78", "from 20ms to"},
+    {PAIR ", beat: 9ms}", "3:73", "from 10ms to 1s"},
+    {PAIR ", heartbeat: 251ms}", "3:78", "251ms, 4 times that is more than pair.failover_t|1s"},
+    {PAIR ", beat: 201ms}", "3:73", "201ms, 5 times that is more than pair.failover_timeout|1s"},
+    {PAIR ", failover_timeout: 399ms}", "3:85", "heartbeat is 100ms, 4 times|399ms"},
+    {"pair: {bind: 'tcp://127.0.0.1:7420', peer: tcp://b:7421, certificate: /k}", "3:14",
+     "`tcp://127.0.0.1:7420`|node.client_endpoint|another port"},
+    {"pair: {bind: tcp://a:7421, peer: tcp://a:7421, certificate: /k}", "3:34",
+     "`tcp://a:7421`, and so is pair.bind"},
+    {"pair: {bind: tcp://a:7421, peer: 'tcp://*:7421', certificate: /k}", "3:34",
+     "every address of this machine"},
     {"limits: {max_interactions: 9}\nqueues: [{name: q, max_length: 10}]", "4:32", "is 10|is 9"},
     /* YAML that no configuration needs */
     {"log: &x {}", "3:6", "anchors"},

@@ -1,0 +1,144 @@
+/* Following: a backup loads the state, applies what is committed, and knows how level it is. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "ha/pair_internal.h"
+
+enum {
+    APPLY_A_TURN = 5000,     /* entries: what hearing the peer may wait for */
+    BEHIND_ENTRIES = 100000, /* a ready backup that is so far behind is not ready */
+    HEAD_AGE_MS = 3000,      /* the head must have been seen within this */
+};
+
+/* ---- Loading and following through an own access point ---- */
+
+void pair_load(pair_t *self)
+{
+    size_t dap;
+    if (self->loading || !daps_choose(&self->daps, &dap))
+        return;
+    self->loading = true;
+    daps_ask(&self->daps, dap, self->now);
+    pair_do(self, PAIR_LOAD)->dap = dap;
+}
+
+void pair_loaded(pair_t *self, size_t dap, state_t *state, const database_status_t *status,
+                 const error_t *error)
+{
+    bool proven = daps_answer(&self->daps, dap, status, error, self->now);
+    self->loading = false;
+    if (!state) {
+        pair_say(self, true, "pair.load_failed", "dap=%s error=\"%s\"", self->daps.daps[dap].name,
+                 error->text);
+        return;
+    }
+    bool wanted = role_follows(self->role) || self->role == ROLE_TAKING_OVER;
+    if (!proven || !wanted) {
+        state_destroy(&state);
+        return;
+    }
+    replica_load(self->replica, state);
+    self->replica_trouble[0] = '\0';
+    pair_learn_epoch(self, status->epoch, status->generation);
+    pair_say(self, false, "pair.loaded",
+             "dap=%s index=%" PRIu64 " head=%" PRIu64 " interactions=%" PRIu32,
+             self->daps.daps[dap].name, state->index, status->head_index, state->count);
+}
+
+void pair_follow_journal(pair_t *self)
+{
+    size_t dap;
+    if (self->following || self->loading || !replica_is_loaded(self->replica) ||
+        !daps_choose(&self->daps, &dap))
+        return;
+    self->following = true;
+    daps_ask(&self->daps, dap, self->now);
+    pair_action_t *action = pair_do(self, PAIR_FOLLOW);
+    action->dap = dap;
+    action->index = replica_index(self->replica);
+    action->hash = replica_state(self->replica)->hash;
+}
+
+void pair_distrust(pair_t *self, const char *why)
+{
+    pair_say(self, true, "pair.replica_dropped", "index=%" PRIu64 " reason=\"%s\"",
+             replica_index(self->replica), why);
+    snprintf(self->replica_trouble, sizeof self->replica_trouble, "%s", why);
+    replica_unload(self->replica);
+    pair_event(self, ROLE_EVENT_BEHIND, why);
+}
+
+void pair_followed(pair_t *self, size_t dap, batch_t **batches, size_t len, bool gone,
+                   const error_t *error)
+{
+    dap_t *asked = &self->daps.daps[dap];
+    self->following = false;
+    CHECK(asked->busy);
+    asked->busy = false; /* says nothing of what it reaches: OBSERVE does */
+    if (error && error->code != ERROR_OK) {
+        asked->proven = false; /* look again before it is asked for more */
+        pair_say(self, true, "pair.follow_failed", "dap=%s error=\"%s\"", asked->name, error->text);
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (replica_is_loaded(self->replica))
+            replica_add_journal(self->replica, batches[i]);
+        else
+            batch_destroy(&batches[i]);
+    }
+    if (gone && replica_is_loaded(self->replica))
+        pair_distrust(self, "the journal does not continue what this backup has; it loads anew");
+}
+
+/* ---- Readiness ---- */
+
+bool pair_is_ready(const pair_t *self, char *reason, size_t size)
+{
+    const head_t *head = &self->head;
+    reason[0] = '\0';
+    if (self->role == ROLE_TAKING_OVER || role_serves(self->role))
+        return true;
+    if (self->peer.trouble[0])
+        snprintf(reason, size, "%s", self->peer.trouble);
+    else if (daps_proven(&self->daps) == 0)
+        snprintf(reason, size, "no access point reaches the pair's own database: %s",
+                 daps_trouble(&self->daps));
+    else if (self->replica_trouble[0] && !replica_is_loaded(self->replica))
+        snprintf(reason, size, "%s", self->replica_trouble);
+    else if (!replica_is_loaded(self->replica))
+        snprintf(reason, size, "%s", self->loading ? "it loads the state" : "it has no state yet");
+    else if (!head->known || self->now - head->confirmed > HEAD_AGE_MS * USEC_PER_MS)
+        snprintf(reason, size, "the head of the journal was not seen for some time");
+    else if (replica_index(self->replica) + (self->role == ROLE_READY ? BEHIND_ENTRIES : 0) <
+             head->index)
+        snprintf(reason, size, "it is at index %" PRIu64 ", the head is at %" PRIu64,
+                 replica_index(self->replica), head->index);
+    return reason[0] == '\0';
+}
+
+/* ---- A turn ---- */
+
+void pair_follow_turn(pair_t *self)
+{
+    char reason[PAIR_REASON];
+    error_t error = {0};
+    if (!role_follows(self->role))
+        return;
+    if (!replica_is_loaded(self->replica)) {
+        pair_load(self);
+        return;
+    }
+    if (!replica_step(self->replica, APPLY_A_TURN, &error)) {
+        pair_distrust(self, error.text);
+        return;
+    }
+    replica_checkpoint(self->replica, self->peer.checkpoint);
+    if (replica_has_gap(self->replica))
+        pair_follow_journal(self);
+    bool ready = pair_is_ready(self, reason, sizeof reason);
+    if (self->role == ROLE_SYNCING && ready)
+        pair_event(self, ROLE_EVENT_LEVEL, NULL);
+    else if (self->role == ROLE_READY && !ready)
+        pair_event(self, ROLE_EVENT_BEHIND, reason);
+}

@@ -1,0 +1,178 @@
+/* What the files of the pair share among themselves (pair*.c). */
+#ifndef IXN_HA_PAIR_INTERNAL_H
+#define IXN_HA_PAIR_INTERNAL_H
+
+#include "core/wire/peer.pb-c.h"
+#include "ha/daps.h"
+#include "ha/pair.h"
+#include "ha/replica.h"
+
+/* What the other node said last. */
+typedef struct {
+    bool heard; /* since this process began */
+    usec_t heard_at;
+    bool up; /* the link: connected and proven */
+    bool refused;
+    usec_t closed_at; /* when the connection was closed or refused first; 0: it is not */
+    uint64_t epoch;   /* of the last frame */
+    Ixn__V1__PeerRole role;
+    char name[CONFIG_NAME_SIZE];
+    char client_endpoint[CONFIG_PATH_SIZE];
+    char readiness[PAIR_REASON];
+    uint64_t index;
+    uint64_t checkpoint;
+    bool ready;
+    bool automatic;
+    bool database;
+    id128_t configuration;
+    size_t daps_len;
+    dap_t daps[DAPS_MAX];      /* name, reachable, proven, latency, trouble */
+    char trouble[PAIR_REASON]; /* why its frames are not listened to; empty: they are */
+} peer_view_t;
+
+/* The head of the journal, as it becomes known. */
+typedef struct {
+    bool known;
+    uint64_t index;
+    usec_t since;     /* first known at this time … */
+    usec_t confirmed; /* … and still there when somebody asked at this time */
+} head_t;
+
+/* A take-over under way. */
+typedef struct {
+    usec_t begun;
+    usec_t give_up;
+    bool asked;     /* CLAIM is under way */
+    bool claimed;   /* the epoch is ours; the state is brought to its head */
+    bool with_head; /* the head must be the judged one */
+    bool hot;       /* from a backup */
+    size_t dap;
+    database_status_t judged;
+    database_status_t status; /* after the claim */
+    id128_t generation;
+    char reason[PAIR_REASON];
+} takeover_t;
+
+/* A hand-over under way. */
+typedef struct {
+    usec_t begun;
+    usec_t said_at; /* HandOver was sent last; 0: not yet */
+    bool abandoned; /* the database is lost: nothing is waited for */
+    char reason[PAIR_REASON];
+} hand_over_t;
+
+struct pair {
+    pair_options_t options;
+    char name[CONFIG_NAME_SIZE];
+    char client_endpoint[CONFIG_PATH_SIZE];
+    Ixn__V1__EngineConfiguration *configuration;
+    id128_t configuration_digest;
+    wire_arena_t *arena;
+    usec_t now;
+    usec_t wall;
+    /* role */
+    role_t role;
+    usec_t role_since;
+    char role_reason[PAIR_REASON];
+    bool manual; /* failover: manual, or paused */
+    bool stopping;
+    usec_t stop_by;
+    usec_t started;
+    usec_t quiet_until;   /* no automatic take-over before */
+    usec_t quiet;         /* how long the next one is */
+    usec_t last_takeover; /* how long it took */
+    /* what the database is */
+    daps_t daps;
+    bool has_memory;
+    identity_memory_t memory;
+    uint64_t epoch;     /* the highest heard of */
+    id128_t generation; /* of it */
+    uint64_t own_epoch; /* the one this node serves under, or has claimed; 0: none */
+    head_t head;
+    bool has_seen;
+    database_status_t seen; /* what an access point said last … */
+    usec_t seen_asked;      /* … to a question of this time */
+    bool judging;           /* STARTING, FENCED: somebody looked since the role began … */
+    uint64_t judged_head;   /* … and the head was here */
+    /* following */
+    replica_t *replica;
+    bool loading;
+    bool following;
+    char replica_trouble[PAIR_REASON]; /* why the state is not to be trusted; empty: it is */
+    /* serving */
+    node_t *node;
+    batch_t *in_flight; /* a copy, in case it must be saved */
+    batch_t *next_batch;
+    bool waiting; /* the journal says that the database does not take it now */
+    usec_t waiting_since;
+    uint64_t digest_index; /* to be told with its commit; 0: none */
+    uint64_t digest;
+    uint64_t digest_told; /* the index it was told at last */
+    takeover_t takeover;
+    hand_over_t hand_over;
+    /* the peer */
+    peer_view_t peer;
+    usec_t hello_at; /* the next one */
+    char told_readiness[PAIR_REASON];
+    bool told_ready;
+    /* actions: a ring */
+    pair_action_t *actions;
+    size_t actions_first;
+    size_t actions_len;
+    size_t actions_capacity;
+};
+
+/* pair.c */
+pair_action_t *pair_do(pair_t *self, pair_action_kind_t kind);
+void pair_say(pair_t *self, bool warning, const char *event, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The only way to another role; `detail` may be NULL. True when the role changed. */
+bool pair_event(pair_t *self, role_event_t event, const char *detail);
+/* A higher epoch was seen in the database that is known to be the pair's own. */
+void pair_learn_epoch(pair_t *self, uint64_t epoch, id128_t generation);
+void pair_remember(pair_t *self);
+/* The head is at `index`, says an answer to a question that was asked at `asked`. */
+void pair_learn_head(pair_t *self, uint64_t index, usec_t asked);
+
+/* pair_serve.c */
+void pair_serve(pair_t *self, state_t *state); /* begins, with the claimed epoch */
+/* Ends at once: lanes closed, what is not committed saved, clients told where to go. */
+void pair_cease(pair_t *self);
+void pair_serve_turn(pair_t *self);
+/* NULL when the peer could take over now; otherwise why not. */
+const char *pair_no_hand_over(const pair_t *self);
+/* Begins to hand over; false when that is not possible now. */
+bool pair_switchover(pair_t *self, const char *reason);
+
+/* pair_follow.c */
+void pair_follow_turn(pair_t *self);
+/* True when this node could take over now; otherwise why not, for people. */
+bool pair_is_ready(const pair_t *self, char *reason, size_t size);
+/* What follows is not the log: the state is dropped and loaded anew. */
+void pair_distrust(pair_t *self, const char *why);
+void pair_load(pair_t *self);
+void pair_follow_journal(pair_t *self);
+
+/* pair_takeover.c */
+/* The role is TAKING_OVER now. `hot`: it was a backup's before. */
+void pair_takeover_begin(pair_t *self, bool with_head, bool hot);
+void pair_takeover_turn(pair_t *self);
+/* The epoch was lost: no automatic take-over for some time. */
+void pair_lost_epoch(pair_t *self);
+/* Judges: in STARTING and FENCED whether anybody serves, in READY whether the primary is gone. */
+void pair_judge_turn(pair_t *self);
+
+/* pair_peer.c */
+void pair_peer_turn(pair_t *self);
+void pair_hello(pair_t *self); /* as soon as this turn ends */
+bool pair_peer_alive(const pair_t *self);
+void pair_send_batch(pair_t *self, const batch_t *batch);
+void pair_send_committed(pair_t *self);
+void pair_send_hand_over(pair_t *self);
+
+/* pair_client.c */
+/* Broadcasts to clients that this node serves no more, or begins to. */
+void pair_tell_not_primary(pair_t *self);
+void pair_tell_serving(pair_t *self);
+
+#endif

@@ -1,0 +1,367 @@
+/* The peer: what is said to it, what is heard of it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/buffer.h"
+#include "core/base/check.h"
+#include "ha/pair_internal.h"
+
+#define PEER_VERSION 1
+
+/* ---- Saying ---- */
+
+static void s_send(pair_t *self, Ixn__V1__PeerFrame *frame)
+{
+    frame->version = PEER_VERSION;
+    frame->incarnation = wire_bytes(&self->options.incarnation);
+    if (self->daps.known)
+        frame->database_id = wire_bytes(&self->daps.own.database_id);
+    frame->epoch = self->epoch;
+    frame->generation = wire_bytes(&self->generation);
+    pair_action_t *send = pair_do(self, PAIR_SEND);
+    send->len = ixn__v1__peer_frame__get_packed_size(frame);
+    send->bytes = memory_new(send->len);
+    ixn__v1__peer_frame__pack(frame, send->bytes);
+}
+
+static Ixn__V1__PeerRole s_role(const pair_t *self)
+{
+    static const Ixn__V1__PeerRole roles[ROLES_LEN] = {
+        [ROLE_STARTING] = IXN__V1__PEER_ROLE__PEER_STARTING,
+        [ROLE_SYNCING] = IXN__V1__PEER_ROLE__PEER_SYNCING,
+        [ROLE_READY] = IXN__V1__PEER_ROLE__PEER_READY,
+        [ROLE_TAKING_OVER] = IXN__V1__PEER_ROLE__PEER_TAKING_OVER,
+        [ROLE_ALONE] = IXN__V1__PEER_ROLE__PEER_PRIMARY,
+        [ROLE_PAIRED] = IXN__V1__PEER_ROLE__PEER_PRIMARY,
+        [ROLE_HANDING_OVER] = IXN__V1__PEER_ROLE__PEER_HANDING_OVER,
+        [ROLE_FENCED] = IXN__V1__PEER_ROLE__PEER_FENCED,
+        [ROLE_STOPPED] = IXN__V1__PEER_ROLE__PEER_STOPPED,
+    };
+    return roles[self->role];
+}
+
+static void s_fill_dap(const dap_t *dap, Ixn__V1__PeerDap *message)
+{
+    ixn__v1__peer_dap__init(message);
+    message->name = (char *)dap->name;
+    message->reachable = dap->reachable;
+    message->proven = dap->proven;
+    message->latency_us = (uint32_t)dap->latency;
+    message->trouble = (char *)dap->trouble;
+}
+
+static void s_fill_place(const pair_t *self, Ixn__V1__PeerHello *hello)
+{
+    if (self->node) {
+        node_figures_t figures = node_figures(self->node);
+        hello->index = figures.committed;
+        hello->checkpoint = figures.checkpoint;
+        return;
+    }
+    const state_t *state = replica_state(self->replica);
+    if (state) {
+        hello->index = state->index;
+        hello->hash = wire_bytes(&state->hash);
+    }
+}
+
+static void s_say_hello(pair_t *self)
+{
+    Ixn__V1__PeerHello hello = IXN__V1__PEER_HELLO__INIT;
+    Ixn__V1__PeerFrame frame = IXN__V1__PEER_FRAME__INIT;
+    Ixn__V1__PeerDap daps[DAPS_MAX];
+    Ixn__V1__PeerDap *list[DAPS_MAX];
+    char reason[PAIR_REASON];
+    for (size_t i = 0; i < self->daps.len; i++) {
+        s_fill_dap(&self->daps.daps[i], &daps[i]);
+        list[i] = &daps[i];
+    }
+    hello.name = self->name;
+    hello.client_endpoint = self->client_endpoint;
+    hello.role = s_role(self);
+    s_fill_place(self, &hello);
+    bool ready = pair_is_ready(self, reason, sizeof reason);
+    hello.ready = ready && self->role == ROLE_READY;
+    hello.readiness = reason;
+    hello.automatic = !self->manual;
+    hello.database = daps_proven(&self->daps) > 0;
+    hello.configuration = wire_bytes(&self->configuration_digest);
+    hello.n_daps = self->daps.len;
+    hello.daps = list;
+    if (self->daps.known) {
+        hello.system_identifier = self->daps.own.system_identifier;
+        hello.database_oid = self->daps.own.database_oid;
+    }
+    frame.body_case = IXN__V1__PEER_FRAME__BODY_HELLO;
+    frame.hello = &hello;
+    s_send(self, &frame);
+}
+
+void pair_hello(pair_t *self)
+{
+    self->hello_at = self->now;
+}
+
+void pair_send_batch(pair_t *self, const batch_t *batch)
+{
+    if (!pair_peer_alive(self))
+        return; /* it follows the journal, and meets the stream when it is back */
+    Ixn__V1__PeerBatch body = IXN__V1__PEER_BATCH__INIT;
+    Ixn__V1__PeerFrame frame = IXN__V1__PEER_FRAME__INIT;
+    body.epoch = batch->epoch;
+    body.first = batch->first;
+    body.last = batch->last;
+    body.previous = wire_bytes(&batch->previous);
+    body.hash = wire_bytes(&batch->hash);
+    body.log_time_us = batch->log_time;
+    body.wall_time_us = batch->wall_time;
+    body.entries = (ProtobufCBinaryData){batch->entries.len, (uint8_t *)batch->entries.data};
+    body.committed = node_figures(self->node).committed;
+    frame.body_case = IXN__V1__PEER_FRAME__BODY_BATCH;
+    frame.batch = &body;
+    s_send(self, &frame);
+}
+
+void pair_send_committed(pair_t *self)
+{
+    if (!pair_peer_alive(self))
+        return;
+    Ixn__V1__PeerCommitted body = IXN__V1__PEER_COMMITTED__INIT;
+    Ixn__V1__PeerFrame frame = IXN__V1__PEER_FRAME__INIT;
+    node_figures_t figures = node_figures(self->node);
+    body.index = figures.committed;
+    body.checkpoint = figures.checkpoint;
+    if (self->digest_index == body.index) {
+        body.digest_index = self->digest_index;
+        body.digest = self->digest;
+    }
+    frame.body_case = IXN__V1__PEER_FRAME__BODY_COMMITTED;
+    frame.committed = &body;
+    s_send(self, &frame);
+}
+
+void pair_send_hand_over(pair_t *self)
+{
+    Ixn__V1__PeerHandOver body = IXN__V1__PEER_HAND_OVER__INIT;
+    Ixn__V1__PeerFrame frame = IXN__V1__PEER_FRAME__INIT;
+    const state_t *state = pair_state(self);
+    body.index = state->index;
+    body.hash = wire_bytes(&state->hash);
+    body.abandoned = self->hand_over.abandoned;
+    body.reason = self->hand_over.reason;
+    frame.body_case = IXN__V1__PEER_FRAME__BODY_HAND_OVER;
+    frame.hand_over = &body;
+    s_send(self, &frame);
+}
+
+void pair_peer_turn(pair_t *self)
+{
+    if (!self->options.has_peer || self->now < self->hello_at)
+        return;
+    s_say_hello(self);
+    self->hello_at = self->now + self->options.heartbeat;
+}
+
+/* ---- The link ---- */
+
+bool pair_peer_alive(const pair_t *self)
+{
+    const peer_view_t *peer = &self->peer;
+    return peer->heard && !peer->closed_at && !peer->trouble[0] &&
+           peer->role != IXN__V1__PEER_ROLE__PEER_STOPPED &&
+           self->now - peer->heard_at < self->options.failover_timeout;
+}
+
+void pair_peer_link(pair_t *self, peer_link_t event)
+{
+    peer_view_t *peer = &self->peer;
+    switch (event) {
+    case PEER_LINK_UP:
+        if (!peer->up)
+            pair_say(self, false, "pair.link", "state=up");
+        peer->up = true;
+        peer->refused = false;
+        peer->closed_at = 0;
+        pair_hello(self);
+        return;
+    case PEER_LINK_CLOSED:
+        if (peer->up)
+            pair_say(self, true, "pair.link", "state=closed");
+        peer->up = false;
+        if (!peer->closed_at)
+            peer->closed_at = self->now;
+        return;
+    case PEER_LINK_REFUSED:
+        peer->up = false;
+        peer->refused = true;
+        if (!peer->closed_at)
+            peer->closed_at = self->now;
+        return;
+    }
+}
+
+/* ---- Hearing ---- */
+
+static void s_copy_text(char *target, size_t size, const char *source)
+{
+    snprintf(target, size, "%s", source ? source : "");
+    wire_clean_text(target);
+}
+
+static void s_hear_daps(peer_view_t *peer, const Ixn__V1__PeerHello *hello)
+{
+    peer->daps_len = hello->n_daps < DAPS_MAX ? hello->n_daps : DAPS_MAX;
+    for (size_t i = 0; i < peer->daps_len; i++) {
+        dap_t *dap = &peer->daps[i];
+        s_copy_text(dap->name, sizeof dap->name, hello->daps[i]->name);
+        s_copy_text(dap->trouble, sizeof dap->trouble, hello->daps[i]->trouble);
+        dap->reachable = hello->daps[i]->reachable;
+        dap->proven = hello->daps[i]->proven;
+        dap->latency = hello->daps[i]->latency_us;
+    }
+}
+
+/* True when the peer works on the same database, as far as both know. What is wrong is kept for the
+ * readiness, and said once. */
+static bool s_is_ours(pair_t *self, const Ixn__V1__PeerFrame *frame)
+{
+    char a[IDENTITY_TEXT_SIZE];
+    char b[IDENTITY_TEXT_SIZE];
+    const Ixn__V1__PeerHello *hello = frame->hello;
+    identity_t its = {.system_identifier = hello->system_identifier,
+                      .database_oid = hello->database_oid};
+    char before[PAIR_REASON];
+    snprintf(before, sizeof before, "%s", self->peer.trouble);
+    self->peer.trouble[0] = '\0';
+    bool known = wire_read_id(frame->database_id, &its.database_id);
+    if (strcmp(hello->name, self->name) == 0)
+        snprintf(self->peer.trouble, sizeof self->peer.trouble,
+                 "both nodes are named \"%s\" (node.name); give each its own", self->name);
+    else if (known && self->daps.known && !identity_equal(&its, &self->daps.own))
+        snprintf(self->peer.trouble, sizeof self->peer.trouble,
+                 "the other node's database is %s, this node's is %s", identity_text(&its, a),
+                 identity_text(&self->daps.own, b));
+    else if (known && !self->daps.known && self->role != ROLE_TAKING_OVER)
+        daps_learn(&self->daps,
+                   &its); /* it holds the pair's key, so it knows the pair's database */
+    if (self->peer.trouble[0] && strcmp(before, self->peer.trouble) != 0)
+        pair_say(self, true, "pair.trouble", "reason=\"%s\"", self->peer.trouble);
+    return !self->peer.trouble[0];
+}
+
+static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
+{
+    const Ixn__V1__PeerHello *hello = frame->hello;
+    peer_view_t *peer = &self->peer;
+    bool first = !peer->heard;
+    bool changed = peer->role != hello->role;
+    peer->heard = true;
+    peer->heard_at = self->now;
+    peer->role = hello->role;
+    peer->epoch = frame->epoch;
+    s_copy_text(peer->name, sizeof peer->name, hello->name);
+    s_copy_text(peer->client_endpoint, sizeof peer->client_endpoint, hello->client_endpoint);
+    s_copy_text(peer->readiness, sizeof peer->readiness, hello->readiness);
+    peer->index = hello->index;
+    peer->ready = hello->ready;
+    peer->automatic = hello->automatic;
+    peer->database = hello->database;
+    wire_read_id(hello->configuration, &peer->configuration);
+    s_hear_daps(peer, hello);
+    if (!s_is_ours(self, frame))
+        return;
+    if (first || changed)
+        pair_hello(self); /* so that it knows of this node as soon */
+    id128_t generation;
+    if (wire_read_id(frame->generation, &generation))
+        pair_learn_epoch(self, frame->epoch, generation);
+    if (frame->epoch != self->epoch || hello->role != IXN__V1__PEER_ROLE__PEER_PRIMARY)
+        return;
+    peer->checkpoint = hello->checkpoint;
+    replica_committed(self->replica, hello->index);
+    pair_learn_head(self, hello->index, self->now);
+}
+
+static void s_hear_batch(pair_t *self, const Ixn__V1__PeerBatch *body)
+{
+    id128_t previous, hash;
+    if (!wire_read_id(body->previous, &previous) || !wire_read_id(body->hash, &hash) ||
+        body->first == 0 || body->last < body->first)
+        return;
+    batch_t *batch = batch_new(body->epoch, body->first, body->last, previous, body->log_time_us,
+                               body->wall_time_us,
+                               (text_t){(const char *)body->entries.data, body->entries.len});
+    if (!id_equal(batch->hash, hash)) {
+        pair_say(self, true, "pair.damaged",
+                 "first=%" PRIu64
+                 " reason=\"a batch has another hash "
+                 "than it says; the journal is read instead\"",
+                 body->first);
+        batch_destroy(&batch);
+        return;
+    }
+    replica_add(self->replica, batch);
+    replica_committed(self->replica, body->committed);
+}
+
+static void s_hear_committed(pair_t *self, const Ixn__V1__PeerCommitted *body)
+{
+    error_t error = {0};
+    self->peer.checkpoint = body->checkpoint;
+    replica_committed(self->replica, body->index);
+    pair_learn_head(self, body->index, self->now);
+    if (body->digest_index == 0 || !replica_is_loaded(self->replica))
+        return;
+    /* Now, before a later frame leads beyond this index. */
+    if (!replica_step(self->replica, SIZE_MAX / 2, &error)) {
+        pair_distrust(self, error.text);
+        return;
+    }
+    const state_t *state = replica_state(self->replica);
+    if (state->index == body->digest_index && state_digest(state) != body->digest)
+        pair_distrust(self, "its state differs from the primary's at the same index (digest)");
+}
+
+static void s_hear_hand_over(pair_t *self, const Ixn__V1__PeerHandOver *body)
+{
+    if (!body->abandoned)
+        replica_committed(self->replica, body->index);
+    if (!replica_is_loaded(self->replica) || !self->has_seen || self->stopping)
+        return; /* the primary sees that nobody claims, and goes on */
+    char reason[PAIR_REASON];
+    s_copy_text(reason, sizeof reason, body->reason);
+    if (pair_event(self, ROLE_EVENT_HANDED, reason))
+        pair_takeover_begin(self, false, true);
+}
+
+void pair_peer_receive(pair_t *self, const uint8_t *bytes, size_t len)
+{
+    wire_arena_reset(self->arena);
+    Ixn__V1__PeerFrame *frame =
+        ixn__v1__peer_frame__unpack(wire_arena_allocator(self->arena), len, bytes);
+    if (!frame || frame->version != PEER_VERSION) {
+        pair_say(self, true, "pair.garbage",
+                 "bytes=%zu version=%u reason=\"not a frame of this "
+                 "protocol, version %d\"",
+                 len, frame ? frame->version : 0, PEER_VERSION);
+        return;
+    }
+    if (frame->body_case == IXN__V1__PEER_FRAME__BODY_HELLO) {
+        s_hear_hello(self, frame);
+        return;
+    }
+    /* Late frames of an epoch that is over say nothing; nor does who was not introduced. */
+    if (!self->peer.heard || self->peer.trouble[0] || frame->epoch != self->epoch ||
+        self->own_epoch == self->epoch)
+        return;
+    self->peer.heard_at = self->now;
+    if (frame->body_case == IXN__V1__PEER_FRAME__BODY_BATCH && frame->batch)
+        s_hear_batch(self, frame->batch);
+    else if (frame->body_case == IXN__V1__PEER_FRAME__BODY_COMMITTED && frame->committed)
+        s_hear_committed(self, frame->committed);
+    else if (frame->body_case == IXN__V1__PEER_FRAME__BODY_HAND_OVER && frame->hand_over)
+        s_hear_hand_over(self, frame->hand_over);
+}

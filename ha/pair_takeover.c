@@ -1,0 +1,272 @@
+/* Judging and taking over. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/check.h"
+#include "ha/pair_internal.h"
+
+enum {
+    GONE_MS = 60,      /* process gone: the head must not have moved for so long */
+    OBSERVE_MS = 2500, /* start: so long an unmoved head means that nobody serves … */
+    FIRST_MS = 500,    /* … and so long the peer may claim a database that nobody ever had */
+    CLAIM_MS = 5000,   /* a claim that is not through by then is judged again */
+    QUIET_MS = 1000, /* after an epoch was lost no automatic take-over for so long, doubling … */
+    QUIET_MOST_MS = 60 * 1000,  /* … up to this … */
+    QUIET_RESET_MS = 60 * 1000, /* … and from the beginning after so long a time in peace */
+};
+
+/* ---- Does anybody serve? ---- */
+
+/* The epoch in the row is one that this node itself claimed; with the lock in its state_dir nobody
+ * else serves under it. */
+static bool s_is_own_epoch(const pair_t *self)
+{
+    return self->has_memory && id_equal(self->seen.generation, self->memory.generation) &&
+           strcmp(self->seen.owner, self->name) == 0;
+}
+
+static bool s_peer_serves(const pair_t *self)
+{
+    const peer_view_t *peer = &self->peer;
+    return pair_peer_alive(self) && peer->epoch >= self->epoch &&
+           (peer->role == IXN__V1__PEER_ROLE__PEER_PRIMARY ||
+            peer->role == IXN__V1__PEER_ROLE__PEER_HANDING_OVER ||
+            peer->role == IXN__V1__PEER_ROLE__PEER_TAKING_OVER);
+}
+
+static void s_another_serves(pair_t *self)
+{
+    char text[PAIR_REASON];
+    if (self->options.has_peer) {
+        snprintf(text, sizeof text, "\"%s\", epoch %" PRIu64, self->seen.owner, self->seen.epoch);
+        pair_event(self, ROLE_EVENT_PRIMARY_SEEN, text);
+        return;
+    }
+    pair_action_t *stop = pair_do(self, PAIR_STOP);
+    error_set(&stop->error, ERROR_DATABASE_FENCED,
+              "node \"%s\" serves this database: its head moved from %" PRIu64 " to %" PRIu64
+              " under epoch %" PRIu64
+              " while this node looked; stop that node first, give this one "
+              "another database, or make them a pair (section pair of both configurations)",
+              self->seen.owner, self->judged_head, self->head.index, self->seen.epoch);
+    pair_event(self, ROLE_EVENT_STOP, stop->error.text);
+}
+
+/* How long the head must stand still before this node claims. */
+static usec_t s_patience(const pair_t *self)
+{
+    if (s_is_own_epoch(self))
+        return 0;
+    if (id_is_zero(self->seen.generation))
+        return self->options.has_peer && !self->options.preferred ? FIRST_MS * USEC_PER_MS : 0;
+    return OBSERVE_MS * USEC_PER_MS;
+}
+
+static void s_judge_start(pair_t *self)
+{
+    if (!self->judging) {
+        /* What was seen before this role began says nothing: look once more. */
+        if (self->has_seen && self->seen_asked >= self->role_since && self->head.known) {
+            self->judging = true;
+            self->judged_head = self->head.index;
+        }
+        return;
+    }
+    /* A head that moves under an epoch of this very node is a late commit of its process before. */
+    bool moves = self->head.index > self->judged_head && !s_is_own_epoch(self);
+    if (s_peer_serves(self) || moves) {
+        s_another_serves(self);
+        return;
+    }
+    usec_t since = self->head.since > self->role_since ? self->head.since : self->role_since;
+    if (self->head.confirmed - since < s_patience(self) || self->stopping)
+        return;
+    const char *reason = s_is_own_epoch(self)                ? "restart"
+                         : id_is_zero(self->seen.generation) ? "first start"
+                                                             : "start: no node served";
+    if (pair_event(self, ROLE_EVENT_NOBODY_SERVES, reason))
+        pair_takeover_begin(self, false, false);
+}
+
+/* ---- Is the primary gone? ---- */
+
+static bool s_is_gone(const pair_t *self, char *why, size_t size)
+{
+    const peer_view_t *peer = &self->peer;
+    const head_t *head = &self->head;
+    if (!head->known)
+        return false;
+    if (peer->refused && peer->closed_at) {
+        usec_t since = head->since > peer->closed_at ? head->since : peer->closed_at;
+        usec_t unmoved = head->confirmed - since;
+        if (unmoved >= GONE_MS * USEC_PER_MS) {
+            snprintf(why, size,
+                     "its connection is closed, its port refuses, and the head has not moved from "
+                     "%" PRIu64 " for %" PRId64 " ms",
+                     head->index, unmoved / USEC_PER_MS);
+            return true;
+        }
+    }
+    usec_t silent = self->now - peer->heard_at;
+    usec_t unmoved = head->confirmed - head->since;
+    if (silent < self->options.failover_timeout || unmoved < self->options.failover_timeout)
+        return false;
+    snprintf(why, size,
+             "it was not heard for %" PRId64 " ms, and the head has not moved from %" PRIu64
+             " for %" PRId64 " ms",
+             silent / USEC_PER_MS, head->index, unmoved / USEC_PER_MS);
+    return true;
+}
+
+static void s_judge_primary(pair_t *self)
+{
+    char why[PAIR_REASON];
+    if (self->manual || self->stopping || self->now < self->quiet_until || !self->has_seen ||
+        !s_is_gone(self, why, sizeof why))
+        return;
+    if (pair_event(self, ROLE_EVENT_PRIMARY_GONE, why))
+        pair_takeover_begin(self, true, true);
+}
+
+void pair_lost_epoch(pair_t *self)
+{
+    bool peaceful = self->now - self->quiet_until > QUIET_RESET_MS * USEC_PER_MS;
+    self->quiet = peaceful ? QUIET_MS * USEC_PER_MS : self->quiet * 2;
+    if (self->quiet > QUIET_MOST_MS * USEC_PER_MS)
+        self->quiet = QUIET_MOST_MS * USEC_PER_MS;
+    self->quiet_until = self->now + self->quiet;
+}
+
+void pair_judge_turn(pair_t *self)
+{
+    if (self->role == ROLE_STARTING || self->role == ROLE_FENCED)
+        s_judge_start(self);
+    else if (self->role == ROLE_READY)
+        s_judge_primary(self);
+}
+
+/* ---- Taking over ---- */
+
+void pair_takeover_begin(pair_t *self, bool with_head, bool hot)
+{
+    self->takeover = (takeover_t){.begun = self->now,
+                                  .give_up = self->now + CLAIM_MS * USEC_PER_MS,
+                                  .with_head = with_head,
+                                  .hot = hot};
+    snprintf(self->takeover.reason, sizeof self->takeover.reason, "%s", self->role_reason);
+}
+
+static void s_lose(pair_t *self, const char *why)
+{
+    pair_event(self, ROLE_EVENT_CLAIM_LOST, why);
+    self->own_epoch = 0;
+}
+
+static void s_claim(pair_t *self)
+{
+    takeover_t *takeover = &self->takeover;
+    size_t dap;
+    if (self->now > takeover->give_up) {
+        s_lose(self, "no access point could claim in time");
+        return;
+    }
+    if (!self->has_seen ||
+        (!daps_choose(&self->daps, &dap) && !daps_choose_first(&self->daps, &dap)))
+        return;
+    daps_ask(&self->daps, dap, self->now);
+    takeover->asked = true;
+    takeover->dap = dap;
+    takeover->judged = self->seen;
+    pair_action_t *action = pair_do(self, PAIR_CLAIM);
+    action->dap = dap;
+    action->judged = takeover->judged;
+    action->claim_head = takeover->with_head;
+    action->highest_seen = self->epoch;
+    snprintf(action->text, sizeof action->text, "%s", takeover->reason);
+}
+
+void pair_claimed(pair_t *self, size_t dap, const database_status_t *status, id128_t generation,
+                  const error_t *error)
+{
+    takeover_t *takeover = &self->takeover;
+    if (!self->daps.known && status)
+        daps_learn(&self->daps, &status->identity); /* the first start: this is our database */
+    daps_answer(&self->daps, dap, status, error, self->now);
+    takeover->asked = false;
+    if (!status) {
+        pair_say(self, true, "pair.claim_failed", "dap=%s error=\"%s\"", self->daps.daps[dap].name,
+                 error->text);
+        if (self->role == ROLE_TAKING_OVER && error->code != ERROR_DATABASE_UNREACHABLE &&
+            error->code != ERROR_DATABASE_REFUSED)
+            s_lose(self, error->text);
+        return;
+    }
+    self->epoch = status->epoch;
+    self->generation = generation;
+    pair_remember(self);
+    self->seen = *status;
+    self->has_seen = true;
+    if (self->role != ROLE_TAKING_OVER)
+        return; /* the process ends: nobody serves under this epoch */
+    self->own_epoch = status->epoch;
+    takeover->claimed = true;
+    takeover->status = *status;
+    takeover->generation = generation;
+    replica_head(self->replica, status->head_index, status->head_hash);
+    pair_say(self, false, "pair.claimed", "dap=%s epoch=%" PRIu64 " head=%" PRIu64 " ms=%" PRId64,
+             self->daps.daps[dap].name, status->epoch, status->head_index,
+             (self->now - takeover->begun) / USEC_PER_MS);
+}
+
+/* True when the state is exactly what the journal holds. */
+static bool s_is_at_head(const pair_t *self)
+{
+    const state_t *state = replica_state(self->replica);
+    return state->index == self->takeover.status.head_index &&
+           id_equal(state->hash, self->takeover.status.head_hash);
+}
+
+static void s_catch_up(pair_t *self)
+{
+    error_t error = {0};
+    if (!replica_is_loaded(self->replica)) {
+        pair_load(self);
+        return;
+    }
+    if (!replica_step(self->replica, SIZE_MAX / 2, &error)) {
+        pair_say(self, true, "pair.replica_dropped", "reason=\"%s\"", error.text);
+        replica_unload(self->replica);
+        return;
+    }
+    if (s_is_at_head(self)) {
+        state_t *state = replica_take(self->replica);
+        pair_event(self, ROLE_EVENT_CLAIMED, NULL);
+        self->last_takeover = self->now - self->takeover.begun;
+        pair_serve(self, state);
+        pair_tell_serving(self);
+        return;
+    }
+    if (replica_index(self->replica) >= self->takeover.status.head_index) {
+        pair_say(self, true, "pair.replica_dropped",
+                 "index=%" PRIu64 " head=%" PRIu64
+                 " reason=\"this backup's state is not the journal's\"",
+                 replica_index(self->replica), self->takeover.status.head_index);
+        replica_unload(self->replica);
+        return;
+    }
+    if (replica_has_gap(self->replica))
+        pair_follow_journal(self);
+}
+
+void pair_takeover_turn(pair_t *self)
+{
+    if (self->role != ROLE_TAKING_OVER)
+        return;
+    if (!self->takeover.claimed) {
+        if (!self->takeover.asked)
+            s_claim(self);
+        return;
+    }
+    s_catch_up(self);
+}
