@@ -1,6 +1,8 @@
 #include "dap/checkpoint_writer.h"
 
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
@@ -18,6 +20,7 @@ _Static_assert(ERROR_TIMED_OUT < 64, "a bit for each code of an error");
 
 struct checkpoint_writer {
     zactor_t *actor;
+    int stop;     /* an event on it ends what the lane waits for */
     bool writing; /* an image was handed over and is not written yet */
 };
 
@@ -219,12 +222,16 @@ checkpoint_writer_t *checkpoint_writer_new(const checkpoint_writer_options_t *op
     lane_t *lane = memory_zero(1, sizeof *lane);
     lane->connections = memory_zero(config->daps_len, sizeof(connection_t *));
     lane->connections_len = config->daps_len;
-    for (size_t i = 0; i < config->daps_len; i++)
+    checkpoint_writer_t *self = memory_zero(1, sizeof *self);
+    self->stop = eventfd(0, EFD_CLOEXEC);
+    CHECK(self->stop >= 0);
+    for (size_t i = 0; i < config->daps_len; i++) {
         lane->connections[i] = connection_new(&config->daps[i], config->connect_timeout_ms,
                                               config->statement_timeout_ms);
+        connection_set_stop(lane->connections[i], self->stop);
+    }
     image_transaction_init(&lane->transaction, &fence, config->statement_timeout_ms);
     retention_init(&lane->retention, &retention);
-    checkpoint_writer_t *self = memory_zero(1, sizeof *self);
     self->actor = zactor_new(s_thread, lane);
     CHECK(self->actor);
     return self;
@@ -235,7 +242,9 @@ void checkpoint_writer_destroy(checkpoint_writer_t **self_p)
     checkpoint_writer_t *self = *self_p;
     if (!self)
         return;
+    CHECK(eventfd_write(self->stop, 1) == 0);
     zactor_destroy(&self->actor);
+    close(self->stop);
     free(self);
     *self_p = NULL;
 }

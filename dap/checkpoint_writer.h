@@ -40,6 +40,8 @@ typedef struct {
 } checkpoint_event_t;
 
 checkpoint_writer_t *checkpoint_writer_new(const checkpoint_writer_options_t *options);
+/* At once: closes the connection, without waiting for a statement in flight. An image that was
+ * being written is in the tables whole or not at all; the checkpoint's row tells. */
 void checkpoint_writer_destroy(checkpoint_writer_t **self_p);
 
 /* Hands an image over; the lane frees it. One at a time: the next only after WRITTEN. */

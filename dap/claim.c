@@ -123,8 +123,24 @@ static bool s_lock(claiming_t *self, error_t *ret_error)
                      self->blocker, error.text);
 }
 
-static bool s_compare(const database_status_t *judged, const database_status_t *found,
-                      error_t *ret_error)
+static bool s_compare_head(const database_status_t *judged, const database_status_t *found,
+                           error_t *ret_error)
+{
+    char a[ID_TEXT_SIZE];
+    char b[ID_TEXT_SIZE];
+    if (judged->head_index == found->head_index && id_equal(judged->head_hash, found->head_hash))
+        return true;
+    return error_set(ret_error, ERROR_DATABASE_FENCED,
+                     "the head was judged to be index %" PRIu64 " (%s), but index %" PRIu64
+                     " (%s) is there under the same epoch: a batch of %s landed meanwhile; judge "
+                     "again",
+                     judged->head_index, id_text(judged->head_hash, a), found->head_index,
+                     id_text(found->head_hash, b), found->owner);
+}
+
+/* What is there must be what was judged. */
+static bool s_compare(const database_status_t *judged, const database_claim_t *claim,
+                      const database_status_t *found, error_t *ret_error)
 {
     char a[IDENTITY_TEXT_SIZE];
     char b[IDENTITY_TEXT_SIZE];
@@ -133,13 +149,13 @@ static bool s_compare(const database_status_t *judged, const database_status_t *
                          "%s is %s, but the database that was judged is %s; nothing was claimed",
                          found->server, identity_text(&found->identity, a),
                          identity_text(&judged->identity, b));
-    if (judged->epoch == found->epoch && id_equal(judged->generation, found->generation))
-        return true;
-    return error_set(ret_error, ERROR_DATABASE_FENCED,
-                     "epoch %" PRIu64 " was judged, but epoch %" PRIu64
-                     " of %s (%s) is there: "
-                     "somebody else was quicker",
-                     judged->epoch, found->epoch, found->owner, id_text(found->generation, a));
+    if (judged->epoch != found->epoch || !id_equal(judged->generation, found->generation))
+        return error_set(ret_error, ERROR_DATABASE_FENCED,
+                         "epoch %" PRIu64 " was judged, but epoch %" PRIu64
+                         " of %s (%s) is there: "
+                         "somebody else was quicker",
+                         judged->epoch, found->epoch, found->owner, id_text(found->generation, a));
+    return !claim->with_head || s_compare_head(judged, found, ret_error);
 }
 
 static bool s_change(claiming_t *self, const database_claim_t *claim,
@@ -179,7 +195,8 @@ static bool s_prepare(claiming_t *self, const database_status_t *judged,
     database_status_t found;
     return s_begin(self, ret_error) && s_lock(self, ret_error) &&
            database_read_status(self->connection, &found, ret_error) &&
-           s_compare(judged, &found, ret_error) && s_change(self, claim, &found, ret_error) &&
+           s_compare(judged, claim, &found, ret_error) &&
+           s_change(self, claim, &found, ret_error) &&
            database_read_status(self->connection, ret_status, ret_error);
 }
 

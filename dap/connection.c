@@ -23,6 +23,7 @@ struct connection {
     PGresult *result; /* of the statement in flight: the first error, else the last */
     usec_t deadline;
     uint32_t timeout_ms; /* of the deadline, for its text */
+    int stop;            /* descriptor that ends every wait; -1: none */
     char sqlstate[6];
     bool in_transaction; /* after the last answer */
     bool transaction_lost;
@@ -45,6 +46,7 @@ connection_t *connection_new(const config_dap_t *dap, uint32_t connect_timeout_m
     self->connect_timeout_ms = connect_timeout_ms;
     self->statement_timeout_ms = statement_timeout_ms;
     self->deadline = USEC_NEVER;
+    self->stop = -1;
     return self;
 }
 
@@ -56,7 +58,19 @@ connection_t *connection_again(const connection_t *self)
     connection_t *again =
         connection_new(&dap, self->connect_timeout_ms, self->statement_timeout_ms);
     explicit_bzero(&dap, sizeof dap);
+    again->stop = self->stop;
     return again;
+}
+
+void connection_set_stop(connection_t *self, int stop)
+{
+    self->stop = stop;
+}
+
+static bool s_is_stopped(const connection_t *self)
+{
+    struct pollfd item = {.fd = self->stop, .events = POLLIN}; /* -1 is passed over */
+    return poll(&item, 1, 0) > 0;
 }
 
 void connection_destroy(connection_t **self_p)
@@ -151,8 +165,19 @@ static bool s_unreachable(connection_t *self, const char *what, error_t *ret_err
     return false;
 }
 
+static bool s_given_up(const connection_t *self, error_t *ret_error)
+{
+    return error_set(ret_error, ERROR_DATABASE_UNREACHABLE,
+                     "DAP %s: given up, since its lane is closed", self->name);
+}
+
 static bool s_too_late(connection_t *self, const char *what, error_t *ret_error)
 {
+    if (s_is_stopped(self)) {
+        s_given_up(self, ret_error);
+        s_lose(self);
+        return false;
+    }
     error_set(ret_error, ERROR_DATABASE_UNREACHABLE,
               "DAP %s: %s within %u ms; the connection was closed", self->name, what,
               self->timeout_ms);
@@ -207,6 +232,8 @@ bool connection_start(connection_t *self, error_t *ret_error)
     CHECK(self->state == STATE_CLOSED);
     self->transaction_lost = false;
     self->sqlstate[0] = 0;
+    if (s_is_stopped(self))
+        return s_given_up(self, ret_error);
     /* libpq quotes a string that it cannot parse, password and all; so it is parsed first, and the
      * words are thrown away. */
     PQconninfoOption *options = PQconninfoParse(self->conninfo, NULL);
@@ -401,8 +428,8 @@ bool connection_listen(connection_t *self, error_t *ret_error)
     return true;
 }
 
-/* Waits for any of `events`; false when the deadline came first. */
-static bool s_wait(int fd, short events, usec_t deadline)
+/* Waits for any of `events`; false when the deadline, or the owner's stop, came first. */
+static bool s_wait(connection_t *self, short events, usec_t deadline)
 {
     for (;;) {
         usec_t left = deadline - connection_now();
@@ -410,8 +437,14 @@ static bool s_wait(int fd, short events, usec_t deadline)
             left = 0;
         struct timespec timeout = {.tv_sec = left / USEC_PER_SECOND,
                                    .tv_nsec = left % USEC_PER_SECOND * 1000};
-        struct pollfd item = {.fd = fd, .events = events};
-        if (ppoll(&item, 1, &timeout, NULL) > 0)
+        struct pollfd items[] = {{.fd = connection_fd(self), .events = events},
+                                 {.fd = self->stop, .events = POLLIN}};
+        int ready = ppoll(items, 2, &timeout, NULL);
+        if (ready > 0 && items[1].revents) {
+            self->deadline = 0; /* of the statement, too */
+            return false;
+        }
+        if (ready > 0)
             return true;
         if (connection_now() >= deadline)
             return false;
@@ -420,7 +453,7 @@ static bool s_wait(int fd, short events, usec_t deadline)
 
 bool connection_wait(connection_t *self, bool writable, usec_t deadline)
 {
-    return s_wait(connection_fd(self), writable ? POLLIN | POLLOUT : POLLIN, deadline);
+    return s_wait(self, writable ? POLLIN | POLLOUT : POLLIN, deadline);
 }
 
 static connection_step_t s_finish(connection_t *self, PGresult **ret_result, error_t *ret_error)
@@ -429,7 +462,7 @@ static connection_step_t s_finish(connection_t *self, PGresult **ret_result, err
         connection_step_t step = connection_step(self, ret_result, ret_error);
         if (step != CONNECTION_BUSY)
             return step;
-        s_wait(connection_fd(self), connection_events(self), self->deadline);
+        s_wait(self, connection_events(self), self->deadline);
     }
 }
 

@@ -27,6 +27,11 @@ connection_t *connection_new(const config_dap_t *dap, uint32_t connect_timeout_m
 /* Another connection to the same DAP. */
 connection_t *connection_again(const connection_t *self);
 void connection_destroy(connection_t **self_p);
+/* For an owner that must not wait: once this descriptor is readable, nothing is opened any more,
+ * and every wait ends as if its deadline had passed (so the connection is closed, and what was in
+ * flight is in doubt). The descriptor stays the caller's; connection_again passes it on. -1: none.
+ */
+void connection_set_stop(connection_t *self, int stop);
 
 const char *connection_name(const connection_t *self);    /* of the DAP */
 uint32_t connection_timeout_ms(const connection_t *self); /* of a statement */

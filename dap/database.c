@@ -46,17 +46,32 @@ connection_t *database_connection(database_t *self, error_t *ret_error)
     return s_reach(self, ret_error) ? self->connections[self->current] : NULL;
 }
 
-database_t *database_open(const config_t *config, error_t *ret_error)
+/* With `len` DAPs from `first` on; nothing is opened. */
+static database_t *s_new(const config_t *config, size_t first, size_t len, int stop)
 {
     database_t *self = memory_zero(1, sizeof *self);
-    self->connections = memory_zero(config->daps_len + 1, sizeof(connection_t *));
-    for (; self->connections_len < config->daps_len; self->connections_len++)
-        self->connections[self->connections_len] =
-            connection_new(&config->daps[self->connections_len], config->connect_timeout_ms,
+    self->connections = memory_zero(len + 1, sizeof(connection_t *));
+    for (; self->connections_len < len; self->connections_len++) {
+        connection_t *connection =
+            connection_new(&config->daps[first + self->connections_len], config->connect_timeout_ms,
                            config->statement_timeout_ms);
+        connection_set_stop(connection, stop);
+        self->connections[self->connections_len] = connection;
+    }
+    return self;
+}
+
+database_t *database_open(const config_t *config, error_t *ret_error)
+{
+    database_t *self = s_new(config, 0, config->daps_len, -1);
     if (!s_reach(self, ret_error))
         database_destroy(&self);
     return self;
+}
+
+database_t *database_of_dap(const config_t *config, size_t dap, int stop)
+{
+    return s_new(config, dap, 1, stop);
 }
 
 void database_destroy(database_t **self_p)

@@ -12,7 +12,7 @@
 #include "dap/identity.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
-#define DATABASE_SCHEMA_VERSION 1
+#define DATABASE_SCHEMA_VERSION 2
 
 /* What the pair's row and the journal's head say. */
 typedef struct {
@@ -34,6 +34,9 @@ typedef struct {
  * its connection lost does the same again. `config` is read during the call only. */
 typedef struct database database_t;
 database_t *database_open(const config_t *config, error_t *ret_error);
+/* The same with config->daps[dap] alone, opened by the first call that needs it. `stop`: as of
+ * connection_set_stop. */
+database_t *database_of_dap(const config_t *config, size_t dap, int stop);
 void database_destroy(database_t **self_p);
 
 /* The connection in use (opened again if it was lost), for statements that are not among those
@@ -74,8 +77,8 @@ bool database_check_identity(const database_status_t *status, const identity_mem
  * the row's lock are terminated. On success `ret_status` is the state after it (head = what must be
  * continued). DATABASE_FENCED: somebody else was quicker; judge again. An unknown outcome
  * (connection lost at commit) is resolved by looking whose generation is in the row. A batch that
- * was on its way lands before the claim or not at all; `with_head` tells whether that is a reason to
- * judge again (DATABASE_FENCED). */
+ * was on its way lands before the claim or not at all; `with_head` tells whether that is a reason
+ * to judge again (DATABASE_FENCED). */
 typedef struct {
     uint64_t highest_seen;
     bool with_head;     /* the head, too, must still be the judged one */
@@ -92,10 +95,12 @@ bool database_claim(database_t *self, const database_status_t *judged,
  * that order. Row text and batch entries are valid during the call only. A callback that returns
  * false with an error stops the load with that error. */
 typedef struct {
+    /* of the same snapshot, before all others; may be NULL */
+    void (*status)(void *context, const database_status_t *status);
+    bool (*checkpoint)(void *context, uint64_t index, id128_t hash, usec_t log_time,
+                       error_t *ret_error);
     bool (*configuration)(void *context, text_t encoded,
                           error_t *ret_error); /* absent: not called */
-    bool (*checkpoint)(void *context, uint64_t index, id128_t hash, usec_t log_time,
-                       error_t *ret_error); /* first of all */
     bool (*interaction)(void *context, const interaction_row_t *row, error_t *ret_error);
     bool (*completed)(void *context, const interaction_row_t *row, error_t *ret_error);
     bool (*batch)(void *context, const batch_t *batch, error_t *ret_error);
@@ -109,5 +114,22 @@ typedef struct {
  * values. */
 bool database_load(database_t *self, usec_t dedupe_window_us, const database_load_t *callbacks,
                    error_t *ret_error);
+
+/* Reads the batches that continue the one that ends there: the oldest first, at
+ * most `max_bytes` of entries, but one batch if there is any; in one statement. */
+typedef struct {
+    uint64_t index;
+    id128_t hash;
+} database_place_t;
+typedef struct {
+    batch_t **batches; /* array and batches are the caller's; NULL: none */
+    size_t len;
+    /* The journal does not have that batch as its own, or no longer what follows it: there are no
+     * batches. */
+    bool gone;
+} database_follow_t;
+/* A row that is not what its hash says is DATABASE_DIVERGED, as above. */
+bool database_follow(database_t *self, const database_place_t *after, size_t max_bytes,
+                     database_follow_t *ret_follow, error_t *ret_error);
 
 #endif

@@ -259,7 +259,7 @@ static bool s_move(lane_t *self)
             s_failed(self, &error);
             return true;
         }
-        if (zlist_size(self->batches) == 0 || self->stopping)
+        if (zlist_size(self->batches) == 0)
             return false;
         s_insert(self);
         return true;
@@ -270,11 +270,6 @@ static bool s_move(lane_t *self)
         return false;
     }
     return false;
-}
-
-static bool s_in_flight(const lane_t *self)
-{
-    return self->phase == PHASE_INSERTING || self->phase == PHASE_ASKING;
 }
 
 /* Milliseconds to sleep: until the connection's deadline or the next try. */
@@ -344,12 +339,10 @@ static void s_lane(zsock_t *pipe, void *arguments)
 {
     lane_t *self = arguments;
     zsock_signal(pipe, 0);
-    for (;;) {
+    while (!self->stopping) {
         s_take_batches(self);
         while (s_move(self))
             continue;
-        if (self->stopping && !s_in_flight(self))
-            break;
         s_sleep(self, pipe);
     }
     s_lane_destroy(self);

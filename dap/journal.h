@@ -48,8 +48,9 @@ typedef struct {
 
 /* Starts the thread; connects in the background. */
 journal_t *journal_new(const journal_options_t *options);
-/* Stops the thread after the statement in flight or its deadline; batches not sent are dropped
- * (nothing of them was released). */
+/* At once: closes the connection, without waiting for a statement in flight. Whether its batch was
+ * committed is not known; whoever goes on reads the head. Nothing of it, nor of the batches that
+ * were not sent, was released: no COMMITTED was said. */
 void journal_destroy(journal_t **self_p);
 
 /* Hands a batch over; the lane frees it. The caller keeps the number in flight bounded. */

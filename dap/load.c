@@ -11,6 +11,7 @@
 #include "core/base/buffer.h"
 #include "dap/copy.h"
 #include "dap/database.h"
+#include "dap/journal_row.h"
 #include "dap/params.h"
 
 /* Between two rows the server may have to read and sort what it keeps of the finished ones. */
@@ -119,46 +120,19 @@ static bool s_on_completed(load_t *self, const field_t *fields, error_t *ret_err
     return self->callbacks->completed(self->callbacks->context, &row, ret_error);
 }
 
-static bool s_diverged(const batch_t *batch, const char *what, id128_t has, id128_t expected,
-                       error_t *ret_error)
-{
-    char a[ID_TEXT_SIZE];
-    char b[ID_TEXT_SIZE];
-    return error_set(ret_error, ERROR_DATABASE_DIVERGED,
-                     "ixn.journal is damaged at last_index %" PRIu64
-                     ": %s is %s, expected %s; "
-                     "restore the database",
-                     batch->last, what, id_text(has, a), id_text(expected, b));
-}
-
 static bool s_on_batch(load_t *self, const field_t *fields, error_t *ret_error)
 {
-    batch_t batch = {.last = field_int8(fields[0]),
-                     .first = field_int8(fields[1]),
-                     .epoch = field_int8(fields[2]),
-                     .previous = field_id(fields[3]),
-                     .hash = field_id(fields[4]),
-                     .log_time = (usec_t)field_int8(fields[5]),
-                     .wall_time = field_wall(fields[6]),
-                     .entries = field_text(fields[7])};
+    batch_t batch = journal_row_read(fields);
     /* The row at the checkpoint itself, where retention has left it: only to see that it is the one
      * the checkpoint was written from. */
     if (batch.last == self->index && !self->met) {
         self->met = true;
         return id_equal(batch.hash, self->hash) ||
-               s_diverged(&batch, "its hash", batch.hash, self->hash, ret_error);
+               journal_row_damaged(&batch, "its hash", batch.hash, self->hash, ret_error);
     }
     self->met = true;
-    if (batch.first != self->index + 1 || batch.last < batch.first)
-        return error_set(ret_error, ERROR_DATABASE_DIVERGED,
-                         "ixn.journal has a gap: after index %" PRIu64 " comes a row from %" PRIu64
-                         " to %" PRIu64 ", expected one from %" PRIu64 "; restore the database",
-                         self->index, batch.first, batch.last, self->index + 1);
-    if (!id_equal(batch.previous, self->hash))
-        return s_diverged(&batch, "its previous_hash", batch.previous, self->hash, ret_error);
-    id128_t hash = batch_hash(&batch);
-    if (!id_equal(batch.hash, hash))
-        return s_diverged(&batch, "its hash", batch.hash, hash, ret_error);
+    if (!journal_row_check(&batch, self->index, self->hash, ret_error))
+        return false;
     self->index = batch.last;
     self->hash = batch.hash;
     self->batches++;
@@ -253,17 +227,16 @@ static bool s_completed(load_t *self, usec_t dedupe_window_us, error_t *ret_erro
 
 static bool s_batches(load_t *self, error_t *ret_error)
 {
-    static const Oid types[] = {OID_INT8, OID_INT8, OID_INT8,        OID_UUID,
-                                OID_UUID, OID_INT8, OID_TIMESTAMPTZ, OID_BYTEA};
     buffer_t select = {0};
     uint64_t checkpoint = self->index;
     buffer_printf(&select,
-                  "SELECT last_index, first_index, epoch, previous_hash, hash, log_time_us,"
-                  " decided_at, entries FROM ixn.journal WHERE last_index >= %" PRIu64
-                  " ORDER BY last_index",
+                  "SELECT " JOURNAL_ROW_COLUMNS
+                  ", entries FROM ixn.journal WHERE last_index >= %" PRIu64 " ORDER BY last_index",
                   checkpoint);
-    copy_query_t query = {
-        .what = "ixn.journal", .select = (const char *)select.bytes, .types = types, .columns = 8};
+    copy_query_t query = {.what = "ixn.journal",
+                          .select = (const char *)select.bytes,
+                          .types = journal_row_types,
+                          .columns = JOURNAL_ROW_FIELDS};
     bool done = s_stream(self, &query, s_on_batch, ret_error);
     buffer_free(&select);
     /* The newest row is never deleted, so there is one at the checkpoint or after it. */
@@ -273,6 +246,13 @@ static bool s_batches(load_t *self, error_t *ret_error)
                          ", where ixn.checkpoint is; restore the database",
                          checkpoint);
     return done;
+}
+
+static bool s_told(load_t *self, const database_status_t *status)
+{
+    if (self->callbacks->status)
+        self->callbacks->status(self->callbacks->context, status);
+    return true;
 }
 
 bool database_load(database_t *self, usec_t dedupe_window_us, const database_load_t *callbacks,
@@ -288,8 +268,8 @@ bool database_load(database_t *self, usec_t dedupe_window_us, const database_loa
     /* Compiling the queries would take longer than running them for a small state. */
     bool done = connection_command(load.connection, "SET LOCAL jit = off", ret_error) &&
                 database_read_status(load.connection, &status, ret_error) &&
-                s_checkpoint(&load, ret_error) && s_configuration(&load, ret_error) &&
-                s_interactions(&load, ret_error) &&
+                s_told(&load, &status) && s_checkpoint(&load, ret_error) &&
+                s_configuration(&load, ret_error) && s_interactions(&load, ret_error) &&
                 s_completed(&load, dedupe_window_us, ret_error) && s_batches(&load, ret_error) &&
                 connection_command(load.connection, "COMMIT", ret_error);
     if (!done)

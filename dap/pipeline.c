@@ -117,8 +117,7 @@ static bool s_wait(pipeline_t *self, size_t left, error_t *ret_error)
             return true;
         if (unsent < 0 && PQstatus(pq) != CONNECTION_OK)
             return connection_failed(self->connection, NULL, ret_error);
-        if (!connection_wait(self->connection, unsent > 0, self->deadline) &&
-            connection_now() >= self->deadline)
+        if (!connection_wait(self->connection, unsent > 0, self->deadline))
             return s_too_late(self, ret_error);
     }
 }

@@ -1,5 +1,6 @@
 #include "ha/daps.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,29 +13,50 @@ void daps_ask(daps_t *self, size_t dap, usec_t now)
     self->daps[dap].asked_at = now;
 }
 
-/* The own identity as far as it is known: the configuration may demand no more than the id. */
-static bool s_is_own(const daps_t *self, const identity_t *found, char *trouble, size_t size)
+static bool s_wrong(dap_t *dap, const char *what, const char *found, const char *own)
 {
-    char a[IDENTITY_TEXT_SIZE];
-    char b[IDENTITY_TEXT_SIZE];
-    if (self->has_demanded && !id_equal(found->database_id, self->demanded)) {
-        snprintf(trouble, size, "it reaches database_id %s, database.id in the configuration is %s",
-                 id_text(found->database_id, a), id_text(self->demanded, b));
-        return false;
-    }
-    if (self->known && !identity_equal(found, &self->own)) {
-        snprintf(trouble, size, "it reaches %s, the pair's own is %s", identity_text(found, a),
-                 identity_text(&self->own, b));
-        return false;
-    }
-    return true;
+    return error_set(&dap->trouble, ERROR_DATABASE_WRONG,
+                     "DAP %s reaches %s: %s %s, the pair's is %s", dap->name, dap->status.server,
+                     what, found, own);
+}
+
+/* A copy that stayed behind is equal in everything but its epoch. */
+static bool s_is_current(const daps_t *self, dap_t *dap)
+{
+    char found[ID_TEXT_SIZE + 40];
+    char own[ID_TEXT_SIZE + 40];
+    char id[ID_TEXT_SIZE];
+    if (dap->asked_at <= self->epoch_since || dap->status.epoch > self->epoch ||
+        (dap->status.epoch == self->epoch && id_equal(dap->status.generation, self->generation)))
+        return true;
+    snprintf(found, sizeof found, "%" PRIu64 " (%s)", dap->status.epoch,
+             id_text(dap->status.generation, id));
+    snprintf(own, sizeof own, "%" PRIu64 " (%s); it is a copy that stayed behind", self->epoch,
+             id_text(self->generation, id));
+    return s_wrong(dap, "its epoch is", found, own);
+}
+
+/* The own identity as far as it is known: the configuration may demand no more than the id. */
+static bool s_is_own(const daps_t *self, dap_t *dap)
+{
+    char found[IDENTITY_TEXT_SIZE];
+    char own[IDENTITY_TEXT_SIZE];
+    const identity_t *identity = &dap->status.identity;
+    if (self->has_demanded && !id_equal(identity->database_id, self->demanded))
+        return s_wrong(dap, "its database_id is", id_text(identity->database_id, found),
+                       id_text(self->demanded, own));
+    if (!self->known)
+        return true;
+    if (!identity_equal(identity, &self->own))
+        return s_wrong(dap, "it is", identity_text(identity, found),
+                       identity_text(&self->own, own));
+    return s_is_current(self, dap);
 }
 
 static void s_judge(daps_t *self, dap_t *dap)
 {
-    dap->trouble[0] = '\0';
-    dap->proven =
-        s_is_own(self, &dap->status.identity, dap->trouble, sizeof dap->trouble) && self->known;
+    dap->trouble = (error_t){0};
+    dap->proven = s_is_own(self, dap) && self->known;
 }
 
 bool daps_answer(daps_t *self, size_t dap_number, const database_status_t *status,
@@ -48,8 +70,7 @@ bool daps_answer(daps_t *self, size_t dap_number, const database_status_t *statu
         /* "Not now", never "wrong": what it reached before stays what is known of it. */
         dap->reachable = false;
         dap->proven = false;
-        snprintf(dap->trouble, sizeof dap->trouble, "%.*s", (int)sizeof dap->trouble - 1,
-                 error->text);
+        dap->trouble = *error;
         return false;
     }
     dap->reachable = true;
@@ -90,7 +111,7 @@ bool daps_choose_first(const daps_t *self, size_t *ret_dap)
         return false;
     for (size_t i = self->len; i > 0; i--) {
         const dap_t *dap = &self->daps[i - 1];
-        if (!dap->reachable || dap->trouble[0])
+        if (!dap->reachable || dap->trouble.text[0])
             continue;
         if (first && !identity_equal(&first->status.identity, &dap->status.identity))
             return false;
@@ -116,6 +137,28 @@ bool daps_oldest(const daps_t *self, usec_t now, usec_t age, size_t *ret_dap)
     return found;
 }
 
+static bool s_is_final(error_code_t code)
+{
+    return code == ERROR_DATABASE_WRONG || code == ERROR_DATABASE_SCHEMA ||
+           code == ERROR_DATABASE_EMPTY || code == ERROR_CONFIGURATION;
+}
+
+bool daps_are_hopeless(const daps_t *self, error_t *ret_error)
+{
+    const dap_t *final = NULL;
+    for (size_t i = 0; i < self->len; i++) {
+        const dap_t *dap = &self->daps[i];
+        if (dap->trouble.code == ERROR_OK)
+            return false; /* of use, or not asked yet */
+        if (s_is_final(dap->trouble.code) && !final)
+            final = dap;
+    }
+    if (!final)
+        return false;
+    error_set(ret_error, final->trouble.code, "%s", final->trouble.text);
+    return true;
+}
+
 size_t daps_proven(const daps_t *self)
 {
     size_t count = 0;
@@ -124,10 +167,20 @@ size_t daps_proven(const daps_t *self)
     return count;
 }
 
+size_t daps_alive(const daps_t *self, usec_t now, usec_t patience)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->len; i++) {
+        const dap_t *dap = &self->daps[i];
+        count += dap->proven && !(dap->busy && now - dap->asked_at > patience);
+    }
+    return count;
+}
+
 const char *daps_trouble(const daps_t *self)
 {
     for (size_t i = 0; i < self->len; i++)
-        if (self->daps[i].trouble[0])
-            return self->daps[i].trouble;
+        if (self->daps[i].trouble.text[0])
+            return self->daps[i].trouble.text;
     return "";
 }

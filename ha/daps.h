@@ -20,7 +20,7 @@ typedef struct {
     database_status_t status; /* the last one */
     usec_t seen_at;           /* when it came */
     usec_t latency;           /* of the last answer */
-    char trouble[300];        /* for people; empty: none */
+    error_t trouble;          /* why it is of no use; OK: it is */
 } dap_t;
 
 typedef struct {
@@ -29,6 +29,11 @@ typedef struct {
     size_t next; /* the one to prefer, in turn */
     bool known;  /* `own` is the pair's own */
     identity_t own;
+    /* The highest epoch that was heard of, and since when: a database that is asked later and has
+     * less is a copy that stayed behind. */
+    uint64_t epoch;
+    id128_t generation;
+    usec_t epoch_since;
     bool has_demanded;
     id128_t demanded; /* the only database_id that the configuration accepts */
 } daps_t;
@@ -48,6 +53,11 @@ bool daps_choose(daps_t *self, size_t *ret_dap);
 bool daps_choose_first(const daps_t *self, size_t *ret_dap);
 /* One that is free and was asked longest ago, at least `age` ago; false: none. */
 bool daps_oldest(const daps_t *self, usec_t now, usec_t age, size_t *ret_dap);
+/* True when all have answered, none is of use, and waiting will not mend at least one of them
+ * (another database, an empty one, another schema): the error says which and why. */
+bool daps_are_hopeless(const daps_t *self, error_t *ret_error);
+/* Those that are proven and have not kept an answer back for so long. */
+size_t daps_alive(const daps_t *self, usec_t now, usec_t patience);
 size_t daps_proven(const daps_t *self);
 /* The first trouble, for people; empty: none. */
 const char *daps_trouble(const daps_t *self);

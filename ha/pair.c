@@ -66,8 +66,8 @@ pair_t *pair_new(const pair_options_t *options)
     self->has_memory = options->has_memory;
     if (options->has_memory) {
         self->memory = options->memory;
-        self->epoch = options->memory.epoch;
-        self->generation = options->memory.generation;
+        pair_set_epoch(self, options->memory.epoch, options->memory.generation);
+        self->daps.epoch_since = self->now - 1;
     }
     snprintf(self->role_reason, sizeof self->role_reason, "the process began");
     return self;
@@ -168,12 +168,18 @@ void pair_remember(pair_t *self)
     pair_do(self, PAIR_REMEMBER)->memory = self->memory;
 }
 
+void pair_set_epoch(pair_t *self, uint64_t epoch, id128_t generation)
+{
+    self->epoch = self->daps.epoch = epoch;
+    self->generation = self->daps.generation = generation;
+    self->daps.epoch_since = self->now;
+}
+
 void pair_learn_epoch(pair_t *self, uint64_t epoch, id128_t generation)
 {
     if (epoch <= self->epoch)
         return;
-    self->epoch = epoch;
-    self->generation = generation;
+    pair_set_epoch(self, epoch, generation);
     replica_forget_stream(self->replica);
     if (self->daps.known)
         pair_remember(self);
@@ -222,7 +228,8 @@ static usec_t s_look_interval(const pair_t *self)
     if (!role_follows(self->role))
         return LOOK_MS * USEC_PER_MS;
     if (self->peer.closed_at)
-        return WATCH_MS * USEC_PER_MS;
+        return (self->now - self->peer.closed_at < 2 * self->options.failover_timeout ? 1 : 10) *
+               WATCH_MS * USEC_PER_MS;
     if (self->now - self->peer.heard_at > self->options.heartbeat * 3 / 2)
         return 4 * WATCH_MS * USEC_PER_MS;
     return LOOK_MS * USEC_PER_MS;
@@ -289,16 +296,20 @@ void pair_observed(pair_t *self, size_t dap, const database_status_t *status, co
     bool proven = daps_answer(&self->daps, dap, status, error, self->now);
     const dap_t *now = &self->daps.daps[dap];
     if (was_proven != proven || was_reachable != now->reachable)
-        pair_say(self, !proven && now->trouble[0], "pair.dap",
+        pair_say(self, !proven && now->trouble.text[0], "pair.dap",
                  "dap=%s reachable=%d proven=%d epoch=%" PRIu64 " trouble=\"%s\"", now->name,
-                 now->reachable, proven, status ? status->epoch : 0, now->trouble);
+                 now->reachable, proven, status ? status->epoch : 0, now->trouble.text);
     if (!status || (self->daps.known && !proven))
         return;
     if (self->daps.has_demanded && !id_equal(status->identity.database_id, self->daps.demanded))
         return;
-    self->seen = *status;
-    self->seen_asked = asked;
-    self->has_seen = true;
+    bool late = self->has_seen && status->epoch == self->seen.epoch &&
+                status->head_index < self->seen.head_index;
+    if (!late) { /* of two answers on their way the newer one counts */
+        self->seen = *status;
+        self->seen_asked = asked;
+        self->has_seen = true;
+    }
     pair_learn_head(self, status->head_index, asked);
     if (!self->daps.known)
         return; /* which database is the pair's own is settled by the first claim or load */

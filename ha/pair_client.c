@@ -30,7 +30,7 @@ static void s_fill_daps(const dap_t *daps, size_t len, Ixn__V1__PairDap *message
         messages[i].reachable = daps[i].reachable;
         messages[i].proven = daps[i].proven;
         messages[i].latency_us = (uint32_t)daps[i].latency;
-        messages[i].trouble = (char *)daps[i].trouble;
+        messages[i].trouble = (char *)daps[i].trouble.text;
         list[i] = &messages[i];
     }
 }

@@ -101,6 +101,10 @@ bool pair_is_ready(const pair_t *self, char *reason, size_t size)
         return true;
     if (self->peer.trouble[0])
         snprintf(reason, size, "%s", self->peer.trouble);
+    else if (!self->daps.known)
+        snprintf(reason, size,
+                 "it does not know yet which database is the pair's own; it hears that from the "
+                 "other node");
     else if (daps_proven(&self->daps) == 0)
         snprintf(reason, size, "no access point reaches the pair's own database: %s",
                  daps_trouble(&self->daps));

@@ -103,8 +103,6 @@ struct pair {
     node_t *node;
     batch_t *in_flight; /* a copy, in case it must be saved */
     batch_t *next_batch;
-    bool waiting; /* the journal says that the database does not take it now */
-    usec_t waiting_since;
     uint64_t digest_index; /* to be told with its commit; 0: none */
     uint64_t digest;
     uint64_t digest_told; /* the index it was told at last */
@@ -128,10 +126,12 @@ void pair_say(pair_t *self, bool warning, const char *event, const char *format,
     __attribute__((format(printf, 4, 5)));
 /* The only way to another role; `detail` may be NULL. True when the role changed. */
 bool pair_event(pair_t *self, role_event_t event, const char *detail);
+void pair_set_epoch(pair_t *self, uint64_t epoch, id128_t generation);
 /* A higher epoch was seen in the database that is known to be the pair's own. */
 void pair_learn_epoch(pair_t *self, uint64_t epoch, id128_t generation);
 void pair_remember(pair_t *self);
-/* The head is at `index`, says an answer to a question that was asked at `asked`. */
+/* The head is at `index`, says the database to a question that was asked at `asked`; or the peer
+ * does (`asked` is 0), which shows that it moves, but never that it stands still. */
 void pair_learn_head(pair_t *self, uint64_t index, usec_t asked);
 
 /* pair_serve.c */
@@ -164,7 +164,8 @@ void pair_judge_turn(pair_t *self);
 
 /* pair_peer.c */
 void pair_peer_turn(pair_t *self);
-void pair_hello(pair_t *self); /* as soon as this turn ends */
+void pair_hello(pair_t *self);     /* as soon as this turn ends */
+void pair_say_hello(pair_t *self); /* before whatever is sent next */
 bool pair_peer_alive(const pair_t *self);
 void pair_send_batch(pair_t *self, const batch_t *batch);
 void pair_send_committed(pair_t *self);

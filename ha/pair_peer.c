@@ -50,7 +50,7 @@ static void s_fill_dap(const dap_t *dap, Ixn__V1__PeerDap *message)
     message->reachable = dap->reachable;
     message->proven = dap->proven;
     message->latency_us = (uint32_t)dap->latency;
-    message->trouble = (char *)dap->trouble;
+    message->trouble = (char *)dap->trouble.text;
 }
 
 static void s_fill_place(const pair_t *self, Ixn__V1__PeerHello *hello)
@@ -68,7 +68,7 @@ static void s_fill_place(const pair_t *self, Ixn__V1__PeerHello *hello)
     }
 }
 
-static void s_say_hello(pair_t *self)
+void pair_say_hello(pair_t *self)
 {
     Ixn__V1__PeerHello hello = IXN__V1__PEER_HELLO__INIT;
     Ixn__V1__PeerFrame frame = IXN__V1__PEER_FRAME__INIT;
@@ -98,6 +98,7 @@ static void s_say_hello(pair_t *self)
     frame.body_case = IXN__V1__PEER_FRAME__BODY_HELLO;
     frame.hello = &hello;
     s_send(self, &frame);
+    self->hello_at = self->now + self->options.heartbeat;
 }
 
 void pair_hello(pair_t *self)
@@ -161,8 +162,7 @@ void pair_peer_turn(pair_t *self)
 {
     if (!self->options.has_peer || self->now < self->hello_at)
         return;
-    s_say_hello(self);
-    self->hello_at = self->now + self->options.heartbeat;
+    pair_say_hello(self);
 }
 
 /* ---- The link ---- */
@@ -217,7 +217,7 @@ static void s_hear_daps(peer_view_t *peer, const Ixn__V1__PeerHello *hello)
     for (size_t i = 0; i < peer->daps_len; i++) {
         dap_t *dap = &peer->daps[i];
         s_copy_text(dap->name, sizeof dap->name, hello->daps[i]->name);
-        s_copy_text(dap->trouble, sizeof dap->trouble, hello->daps[i]->trouble);
+        s_copy_text(dap->trouble.text, sizeof dap->trouble.text, hello->daps[i]->trouble);
         dap->reachable = hello->daps[i]->reachable;
         dap->proven = hello->daps[i]->proven;
         dap->latency = hello->daps[i]->latency_us;
@@ -282,7 +282,7 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
         return;
     peer->checkpoint = hello->checkpoint;
     replica_committed(self->replica, hello->index);
-    pair_learn_head(self, hello->index, self->now);
+    pair_learn_head(self, hello->index, 0);
 }
 
 static void s_hear_batch(pair_t *self, const Ixn__V1__PeerBatch *body)
@@ -312,7 +312,7 @@ static void s_hear_committed(pair_t *self, const Ixn__V1__PeerCommitted *body)
     error_t error = {0};
     self->peer.checkpoint = body->checkpoint;
     replica_committed(self->replica, body->index);
-    pair_learn_head(self, body->index, self->now);
+    pair_learn_head(self, body->index, 0);
     if (body->digest_index == 0 || !replica_is_loaded(self->replica))
         return;
     /* Now, before a later frame leads beyond this index. */

@@ -44,8 +44,8 @@ void pair_serve(pair_t *self, state_t *state)
     open->hash = state->hash;
     state_follow_end(state, status->checkpoint_index);
     self->node = node_new(&options);
-    self->waiting = false;
     self->digest_index = self->digest_told = 0;
+    pair_say_hello(self); /* what is sent from now on is of an epoch that the peer must know */
 }
 
 /* ---- The end ---- */
@@ -99,10 +99,9 @@ void pair_journal_committed(pair_t *self, uint64_t index, bool clean)
     if (!self->node)
         return;
     batch_destroy(&self->in_flight);
-    self->waiting = false;
     node_journal_committed(self->node, index, clean);
     if (clean) {
-        pair_learn_head(self, index, self->now);
+        pair_learn_head(self, index, 0);
         pair_send_committed(self);
     }
 }
@@ -111,9 +110,6 @@ void pair_journal_waiting(pair_t *self, const error_t *error)
 {
     if (!self->node)
         return;
-    if (!self->waiting)
-        self->waiting_since = self->now;
-    self->waiting = true;
     pair_say(self, true, "journal.waiting", "error=\"%s\"", error->text);
 }
 
@@ -174,17 +170,16 @@ const char *pair_no_hand_over(const pair_t *self)
 /* The database does not answer this node, but the backup reaches it. */
 static bool s_database_is_lost(const pair_t *self)
 {
-    return self->role == ROLE_PAIRED && self->waiting &&
-           self->now - self->waiting_since >= self->options.failover_timeout &&
-           daps_proven(&self->daps) == 0 && self->peer.ready && self->peer.database &&
-           self->peer.automatic && !self->manual;
+    return self->role == ROLE_PAIRED && node_figures(self->node).retrying &&
+           daps_alive(&self->daps, self->now, self->options.failover_timeout) == 0 &&
+           self->peer.ready && self->peer.database && self->peer.automatic && !self->manual;
 }
 
 static void s_hand_over_turn(pair_t *self)
 {
     hand_over_t *hand_over = &self->hand_over;
     if (self->now - hand_over->begun > HAND_OVER_MS * USEC_PER_MS) {
-        if (pair_event(self, ROLE_EVENT_HAND_OVER_FAILED, self->peer.readiness) && !self->stopping)
+        if (pair_event(self, ROLE_EVENT_HAND_OVER_FAILED, NULL) && !self->stopping)
             node_hold(self->node, NULL);
         return;
     }

@@ -43,14 +43,15 @@ static void s_another_serves(pair_t *self)
         pair_event(self, ROLE_EVENT_PRIMARY_SEEN, text);
         return;
     }
-    pair_action_t *stop = pair_do(self, PAIR_STOP);
-    error_set(&stop->error, ERROR_DATABASE_FENCED,
+    error_t error;
+    error_set(&error, ERROR_DATABASE_FENCED,
               "node \"%s\" serves this database: its head moved from %" PRIu64 " to %" PRIu64
               " under epoch %" PRIu64
               " while this node looked; stop that node first, give this one "
               "another database, or make them a pair (section pair of both configurations)",
               self->seen.owner, self->judged_head, self->head.index, self->seen.epoch);
-    pair_event(self, ROLE_EVENT_STOP, stop->error.text);
+    pair_event(self, ROLE_EVENT_STOP, error.text);
+    pair_do(self, PAIR_STOP)->error = error;
 }
 
 /* How long the head must stand still before this node claims. */
@@ -63,8 +64,21 @@ static usec_t s_patience(const pair_t *self)
     return OBSERVE_MS * USEC_PER_MS;
 }
 
+/* A node that is alone and can only reach what is not its own waits for nothing. */
+static bool s_is_hopeless(pair_t *self)
+{
+    error_t error = {0};
+    if (self->options.has_peer || !daps_are_hopeless(&self->daps, &error))
+        return false;
+    pair_event(self, ROLE_EVENT_STOP, error.text);
+    pair_do(self, PAIR_STOP)->error = error;
+    return true;
+}
+
 static void s_judge_start(pair_t *self)
 {
+    if (s_is_hopeless(self))
+        return;
     if (!self->judging) {
         /* What was seen before this role began says nothing: look once more. */
         if (self->has_seen && self->seen_asked >= self->role_since && self->head.known) {
@@ -161,6 +175,8 @@ static void s_lose(pair_t *self, const char *why)
 {
     pair_event(self, ROLE_EVENT_CLAIM_LOST, why);
     self->own_epoch = 0;
+    if (self->takeover.hot) /* it goes on as it was, and judges again */
+        pair_event(self, ROLE_EVENT_PRIMARY_SEEN, NULL);
 }
 
 static void s_claim(pair_t *self)
@@ -202,8 +218,7 @@ void pair_claimed(pair_t *self, size_t dap, const database_status_t *status, id1
             s_lose(self, error->text);
         return;
     }
-    self->epoch = status->epoch;
-    self->generation = generation;
+    pair_set_epoch(self, status->epoch, generation);
     pair_remember(self);
     self->seen = *status;
     self->has_seen = true;

@@ -148,6 +148,7 @@ static void s_load(bench_t *self, report_t *report)
     const options_t *options = self->run.options;
     usec_t begin = run_now();
     self->run.load_start = begin;
+    self->run.gaps.threshold = options->gap_ms * USEC_PER_MS;
     bool more = true;
     if (options->warmup_seconds > 0) {
         s_set_phase(self, RUN_WARMING);
@@ -164,6 +165,8 @@ static void s_load(bench_t *self, report_t *report)
         s_set_phase(self, RUN_DRAINING);
     }
     s_drain(self);
+    if (atomic_load(&self->run.answered) < atomic_load(&self->run.sequence))
+        gaps_end(&self->run.gaps, run_now());
     if (whole)
         report->measured_seconds = (double)(run_now() - begin) / 1e6;
 }
@@ -184,7 +187,8 @@ int main(int argc, char **argv)
 {
     options_t options;
     options_parse(argc, argv, &options);
-    bench_t bench = {.run = {.options = &options}};
+    static bench_t bench; /* its marks are too big for a stack */
+    bench.run.options = &options;
     id128_t id = id_random();
     memcpy(&bench.run.id, id.bytes, sizeof bench.run.id);
     bench.signals = s_watch_signals();
@@ -199,6 +203,7 @@ int main(int argc, char **argv)
     else if (started)
         code = EXIT_UNREACHABLE;
     s_stop(&bench, report);
+    report_take(report, &bench.run);
     if (connected) {
         report_print(report);
         code = report_is_good(report) ? EXIT_GOOD : EXIT_BAD;

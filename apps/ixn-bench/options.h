@@ -27,6 +27,7 @@ typedef struct {
     double seconds;
     double warmup_seconds;
     double drain_seconds;
+    uint32_t gap_ms; /* times without an acknowledgement that are at least so long are counted */
     const char *log_path; /* NULL: no record */
 } options_t;
 

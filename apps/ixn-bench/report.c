@@ -17,10 +17,42 @@ static double s_rate(const report_t *self, const figures_t *figures)
     return self->measured_seconds > 0 ? (double)figures->measured / self->measured_seconds : 0;
 }
 
+static int s_compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static uint64_t s_count_shared(buffer_t *ids)
+{
+    uint64_t *all = (uint64_t *)(void *)ids->bytes;
+    size_t len = ids->len / sizeof *all;
+    uint64_t shared = 0;
+    if (len)
+        qsort(all, len, sizeof *all, s_compare);
+    for (size_t i = 1; i < len; i++)
+        shared += all[i] == all[i - 1];
+    return shared;
+}
+
+void report_take(report_t *self, run_t *run)
+{
+    self->longest_gap = run->gaps.longest;
+    self->gaps = run->gaps.count;
+    if (self->options->routers)
+        self->lost = marks_count_without(&run->acknowledged_marks, &run->completed_marks);
+    self->shared_ids = s_count_shared(&self->submits.ids);
+    marks_free(&run->acknowledged_marks);
+    marks_free(&run->completed_marks);
+    figures_free(&self->submits);
+}
+
 bool report_is_good(const report_t *self)
 {
     const figures_t *submits = &self->submits;
     if (submits->accepted != submits->sent || submits->accepted == 0)
+        return false;
+    if (self->lost || self->results.repeated || self->shared_ids)
         return false;
     return self->options->routers == 0 || self->results.accepted == submits->accepted;
 }
@@ -45,6 +77,13 @@ static void s_print_text(const report_t *self)
     s_print_row(self, "submit to ack", &self->submits);
     if (options->routers)
         s_print_row(self, "end to end", &self->results);
+    printf("longest gap without an acknowledgement: %.1f ms; of %u ms or more: %" PRIu64 "\n",
+           s_ms(self->longest_gap), options->gap_ms, self->gaps);
+    if (options->routers)
+        printf("acknowledged but not completed: %" PRIu64 ", completed twice: %" PRIu64 "\n",
+               self->lost, self->results.repeated);
+    if (self->shared_ids)
+        printf("acknowledged under another one's id: %" PRIu64 "\n", self->shared_ids);
     if (self->submits.refused || self->submits.unknown)
         printf("submits refused: %" PRIu64 ", never answered: %" PRIu64 "\n", self->submits.refused,
                self->submits.unknown);
@@ -87,8 +126,14 @@ static json_t *s_json(const report_t *self)
     json_object_set_new(root, "submit_rate", json_real(s_rate(self, &self->submits)));
     json_object_set_new(root, "submit_ms", s_latency(&self->submits.latency));
     json_object_set_new(root, "silence_ms", json_real(s_ms(self->submits.silence)));
+    json_object_set_new(root, "longest_gap_ms", json_real(s_ms(self->longest_gap)));
+    s_set_count(root, "gaps", self->gaps);
+    s_set_count(root, "gap_ms", options->gap_ms);
+    s_set_count(root, "shared_ids", self->shared_ids);
     if (options->routers) {
         s_set_count(root, "completed", self->results.accepted);
+        s_set_count(root, "lost", self->lost);
+        s_set_count(root, "repeated", self->results.repeated);
         s_set_count(root, "foreign", self->results.foreign);
         s_set_count(root, "results_refused", self->results.refused);
         s_set_count(root, "results_unknown", self->results.unknown);

@@ -26,8 +26,15 @@ void figures_merge(figures_t *self, const figures_t *other)
     self->unknown += other->unknown;
     self->stale += other->stale;
     self->foreign += other->foreign;
+    self->repeated += other->repeated;
+    buffer_append(&self->ids, other->ids.bytes, other->ids.len);
     if (other->silence > self->silence)
         self->silence = other->silence;
     if (!self->first_error[0] && other->first_error[0])
         snprintf(self->first_error, sizeof self->first_error, "%s", other->first_error);
+}
+
+void figures_free(figures_t *self)
+{
+    buffer_free(&self->ids);
 }

@@ -7,7 +7,10 @@
 #include <stdatomic.h>
 
 #include "apps/ixn-bench/options.h"
+#include "apps/ixn-bench/parts/gaps.h"
 #include "apps/ixn-bench/parts/histogram.h"
+#include "apps/ixn-bench/parts/marks.h"
+#include "core/base/buffer.h"
 #include "core/base/types.h"
 
 typedef enum {
@@ -27,7 +30,10 @@ typedef struct {
     _Atomic uint64_t sequence;
     _Atomic uint64_t answered; /* submits that have their last answer, whatever it is */
     _Atomic uint64_t acknowledged;
-    _Atomic uint64_t completed; /* accepted results for submits of this run */
+    _Atomic uint64_t completed; /* submits of this run with an accepted result */
+    gaps_t gaps;                /* of acknowledgements */
+    marks_t acknowledged_marks; /* which submits of the run, by their number */
+    marks_t completed_marks;
 } run_t;
 
 /* What one thread saw; added up at the end. Times in microseconds. */
@@ -37,10 +43,13 @@ typedef struct {
     uint64_t sent;
     uint64_t accepted; /* submits: acknowledged; results: accepted */
     uint64_t refused;
-    uint64_t unknown; /* never answered */
-    uint64_t stale;   /* results that came too late: the work had gone elsewhere */
-    uint64_t foreign; /* work of others that was completed along the way */
-    usec_t silence;   /* longest time without an answer while some were due */
+    uint64_t unknown;  /* never answered */
+    uint64_t stale;    /* results that came too late: the work had gone elsewhere */
+    uint64_t foreign;  /* work of others that was completed along the way */
+    uint64_t repeated; /* results that were accepted for a submit that had one already */
+    buffer_t
+        ids; /* uint64_t: the random half of each acknowledged interaction's id, up to a bound */
+    usec_t silence; /* longest time without an answer while some were due */
     char first_error[300];
 } figures_t;
 
@@ -55,5 +64,6 @@ usec_t run_now(void);
 /* Keeps the first error of a thread. */
 void figures_error(figures_t *self, const char *what, const char *sentence);
 void figures_merge(figures_t *self, const figures_t *other);
+void figures_free(figures_t *self);
 
 #endif

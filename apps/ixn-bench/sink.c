@@ -44,15 +44,18 @@ static void s_load_strategy(sink_t *self, worker_t *worker)
     worker->loading = ixn_client_send(worker->client, &request);
 }
 
-/* When the submit of this interaction was due, out of the external id that the source gave it; 0
- * when it is not of this run. */
-static usec_t s_submitted(const run_t *run, const char *external_id)
+/* When the submit of this interaction was due and its number, out of the external id that the
+ * source gave it; when 0, it is not of this run. */
+static usec_t s_submitted(const run_t *run, const char *external_id, uint64_t *ret_sequence)
 {
     char prefix[32];
     int len = snprintf(prefix, sizeof prefix, "bench:%016" PRIx64 ":", run->id);
     if (strncmp(external_id, prefix, (size_t)len) != 0)
         return 0;
-    return (usec_t)strtoll(external_id + len, NULL, 10);
+    char *end = NULL;
+    usec_t due = (usec_t)strtoll(external_id + len, &end, 10);
+    *ret_sequence = *end == ':' ? strtoull(end + 1, NULL, 10) : MARKS_MAX;
+    return due;
 }
 
 static void s_route(sink_t *self, worker_t *worker, const Ixn__V1__Route *route)
@@ -63,7 +66,7 @@ static void s_route(sink_t *self, worker_t *worker, const Ixn__V1__Route *route)
         figures_error(&self->figures, "Route", "without a token or an interaction");
         return;
     }
-    work.start = s_submitted(self->run, route->interaction->external_id);
+    work.start = s_submitted(self->run, route->interaction->external_id, &work.sequence);
     work.epoch = route->token->epoch;
     work.index = route->token->index;
     buffer_append(&worker->arrived, &work, sizeof work);
@@ -105,6 +108,12 @@ static void s_accepted(sink_t *self, const pending_t *work)
     record_completed(self->record, work->interaction, work->epoch, work->index);
     if (work->start == 0) {
         self->figures.foreign++;
+        return;
+    }
+    if (marks_set(&run->completed_marks, work->sequence)) {
+        self->figures.repeated++;
+        figures_error(&self->figures, "a submit was completed twice",
+                      "results under two tokens were accepted, or it became two interactions");
         return;
     }
     self->figures.accepted++;

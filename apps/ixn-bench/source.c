@@ -12,7 +12,8 @@
 #include "core/base/check.h"
 #include "core/wire/wire.h"
 
-#define S_WAIT_MS 20 /* how soon a change of the run's phase is seen */
+#define S_WAIT_MS 20            /* how soon a change of the run's phase is seen */
+#define S_IDS ((size_t)4000000) /* so many ids are compared at the end: 32 MB a thread */
 
 typedef struct {
     ixn_client_t *client;
@@ -86,6 +87,8 @@ static bool s_claim(source_t *self, usec_t now, uint64_t *ret_sequence, usec_t *
                 return false;
         }
     } while (!atomic_compare_exchange_weak(&run->sequence, &next, next + 1));
+    if (next == atomic_load(&run->answered))
+        gaps_begin(&run->gaps, now);
     *ret_sequence = next;
     return true;
 }
@@ -95,7 +98,8 @@ static bool s_submit(source_t *self, submitter_t *submitter, uint64_t sequence, 
     const options_t *options = self->run->options;
     id128_t key = s_key(self->run, sequence);
     char external_id[96];
-    snprintf(external_id, sizeof external_id, "bench:%016" PRIx64 ":%" PRId64, self->run->id, due);
+    snprintf(external_id, sizeof external_id, "bench:%016" PRIx64 ":%" PRId64 ":%" PRIu64,
+             self->run->id, due, sequence);
     Ixn__V1__Submit submit = IXN__V1__SUBMIT__INIT;
     submit.key = wire_bytes(&key);
     submit.queue = (char *)options->queue;
@@ -141,11 +145,16 @@ static void s_acknowledged(source_t *self, const pending_t *pending, const Ixn__
     if (!wire_read_id(ack->interaction_id, &id))
         figures_error(&self->figures, "Ack", "its interaction_id does not have 16 bytes");
     record_acknowledged(self->record, s_key(run, pending->sequence), id);
+    if (self->figures.ids.len < S_IDS * sizeof(uint64_t))
+        buffer_append(&self->figures.ids, id.bytes + sizeof(uint64_t), sizeof(uint64_t));
     self->figures.accepted++;
     atomic_fetch_add(&run->acknowledged, 1);
+    marks_set(&run->acknowledged_marks, pending->sequence);
+    usec_t now = run_now();
+    gaps_end(&run->gaps, now);
     if (run_phase(run) == RUN_MEASURING) {
         self->figures.measured++;
-        histogram_add(&self->figures.latency, run_now() - pending->start);
+        histogram_add(&self->figures.latency, now - pending->start);
     }
 }
 
@@ -316,6 +325,7 @@ void source_destroy(source_t **self_p, figures_t *figures)
         pending_table_destroy(&self->submitters[i].pending);
     }
     record_destroy(&self->record);
+    figures_free(&self->figures);
     free(self->attributes);
     free(self->submitters);
     free(self->clients);

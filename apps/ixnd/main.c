@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "apps/ixnd/server.h"
-#include "apps/ixnd/start.h"
+#include "apps/ixnd/state_dir.h"
 #include "core/base/log.h"
 
 /* Exit codes; systemd is told not to restart after EXIT_FENCED and EXIT_OPERATOR. */
@@ -86,18 +86,12 @@ static int s_exit_code(const error_t *error)
 static int s_serve(const config_t *config)
 {
     error_t error = {0};
-    started_t started = {0};
     zsys_init();
     zsys_handler_set(NULL); /* signals are ours, not the library's */
     s_catch_signals();
     log_set_level(config->log_level);
     log_info("node.starting", "node=\"%s\" version=%s", config->node_name, IXN_VERSION);
-    if (!start_lock(config, &error) || !start(config, &s_stop, &started, &error) ||
-        !server_run(config, &started, &s_stop, &error)) {
-        if (error.code == ERROR_OK) {
-            log_info("node.stopped", "before it served");
-            return 0;
-        }
+    if (!state_dir_lock(config->state_dir, &error) || !server_run(config, &s_stop, &error)) {
         log_error("node.failed", "code=%s error=\"%s\"", error_name(error.code), error.text);
         return s_exit_code(&error);
     }

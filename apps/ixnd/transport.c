@@ -14,13 +14,14 @@ enum {
     ID_BYTES = 255,
     SEND_FRAMES = 10000, /* frames a connection may leave unread before its session ends */
     PROBES = 100,        /* a suspect that answers so many probes is alive */
+    CONNECTIONS = 2 * LIMIT_SESSIONS, /* as many are remembered; those beyond are only answered */
 };
 
 typedef struct {
     UT_hash_handle hh; /* by routing id */
     uint8_t id[ID_BYTES];
     size_t id_len;
-    session_t session;
+    session_t session; /* 0: it only visits */
     int descriptor;
     int probes; /* left, while it is a suspect */
 } peer_t;
@@ -157,29 +158,51 @@ static void s_set_descriptor(transport_t *self, peer_t *peer, int descriptor)
     peer->descriptor = descriptor;
 }
 
-void transport_bind_session(transport_t *self, session_t session)
+/* The connection of the frame received last, remembered from now on; NULL: too many are. */
+static peer_t *s_meet(transport_t *self)
 {
+    if (self->last || HASH_COUNT(self->peers) >= CONNECTIONS)
+        return self->last;
     peer_t *peer = memory_zero(1, sizeof *peer);
     memcpy(peer->id, self->last_id, self->last_id_len);
     peer->id_len = self->last_id_len;
-    peer->session = session;
     peer->descriptor = -1;
     s_set_descriptor(self, peer, self->last_descriptor);
     HASH_ADD(hh, self->peers, id, peer->id_len, peer);
+    self->last = peer;
+    return peer;
+}
+
+void transport_bind_session(transport_t *self, session_t session)
+{
+    peer_t *peer = s_meet(self);
+    if (!peer)
+        return; /* nothing can be sent to it, and its session ends in silence */
+    peer->session = session;
     uint32_t slot = (uint32_t)session;
     self->by_slot = s_grow(self->by_slot, &self->slots, (size_t)slot + 1);
     CHECK(!self->by_slot[slot]); /* the engine waits until the session before was forgotten */
     self->by_slot[slot] = peer;
-    self->last = peer;
+}
+
+static void s_end_session(transport_t *self, peer_t *peer)
+{
+    if (peer->session)
+        self->by_slot[(uint32_t)peer->session] = NULL;
+    peer->session = 0;
 }
 
 void transport_forget(transport_t *self, session_t session)
 {
     peer_t *peer = s_peer(self, session);
-    if (!peer)
-        return;
+    if (peer)
+        s_end_session(self, peer);
+}
+
+static void s_drop(transport_t *self, peer_t *peer)
+{
+    s_end_session(self, peer);
     HASH_DEL(self->peers, peer);
-    self->by_slot[(uint32_t)session] = NULL;
     if (peer->descriptor >= 0 && self->by_descriptor[peer->descriptor] == peer)
         self->by_descriptor[peer->descriptor] = NULL;
     for (size_t i = 0; i < self->suspects_len; i++)
@@ -219,7 +242,7 @@ bool transport_receive(transport_t *self, transport_frame_t *ret_frame)
     if (peer && peer->descriptor >= 0 && self->last_descriptor >= 0 &&
         peer->descriptor != self->last_descriptor) {
         ret_frame->replaced = peer->session;
-        transport_forget(self, peer->session);
+        s_drop(self, peer);
         peer = NULL;
     }
     self->last = peer;
@@ -266,7 +289,22 @@ bool transport_send(transport_t *self, const engine_frame_t *frame)
 
 void transport_answer(transport_t *self, const engine_frame_t *frame)
 {
+    s_meet(self);
     s_send(self, self->last_id, self->last_id_len, frame);
+}
+
+void transport_broadcast(transport_t *self, uint8_t *bytes, size_t len)
+{
+    peer_t *peer, *next;
+    HASH_ITER(hh, self->peers, peer, next)
+    {
+        engine_frame_t frame = {0, memory_new(len), len};
+        memcpy(frame.bytes, bytes, len);
+        s_end_session(self, peer);
+        if (!s_send(self, peer->id, peer->id_len, &frame))
+            s_drop(self, peer);
+    }
+    free(bytes);
 }
 
 /* ---- Closed connections ---- */
@@ -311,9 +349,13 @@ session_t transport_next_lost(transport_t *self)
     s_read_monitor(self);
     for (size_t i = 0; i < self->suspects_len; i++) {
         peer_t *peer = self->suspects[i];
-        if (s_is_gone(self, peer))
-            return peer->session;
-        if (--peer->probes == 0)
+        if (s_is_gone(self, peer)) {
+            session_t session = peer->session;
+            s_drop(self, peer);
+            i--;
+            if (session)
+                return session;
+        } else if (--peer->probes == 0)
             self->suspects[i--] = self->suspects[--self->suspects_len];
     }
     return 0;

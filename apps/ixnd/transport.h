@@ -39,14 +39,19 @@ void transport_bind_session(transport_t *self, session_t session); /* of the fra
 /* Sends a frame and frees its bytes. False when the connection does not take it (gone, or so slow
  * that its queue is full): the session must end. */
 bool transport_send(transport_t *self, const engine_frame_t *frame);
-/* Sends a frame to the connection of the frame received last, session or not. */
+/* Sends a frame to the connection of the frame received last, session or not; without one it is
+ * remembered for transport_broadcast. */
 void transport_answer(transport_t *self, const engine_frame_t *frame);
+
+/* Sends a frame to every connection, with a session or without, and takes over its bytes. All
+ * sessions are over: the next frame of each connection has none. */
+void transport_broadcast(transport_t *self, uint8_t *bytes, size_t len);
 
 /* The session is over: the connection's next frame has no session. */
 void transport_forget(transport_t *self, session_t session);
 
-/* Looks at closed connections and probes suspects; each call returns one session that is gone, or 0
- * when there is none (any more). */
+/* Looks at closed connections, probes suspects and forgets those that are gone; each call returns
+ * one session of such a connection, or 0 when there is none (any more). */
 session_t transport_next_lost(transport_t *self);
 bool transport_has_suspects(const transport_t *self); /* call again within a millisecond */
 

@@ -48,7 +48,6 @@ struct ixn_client {
     bool told_connected; /* what the program was told last */
     usec_t queued_at;    /* since when there is something in requests.ready */
     usec_t paused_until; /* the node said Retry */
-    usec_t doubted_at;
     buffer_t scratch;
     /* the frame whose messages are handed out one by one */
     wire_arena_t *arena;
@@ -150,11 +149,8 @@ static void s_wake(ixn_client_t *self, usec_t now)
     if (now < self->paused_until)
         return;
     self->paused_until = 0;
-    size_t silent = requests_wake(&self->requests, now, self->nodes.serving != NULL);
-    if (silent && now >= self->doubted_at + self->resend) {
-        self->doubted_at = now;
+    if (requests_wake(&self->requests, now, self->nodes.serving != NULL))
         nodes_doubt(&self->nodes, now);
-    }
 }
 
 /* Returns whether anything was sent. */
@@ -274,15 +270,6 @@ static bool s_answers_register(ixn_client_t *self, const Ixn__V1__Message *messa
     return true;
 }
 
-/* The request is to be sent again, to the node that serves; while there is none it waits for the
- * next Registered, which brings all of them back in order. */
-static void s_return(ixn_client_t *self, const Ixn__V1__Message *message)
-{
-    request_t *request = requests_find(&self->requests, message->request_id);
-    if (request && self->nodes.serving)
-        requests_return(&self->requests, request);
-}
-
 static bool s_on_error(ixn_client_t *self, const Ixn__V1__Message *message, usec_t now,
                        ixn_event_t *ret_event)
 {
@@ -300,8 +287,8 @@ static bool s_on_error(ixn_client_t *self, const Ixn__V1__Message *message, usec
     }
     if (error->code == IXN__V1__CODE__NOT_REGISTERED) {
         nodes_note(&self->nodes, "%s has no session of this client", from->address);
+        /* The request waits for the next Registered, which brings all of them back in order. */
         nodes_on_forgotten(&self->nodes, from, now);
-        s_return(self, message);
         return false;
     }
     if (message->request_id == 0)
@@ -321,20 +308,26 @@ static void s_on_not_now(ixn_client_t *self, const Ixn__V1__Message *message, us
         nodes_on_not_now(&self->nodes, self->frame_from, after_ms, now);
         return;
     }
+    /* What a node says that serves no more is late: all requests are with the next one already. */
     request_t *request = requests_find(&self->requests, message->request_id);
-    if (!request)
+    if (!request || self->frame_from != self->nodes.serving)
         return;
     usec_t due_at = requests_delay(&self->requests, request, after_ms, &self->entropy, now);
     if (!busy && due_at > self->paused_until)
         self->paused_until = due_at;
 }
 
+/* The answer to a request, or to none: then the node has stopped to serve, and answers nothing of
+ * what it has. Requests wait for the next Registered; if there was one already, they are with that
+ * node. */
 static void s_on_not_primary(ixn_client_t *self, const Ixn__V1__Message *message, usec_t now)
 {
     endpoint_t *from = self->frame_from;
-    if (s_answers_register(self, message) || from == self->nodes.serving)
+    if (message->request_id == 0)
+        from->register_id = 0;
+    if (message->request_id == 0 || s_answers_register(self, message) ||
+        from == self->nodes.serving)
         nodes_on_not_primary(&self->nodes, from, message->not_primary, now);
-    s_return(self, message);
 }
 
 static bool s_on_registered(ixn_client_t *self, const Ixn__V1__Message *message, usec_t now,
@@ -376,6 +369,7 @@ static bool s_on_message(ixn_client_t *self, const Ixn__V1__Message *message, us
     case IXN__V1__MESSAGE__BODY_ERROR:
         return s_on_error(self, message, now, ret_event);
     case IXN__V1__MESSAGE__BODY_PONG:
+    case IXN__V1__MESSAGE__BODY_PAIR_STATUS:
         return s_on_answer(self, message, ret_event);
     case IXN__V1__MESSAGE__BODY_ACK:
     case IXN__V1__MESSAGE__BODY_INTERACTION:

@@ -4,8 +4,10 @@
  * (re)connection, telling which tokens are still held; sends Pings; sends a request again, with the
  * same content, when the answer is Retry, Busy, NotPrimary or none, until it is answered or
  * `give_up_ms` has passed (which is below the node's guaranteed dedupe window); ignores frames of a
- * lower epoch. It never waits in a busy loop: it sleeps in poll(2). Requests go out joined:
- * everything queued between two calls of ixn_client_next travels in as few frames as possible.
+ * lower epoch; when one node stops and the other begins to serve, registers there at once and asks
+ * everything unanswered again, in order. It never waits in a busy loop: it sleeps in poll(2).
+ * Requests go out joined: everything queued between two calls of ixn_client_next travels in as few
+ * frames as possible.
  *
  * One thread owns a client. The messages are the generated structures of core/wire/client.proto.
  */

@@ -12,7 +12,7 @@
 #include "core/wire/wire.h"
 
 #define REGISTER_SOONEST (20 * USEC_PER_MS)    /* two registrations at one node are so far apart */
-#define RETRY_FIRST (50 * USEC_PER_MS)         /* no node serves: ask all again, doubling … */
+#define RETRY_FIRST (10 * USEC_PER_MS)         /* no node serves: ask all again, doubling … */
 #define RETRY_MOST (500 * USEC_PER_MS)         /* … up to this */
 #define HEARTBEAT_DEFAULT (1000 * USEC_PER_MS) /* until a node says how often */
 #define HEARTBEAT_LEAST (50 * USEC_PER_MS)
@@ -78,16 +78,27 @@ static void s_register_at(endpoint_t *endpoint, usec_t at)
     endpoint->register_at = at < soonest ? soonest : at;
 }
 
-/* Asks every node that is connected and not refused, as soon as it may be. */
+/* Asks every node that is connected and not refused, as soon as it may be; where a Register is
+ * under way already, its answer tells. */
 static void s_ask_all(nodes_t *self, usec_t now)
 {
     for (size_t i = 0; i < self->count; i++) {
         endpoint_t *endpoint = self->endpoints[i];
-        if (endpoint->state == ENDPOINT_STANDBY) {
+        if (endpoint->state == ENDPOINT_STANDBY ||
+            (endpoint->state == ENDPOINT_ASKING && endpoint->register_id == 0)) {
             endpoint->retry = RETRY_FIRST;
             s_register_at(endpoint, now);
         }
     }
+}
+
+/* How long to wait until the node is asked again; the next time, twice as long. Long pauses cost
+ * nothing: a node that begins to serve says so. */
+static usec_t s_pause_before_retry(nodes_t *self, endpoint_t *endpoint)
+{
+    usec_t pause = endpoint->retry;
+    endpoint->retry = pause * 2 < RETRY_MOST ? pause * 2 : RETRY_MOST;
+    return entropy_spread(self->entropy, pause);
 }
 
 static void s_move(nodes_t *self, endpoint_t *endpoint, node_event_t event, usec_t now)
@@ -101,8 +112,7 @@ static void s_move(nodes_t *self, endpoint_t *endpoint, node_event_t event, usec
     case ENDPOINT_STANDBY:
         endpoint->register_at = self->serving && self->serving != endpoint
                                     ? USEC_NEVER
-                                    : now + entropy_spread(self->entropy, endpoint->retry);
-        endpoint->retry = endpoint->retry * 2 < RETRY_MOST ? endpoint->retry * 2 : RETRY_MOST;
+                                    : now + s_pause_before_retry(self, endpoint);
         break;
     case ENDPOINT_DOWN:
     case ENDPOINT_SERVING:
@@ -139,16 +149,36 @@ void nodes_watch(nodes_t *self, endpoint_t *endpoint, usec_t now)
 /* ---------------------------------------------------------------------------------------------
  * What nodes say */
 
+/* A node that is not `serving` speaks as one that serves. If it may be the one to use, it is asked
+ * at once: the first time that it tells of an epoch without any patience. */
+static void s_on_epoch(nodes_t *self, endpoint_t *endpoint, uint64_t epoch, usec_t now)
+{
+    if (endpoint->state != ENDPOINT_STANDBY && endpoint->state != ENDPOINT_ASKING)
+        return;
+    bool news = epoch > self->epoch || (epoch == self->epoch && !self->serving);
+    if (!news || endpoint->register_id) /* it has a Register, and answers it as one that serves */
+        return;
+    if (epoch > endpoint->announced) {
+        endpoint->announced = epoch;
+        endpoint->register_at = now;
+    } else {
+        s_register_at(endpoint, now);
+    }
+}
+
 bool nodes_heard(nodes_t *self, endpoint_t *endpoint, uint64_t epoch, usec_t now)
 {
     endpoint->heard_at = now;
     endpoint->pinged_at = 0;
-    if (epoch == 0 || self->epoch == 0)
+    if (epoch == 0)
         return true;
-    if (epoch > self->epoch && endpoint == self->serving)
+    if (endpoint != self->serving) {
+        s_on_epoch(self, endpoint, epoch, now);
+    } else if (epoch > self->epoch) {
+        /* It has stopped and begun again meanwhile, and our session is over. */
         self->epoch = epoch;
-    else if (epoch > self->epoch && endpoint->state == ENDPOINT_STANDBY)
-        s_register_at(endpoint, now); /* it has taken over */
+        s_move(self, endpoint, EVENT_FORGOTTEN, now);
+    }
     return epoch >= self->epoch;
 }
 
@@ -220,18 +250,22 @@ void nodes_on_not_primary(nodes_t *self, endpoint_t *endpoint,
     /* Only endpoints that the program named are used: an answer does not lead anywhere else. */
     for (size_t i = 0; i < self->count && !self->serving; i++) {
         endpoint_t *named = self->endpoints[i];
-        if (named->state == ENDPOINT_STANDBY &&
-            strcmp(named->address, not_primary->primary_endpoint) == 0)
-            s_register_at(named, now);
+        if (named->state != ENDPOINT_STANDBY || now < named->named_at + RETRY_MOST ||
+            strcmp(named->address, not_primary->primary_endpoint) != 0)
+            continue;
+        named->named_at = now; /* not again and again: two nodes may name each other */
+        s_register_at(named, now);
     }
 }
 
 void nodes_on_not_now(nodes_t *self, endpoint_t *endpoint, uint32_t after_ms, usec_t now)
 {
-    usec_t after = after_ms * USEC_PER_MS;
+    usec_t after = entropy_spread(self->entropy, after_ms * USEC_PER_MS);
     s_move(self, endpoint, EVENT_NOT_NOW, now);
-    if (endpoint->state == ENDPOINT_ASKING)
-        s_register_at(endpoint, now + entropy_spread(self->entropy, after));
+    if (endpoint->state != ENDPOINT_ASKING)
+        return;
+    usec_t pause = s_pause_before_retry(self, endpoint);
+    s_register_at(endpoint, now + (after > pause ? after : pause));
 }
 
 void nodes_on_refused(nodes_t *self, endpoint_t *endpoint, usec_t now)
@@ -247,6 +281,9 @@ void nodes_on_forgotten(nodes_t *self, endpoint_t *endpoint, usec_t now)
 
 void nodes_doubt(nodes_t *self, usec_t now)
 {
+    if (now < self->doubted_at + self->resend)
+        return;
+    self->doubted_at = now;
     s_ask_all(self, now);
 }
 
@@ -360,6 +397,21 @@ static usec_t s_dead_at(const endpoint_t *endpoint)
     return endpoint->pinged_at + endpoint->heartbeat * (SILENT_HEARTBEATS - 1);
 }
 
+static usec_t s_most(usec_t a, usec_t b)
+{
+    return a > b ? a : b;
+}
+
+/* When the silence of the node that serves is a reason to ask the others: well before it is given
+ * up. */
+static usec_t s_doubt_at(const nodes_t *self)
+{
+    if (!self->serving || self->serving->pinged_at == 0)
+        return USEC_NEVER;
+    return s_most(self->serving->pinged_at + self->serving->heartbeat / 2,
+                  self->doubted_at + self->resend);
+}
+
 /* The connection stands, but nothing comes: a frozen node, or a host that is gone. A new connection
  * finds out. */
 static void s_connect_anew(nodes_t *self, endpoint_t *endpoint, usec_t now)
@@ -413,6 +465,8 @@ bool nodes_turn(nodes_t *self, usec_t now)
         if (self->due_at != USEC_NEVER && now > self->due_at + endpoint->heartbeat &&
             endpoint->pinged_at)
             endpoint->pinged_at = now;
+        if (now >= s_doubt_at(self))
+            nodes_doubt(self, now);
         sent |= s_turn(self, endpoint, now);
     }
     self->due_at = nodes_due_at(self);
@@ -426,7 +480,7 @@ static usec_t s_least(usec_t a, usec_t b)
 
 usec_t nodes_due_at(const nodes_t *self)
 {
-    usec_t due_at = USEC_NEVER;
+    usec_t due_at = s_doubt_at(self);
     for (size_t i = 0; i < self->count; i++) {
         const endpoint_t *endpoint = self->endpoints[i];
         if (!endpoint->socket)

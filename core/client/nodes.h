@@ -4,7 +4,9 @@
  * Promises: every connection begins with a Register that reports the held tokens; at most one node
  * is `serving`; a node of a lower epoch of the same database never is; a node that says nothing for
  * three heartbeats is connected anew; while none serves all are asked again and again, with growing
- * pauses. It knows nothing of requests. The states of an endpoint, and what moves it:
+ * pauses, and at once when one of them says that it begins to serve. A node hears at most eight
+ * Registers in the first second without one that serves, and two a second later. It knows nothing
+ * of requests. The states of an endpoint, and what moves it:
  *
  *          connected                 Registered
  *     DOWN ─────────► ASKING ─────────────────────► SERVING
@@ -46,7 +48,8 @@ typedef struct {
     requests_t *requests; /* for ids only; not owned */
     entropy_t *entropy;   /* not owned */
     usec_t resend;
-    usec_t due_at; /* what nodes_due_at said at the end of the last turn */
+    usec_t doubted_at; /* when all were asked although one serves */
+    usec_t due_at;     /* what nodes_due_at said at the end of the last turn */
     buffer_t scratch;
 } nodes_t;
 
@@ -63,10 +66,11 @@ usec_t nodes_due_at(const nodes_t *self);
 /* What the monitor of an endpoint tells. */
 void nodes_watch(nodes_t *self, endpoint_t *endpoint, usec_t now);
 
-/* A frame arrived. False: it is from a lower epoch, and only a Registered in it counts (it tells
- * which database that epoch is of). */
+/* A frame arrived, perhaps an empty one: so a node tells that it begins to serve. False: it is from
+ * a lower epoch, and only a Registered in it counts (it tells which database that epoch is of). */
 bool nodes_heard(nodes_t *self, endpoint_t *endpoint, uint64_t epoch, usec_t now);
-/* The answers to a Register, or to anything else. True: this node serves from now on. */
+/* The answers to a Register, or to anything else (NotPrimary also to nothing: the node stops).
+ * True: this node serves from now on. */
 bool nodes_on_registered(nodes_t *self, endpoint_t *endpoint, uint64_t epoch,
                          const Ixn__V1__Registered *registered, usec_t now);
 void nodes_on_not_primary(nodes_t *self, endpoint_t *endpoint,
@@ -74,7 +78,8 @@ void nodes_on_not_primary(nodes_t *self, endpoint_t *endpoint,
 void nodes_on_not_now(nodes_t *self, endpoint_t *endpoint, uint32_t after_ms, usec_t now);
 void nodes_on_refused(nodes_t *self, endpoint_t *endpoint, usec_t now);
 void nodes_on_forgotten(nodes_t *self, endpoint_t *endpoint, usec_t now);
-/* A request waits too long: perhaps another node serves by now. */
+/* A request waits too long: perhaps another node serves by now. Not more often than once in
+ * `resend`. */
 void nodes_doubt(nodes_t *self, usec_t now);
 void nodes_note(nodes_t *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

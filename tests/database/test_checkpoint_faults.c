@@ -188,6 +188,35 @@ Test(checkpoint_faults, it_can_be_stopped_while_it_waits)
     cr_expect_lt(connection_now() - start, USEC_PER_SECOND);
 }
 
+/* Nor is a statement in flight waited for, however patient the lane is with the server. */
+Test(checkpoint_faults, it_can_be_stopped_in_the_middle_of_an_image)
+{
+    s_fixture.config.statement_timeout_ms = 30000;
+    fixture_start(&s_fixture);
+    fixture_write(&s_fixture, s_image(0, 1));
+    PGconn *other = fixture_connect(&s_fixture);
+    fixture_ask(other, "BEGIN; LOCK TABLE ixn.interaction IN EXCLUSIVE MODE");
+    checkpoint_writer_write(s_fixture.writer, s_image(1, 2));
+    usec_t deadline = connection_now() + 20 * USEC_PER_SECOND;
+    while (fixture_number(&s_fixture,
+                          "SELECT count(*) FROM pg_stat_activity WHERE datname = "
+                          "current_database() AND wait_event_type = 'Lock'") == 0)
+        cr_assert_lt(connection_now(), deadline);
+    usec_t start = connection_now();
+    checkpoint_writer_destroy(&s_fixture.writer);
+    usec_t elapsed = connection_now() - start;
+    cr_expect_lt(elapsed, USEC_PER_SECOND / 2, "%ld us", (long)elapsed);
+    fixture_ask(other, "COMMIT");
+    PQfinish(other);
+    /* Half of an image is nowhere: its transaction ends with its connection. */
+    while (fixture_number(&s_fixture,
+                          "SELECT count(*) FROM pg_stat_activity WHERE datname = "
+                          "current_database() AND pid <> pg_backend_pid()") > 0)
+        cr_assert_lt(connection_now(), deadline);
+    cr_expect_eq(fixture_number(&s_fixture, "SELECT index FROM ixn.checkpoint"), 1);
+    cr_expect_eq(s_count("interaction"), 50);
+}
+
 /* ---- Rows that are refused ---- */
 
 /* An image of many rows, one of which is told apart by `spoil`; its id. */

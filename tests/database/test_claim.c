@@ -75,6 +75,68 @@ Test(claim, of_what_is_no_longer_there_is_refused)
     cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT epoch FROM ixn.pair"), "2");
 }
 
+/* The head moved after it was judged: a reason to judge again for who asks so, and for nobody else.
+ */
+Test(claim, of_a_head_that_moved_is_refused_where_that_matters)
+{
+    char judged_hash[ID_TEXT_SIZE], found_hash[ID_TEXT_SIZE], text[400];
+    database_status_t judged = s_pair.status;
+    database_status_t status;
+    error_t error = {0};
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    pair_commit(&s_pair);
+    journal_destroy(&s_pair.journal);
+    database_claim_t claim = s_claim();
+    claim.with_head = true;
+    cr_assert(!database_claim(s_pair.database, &judged, &claim, &status, &error));
+    cr_assert_eq(error.code, ERROR_DATABASE_FENCED);
+    snprintf(text, sizeof text, "the head was judged to be index 0 (%s), but index 2 (%s) is there",
+             id_text(judged.head_hash, judged_hash), id_text(s_pair.hash, found_hash));
+    cr_assert(strstr(error.text, text), "%s", error.text);
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT epoch FROM ixn.pair"), "1");
+    /* The same index with another hash is another head. */
+    judged.head_index = 2;
+    cr_assert(!database_claim(s_pair.database, &judged, &claim, &status, &error));
+    cr_assert_eq(error.code, ERROR_DATABASE_FENCED);
+    judged.head_hash = s_pair.hash;
+    cr_assert(database_claim(s_pair.database, &judged, &claim, &status, &error), "%s", error.text);
+    cr_assert(status.epoch == 2 && status.head_index == 2);
+    /* Without: whatever the head was. */
+    judged = status;
+    judged.head_index = 0;
+    claim = s_claim();
+    cr_assert(database_claim(s_pair.database, &judged, &claim, &status, &error), "%s", error.text);
+    cr_assert_eq(status.epoch, 3);
+}
+
+/* A batch that waits for the claim's lock, or that the claim waits for, is on one side of it. */
+Test(claim, with_its_head_has_the_batch_that_it_waited_for)
+{
+    database_status_t judged = s_pair.status;
+    database_status_t status;
+    error_t error = {0};
+    commit_t commit = {s_pair.status.identity, s_pair.status.epoch, s_pair.status.generation};
+    connection_t *writer = pair_connection(&s_pair);
+    batch_t *batch = pair_batch(&s_pair, 1);
+    PGresult *result = NULL;
+    cr_assert(connection_command(writer, "BEGIN", &error), "%s", error.text);
+    cr_assert(commit_send(&commit, writer, batch, 5000, &error), "%s", error.text);
+    while (connection_step(writer, &result, &error) == CONNECTION_BUSY)
+        connection_wait(writer, false, connection_deadline(writer));
+    cr_assert(result && commit_inserted(result), "%s", error.text);
+    PQclear(result);
+    /* The claim ends the session that holds the lock: the batch is not in the head it compares. */
+    database_claim_t claim = s_claim();
+    claim.with_head = true;
+    cr_assert(database_claim(s_pair.database, &judged, &claim, &status, &error), "%s", error.text);
+    cr_assert_eq(status.head_index, 0);
+    cr_assert(!connection_command(writer, "COMMIT", &error));
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT max(last_index) FROM ixn.journal"), "0");
+    batch_destroy(&batch);
+    connection_destroy(&writer);
+}
+
 /* A frozen primary: its session holds the lock and will never say another word. */
 static void s_against_a_frozen_session(const char *lock)
 {

@@ -70,7 +70,7 @@ Test(database, is_initialised_once)
     cr_assert(!database_init(s_pair.database, &again, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_REFUSED);
     cr_assert(strstr(error.text, identity_text(&identity, text)), "%s", error.text);
-    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT count(*) FROM ixn.schema_migration"), "1");
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT max(version) FROM ixn.schema_migration"), "2");
 }
 
 typedef struct {
@@ -119,7 +119,7 @@ Test(database, of_another_version_is_named_with_both)
     pair_ask(s_pair.pq, "INSERT INTO ixn.schema_migration (version, name) VALUES (7, 'later')");
     cr_assert(!database_status(s_pair.database, &status, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);
-    cr_assert(strstr(error.text, "version 7, this program needs 1"), "%s", error.text);
+    cr_assert(strstr(error.text, "version 7, this program needs 2"), "%s", error.text);
     cr_assert(!database_migrate(s_pair.database, &applied, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);
 }
@@ -193,6 +193,68 @@ Test(database, is_reached_by_the_first_dap_that_answers)
     cr_assert_null(database_open(&config, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_UNREACHABLE);
     cr_assert(strstr(error.text, "DAP dead: cannot connect"), "%s", error.text);
+}
+
+/* A database of the first version keeps what it has, and gets what is missing. */
+Test(database, of_an_older_version_is_migrated)
+{
+    identity_t identity;
+    database_status_t before, after;
+    error_t error = {0};
+    uint32_t applied = 99;
+    cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
+    cr_assert(database_status(s_pair.database, &before, &error), "%s", error.text);
+    pair_ask(s_pair.pq,
+             "DROP VIEW ixn.role_history;"
+             "DELETE FROM ixn.schema_migration WHERE version > 1");
+    cr_assert(!database_status(s_pair.database, &after, &error));
+    cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);
+    cr_assert(strstr(error.text, "version 1") && strstr(error.text, "ixnctl database migrate"),
+              "%s", error.text);
+    cr_assert(database_migrate(s_pair.database, &applied, &error), "%s", error.text);
+    cr_assert_eq(applied, DATABASE_SCHEMA_VERSION - 1);
+    cr_assert(database_status(s_pair.database, &after, &error), "%s", error.text);
+    cr_assert(id_equal(after.identity.database_id, before.identity.database_id));
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT count(*) FROM ixn.role_history"), "0");
+}
+
+/* Three epochs; the second decided nothing. */
+Test(database, tells_who_served_when)
+{
+    static const char *const owners[] = {"node-a", "node-b", "node-a"};
+    identity_t identity;
+    error_t error = {0};
+    cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
+    cr_assert(database_status(s_pair.database, &s_pair.status, &error), "%s", error.text);
+    for (size_t i = 0; i < 3; i++) {
+        database_claim_t claim = {
+            .generation = id_random(), .owner = owners[i], .reason = i ? "take-over" : "start"};
+        database_status_t judged = s_pair.status;
+        cr_assert(database_claim(s_pair.database, &judged, &claim, &s_pair.status, &error), "%s",
+                  error.text);
+        s_pair.index = s_pair.status.head_index;
+        s_pair.hash = s_pair.status.head_hash;
+        if (i == 1)
+            continue;
+        pair_start(&s_pair);
+        for (int j = 0; j < 3; j++)
+            pair_commit(&s_pair);
+        journal_destroy(&s_pair.journal);
+        cr_assert(database_status(s_pair.database, &s_pair.status, &error), "%s", error.text);
+    }
+    cr_assert_str_eq(pair_ask(s_pair.pq,
+                              "SELECT string_agg(concat_ws(' ', epoch, owner, reason, first_index, "
+                              "entries), ', ' ORDER BY epoch) FROM ixn.role_history"),
+                     "1 node-a start 1 3, 2 node-b take-over 4 0, 3 node-a take-over 4 3");
+    cr_assert_str_eq(pair_ask(s_pair.pq,
+                              "SELECT count(*) FROM ixn.role_history AS a JOIN ixn.role_history AS "
+                              "b ON b.epoch = a.epoch + 1 AND b.started_at = a.ended_at AND "
+                              "a.started_at + a.duration = a.ended_at"),
+                     "2");
+    cr_assert_str_eq(pair_ask(s_pair.pq,
+                              "SELECT ended_at IS NULL AND duration > '0' FROM "
+                              "ixn.role_history WHERE epoch = 3"),
+                     "t");
 }
 
 /* People query these tables. */

@@ -338,6 +338,33 @@ Test(journal, ends_at_once_while_nobody_answers)
     close(server);
 }
 
+/* A statement in flight is not waited for; nothing was said of its batch, whether it lands or not.
+ */
+Test(journal, ends_at_once_with_a_statement_in_flight)
+{
+    journal_event_t event;
+    s_pair.config.statement_timeout_ms = 30000;
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    PGconn *other = pair_connect(&s_pair);
+    pair_ask(other, "BEGIN; SELECT 1 FROM ixn.pair FOR UPDATE");
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    pair_await(s_pair.pq, "1", PAIR_WAITING);
+    cr_assert(!journal_next(s_pair.journal, &event));
+    usec_t started = connection_now();
+    journal_destroy(&s_pair.journal);
+    usec_t elapsed = connection_now() - started;
+    cr_assert(elapsed < USEC_PER_SECOND / 2, "%ld us", (long)elapsed);
+    pair_ask(other, "COMMIT");
+    /* What goes on starts from the head, wherever that is by then. */
+    pair_claim(&s_pair);
+    cr_assert(s_pair.index == 1 || s_pair.index == 2, "head %d", (int)s_pair.index);
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    PQfinish(other);
+}
+
 Test(journal, notices_a_lost_connection_before_it_is_needed)
 {
     pair_start(&s_pair);

@@ -1,6 +1,6 @@
 /* Fake node: a ROUTER socket that answers as a test wants, in the test's own thread, and remembers
  * everything it heard. A bench_t holds one client and its nodes and turns them together; WAIT turns
- * until a condition holds. For tests of core/client only.
+ * until a condition holds. For tests of core/client and of programs around it.
  */
 #ifndef IXN_TESTS_UNIT_FAKE_NODE_H
 #define IXN_TESTS_UNIT_FAKE_NODE_H
@@ -28,7 +28,13 @@ typedef struct {
 
 /* What a node does with requests that are neither Register nor Ping. */
 typedef enum { WORK_ACK, WORK_KEEP, WORK_RETRY, WORK_BUSY, WORK_NOT_PRIMARY, WORK_ERROR } work_t;
-typedef enum { REGISTER_SERVE, REGISTER_NOT_PRIMARY, REGISTER_ERROR, REGISTER_KEEP } admit_t;
+typedef enum {
+    REGISTER_SERVE,
+    REGISTER_NOT_PRIMARY,
+    REGISTER_ERROR,
+    REGISTER_KEEP,
+    REGISTER_RETRY
+} admit_t;
 
 typedef struct {
     void *context;
@@ -136,6 +142,15 @@ static inline void node_send(node_t *self, uint64_t epoch, const Ixn__V1__Messag
     buffer_free(&frame);
 }
 
+/* Unasked: an empty frame, by which a node tells that it begins to serve. */
+static inline void node_begins(node_t *self)
+{
+    buffer_t frame = {0};
+    wire_append_from_node_head(&frame, self->epoch, 100);
+    node_send_bytes(self, frame.bytes, frame.len);
+    buffer_free(&frame);
+}
+
 static inline void node_ack(node_t *self, uint64_t epoch, uint64_t request_id)
 {
     id128_t id = {{1}};
@@ -184,6 +199,18 @@ static inline void node_not_now(node_t *self, uint64_t request_id)
     node_send(self, 0, &message);
 }
 
+/* Unasked: the node stops to serve, all its sessions are over. */
+static inline void node_stops(node_t *self)
+{
+    Ixn__V1__NotPrimary not_primary = IXN__V1__NOT_PRIMARY__INIT;
+    if (self->primary)
+        not_primary.primary_endpoint = (char *)(uintptr_t)self->primary;
+    Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
+    message.body_case = IXN__V1__MESSAGE__BODY_NOT_PRIMARY;
+    message.not_primary = &not_primary;
+    node_send(self, 0, &message);
+}
+
 static inline void node_registered(node_t *self, uint64_t request_id)
 {
     Ixn__V1__Registered registered = IXN__V1__REGISTERED__INIT;
@@ -219,12 +246,12 @@ static inline void node_answer(node_t *self, const Ixn__V1__Request *request)
     Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
     work_t work = self->work;
     if (request->body_case == IXN__V1__REQUEST__BODY_REGISTER) {
-        self->work = WORK_NOT_PRIMARY;
+        self->work = self->admit == REGISTER_RETRY ? WORK_RETRY : WORK_NOT_PRIMARY;
         if (self->admit == REGISTER_SERVE)
             node_registered(self, request->id);
         else if (self->admit == REGISTER_ERROR)
             node_error(self, request->id, self->code);
-        else if (self->admit == REGISTER_NOT_PRIMARY)
+        else if (self->admit != REGISTER_KEEP)
             node_not_now(self, request->id);
         self->work = work;
     } else if (request->body_case == IXN__V1__REQUEST__BODY_PING) {

@@ -2,7 +2,8 @@
 """ixnctl as its users meet it: the program against a scripted node that knows the wire contract.
 
 What it proves: exit codes, what is sent for each command, that the same import again sends the same
-keys, refusals and repetitions in the summary, an interrupted import, and that errors are one line.
+keys, refusals and repetitions in the summary, an interrupted import, an import that rides through a
+fail-over of the pair, and that errors are one line.
 
     ixnctl_commands.py IXNCTL SOURCE_FOLDER
 """
@@ -17,97 +18,12 @@ import threading
 import unittest
 import uuid
 
-import zmq
+from scripted_node import Node, make_pair, wire
 
-IXNCTL, SOURCE = (str(pathlib.Path(argument).resolve()) for argument in sys.argv[1:3])
-FOLDER = tempfile.TemporaryDirectory()
-subprocess.run(["protoc", f"--python_out={FOLDER.name}", f"-I{SOURCE}", "core/wire/client.proto"],
-               cwd=SOURCE, check=True)
-sys.path.insert(0, FOLDER.name)
-from core.wire import client_pb2 as wire  # noqa: E402
+IXNCTL = str(pathlib.Path(sys.argv[1]).resolve())
 
 MESSAGE = "Message-ID: <{0}@x>\nFrom: A <a@x>\nSubject: s {0}\n\ntext {0}\n"
 SEPARATOR = "From a@x Sat Jan 31 12:00:00 2026\n"
-
-
-class Node(threading.Thread):
-    """Answers every request; `answer` may be replaced. Keeps what it was asked."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.socket = zmq.Context.instance().socket(zmq.ROUTER)
-        self.endpoint = "tcp://127.0.0.1:%d" % self.socket.bind_to_random_port("tcp://127.0.0.1")
-        self.asked = []
-        self.ids = {}
-        self.refuse_queue = None
-        self.silent_after = None
-        self.stopping = threading.Event()
-        self.answers = 0
-        self.told = threading.Condition()
-        self.start()
-
-    def answer(self, request, message):
-        kind = request.WhichOneof("body")
-        if kind == "register":
-            message.registered.database_id = b"d" * 16
-            message.registered.heartbeat_ms = 1000
-            message.registered.dedupe_window_ms = 600000
-            message.registered.dedupe_guaranteed_ms = 60000
-            message.registered.max_attributes_size = 262144
-        elif kind == "ping":
-            message.pong.SetInParent()
-        elif kind == "submit" and request.submit.queue == self.refuse_queue:
-            message.error.code = wire.UNKNOWN_QUEUE
-            message.error.sentence = 'no queue "%s"' % request.submit.queue
-        elif kind == "submit":
-            key = request.submit.key
-            message.ack.interaction_id = self.ids.setdefault(key, uuid.uuid4().bytes)
-            message.ack.version = 1
-        elif kind == "get":
-            one = message.interaction
-            one.interaction_id = request.get.interaction_id
-            one.state = wire.QUEUED
-            one.queue = "inbound"
-            one.attributes = b'{"text":"hello \x1b[31m"}'.replace(b"\x1b", b"\\u001b")
-        elif kind == "leave":
-            return False
-        else:
-            message.ack.interaction_id = getattr(request, kind).interaction_id
-            message.ack.version = 2
-        return True
-
-    def run(self):
-        while not self.stopping.is_set():
-            if not self.socket.poll(20):
-                continue
-            peer, frame = self.socket.recv_multipart()
-            reply = wire.FromNode(epoch=1, index=len(self.asked) + 1)
-            for request in wire.ToNode.FromString(frame).requests:
-                self.asked.append(request)
-                changing = request.WhichOneof("body") not in ("register", "ping", "leave")
-                if changing and self.silent_after is not None:
-                    if len(self.of("submit")) > self.silent_after:
-                        continue
-                message = wire.Message(request_id=request.id)
-                if self.answer(request, message):
-                    reply.messages.append(message)
-            if reply.messages:
-                self.socket.send_multipart([peer, reply.SerializeToString()])
-            with self.told:
-                self.answers += len(reply.messages)
-                self.told.notify_all()
-        self.socket.close(0)
-
-    def wait_answers(self, count, seconds):
-        with self.told:
-            return self.told.wait_for(lambda: self.answers >= count, seconds)
-
-    def of(self, kind):
-        return [getattr(r, kind) for r in self.asked if r.WhichOneof("body") == kind]
-
-    def close(self):
-        self.stopping.set()
-        self.join()
 
 
 class Case(unittest.TestCase):
@@ -218,6 +134,59 @@ class Submit(Case):
         self.assertIn("1  submitted: acknowledged by the node", out)
         self.assertIn("without a valid Date", out)
         self.assertEqual(error, "")
+
+
+class Pair(Case):
+    """The first node goes away in the middle of what was asked; the second one has the same log."""
+
+    LINES = 3000
+
+    def setUp(self):
+        super().setUp()
+        self.first, self.second = make_pair()
+
+    def tearDown(self):
+        self.first.close()
+        self.second.close()
+        super().tearDown()
+
+    def run_pair(self, *arguments, code=0):
+        done = subprocess.run([IXNCTL, "--node", self.first.endpoint, "--node",
+                               self.second.endpoint, *arguments],
+                              capture_output=True, timeout=40, check=False)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout.decode()
+
+    def import_all(self, how):
+        self.first.how_it_stops = how
+        self.first.stops_after = self.LINES // 3
+        path = self.file("a.jsonl", "".join('{"a":%d}\n' % i for i in range(self.LINES)))
+        done = json.loads(self.run_pair("submit", "-q", "inbound", "-m", "chat", "-o", "json",
+                                        "--window", "100", path))
+        self.assertEqual(
+            (done["read"], done["submitted"], done["repeated"], done["refused"],
+             done["unanswered"], done["interrupted"]), (self.LINES, self.LINES, 0, 0, 0, False))
+        self.assertEqual(len(self.first.ids), self.LINES)
+        texts = [json.loads(submit.attributes)["a"] for submit in self.first.log.submits.values()]
+        self.assertEqual(sorted(texts), list(range(self.LINES)), "each line once")
+        self.assertGreater(len(self.second.of("submit")), self.LINES // 2)
+
+    def test_import_goes_on_after_a_switchover(self):
+        self.import_all("not_primary")
+        self.assertLess(len(self.second.of("submit")), self.LINES,
+                        "only what was not acknowledged is asked again")
+
+    def test_import_goes_on_after_a_kill(self):
+        self.import_all("killed")
+
+    def test_import_goes_on_while_the_old_primary_is_frozen(self):
+        self.import_all("frozen")
+
+    def test_one_command_finds_the_node_that_serves(self):
+        self.first.serves, self.second.serves, self.second.epoch = False, True, 2
+        self.assertIn("placed", self.run_pair("place", One.ID, "support"))
+        self.assertEqual(len(self.second.of("place_in_queue")), 1)
+        self.assertEqual(self.first.of("place_in_queue"), [])
 
 
 class One(Case):

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Proves that the engine and the balancer are pure: what their objects take from outside is on the
+"""Proves that the engine, the balancer and the pair logic are pure: what their objects take from outside is on the
 list purity.txt, which has no clock, socket, file, thread, randomness or log on it. Ends with code 1
 and one line for each symbol that is not.
 
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-LIBRARIES = ["libixn_core.a", "libixn_balancer.a"]
+LIBRARIES = ["libixn_core.a", "libixn_balancer.a", "libixn_ha.a"]
 LIST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "purity.txt")
 
 

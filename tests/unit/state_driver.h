@@ -432,9 +432,9 @@ typedef struct {
     kept_row_t *rows;    /* ixn.interaction */
     kept_row_t *history; /* ixn.interaction_history; uthash keeps the order of insertion */
     buffer_t configuration;
-} database_t;
+} tables_t;
 
-static inline void database_free(database_t *self)
+static inline void tables_free(tables_t *self)
 {
     table_clear(&self->rows);
     table_clear(&self->history);
@@ -442,7 +442,7 @@ static inline void database_free(database_t *self)
 }
 
 /* `exact`: what is to go must be there. What is finished must never be there yet. */
-static inline void database_write(database_t *self, const checkpoint_image_t *image, bool exact)
+static inline void tables_write(tables_t *self, const checkpoint_image_t *image, bool exact)
 {
     cr_assert_eq(image->from, self->index);
     cr_assert_gt(image->to, image->from);
@@ -468,7 +468,7 @@ static inline void database_write(database_t *self, const checkpoint_image_t *im
 }
 
 /* By time of completion, then age. */
-static inline int database_by_completion(const void *a, const void *b)
+static inline int tables_by_completion(const void *a, const void *b)
 {
     const kept_row_t *x = *(kept_row_t *const *)a, *y = *(kept_row_t *const *)b;
     if (x->row.completed_log != y->row.completed_log)
@@ -477,8 +477,7 @@ static inline int database_by_completion(const void *a, const void *b)
 }
 
 /* As the database's loader does it: what is inside the window. */
-static inline void database_load_completed(const database_t *self, uint32_t window_ms,
-                                           state_t *state)
+static inline void tables_load_completed(const tables_t *self, uint32_t window_ms, state_t *state)
 {
     size_t len = 0;
     kept_row_t **rows = memory_zero(HASH_COUNT(self->history) + 1, sizeof *rows);
@@ -488,7 +487,7 @@ static inline void database_load_completed(const database_t *self, uint32_t wind
         if (kept->row.completed_log >= self->log_time - (usec_t)window_ms * USEC_PER_MS)
             rows[len++] = kept;
     }
-    qsort(rows, len, sizeof *rows, database_by_completion);
+    qsort(rows, len, sizeof *rows, tables_by_completion);
     error_t error;
     for (size_t i = 0; i < len; i++)
         cr_assert(state_load_completed(state, &rows[i]->row, &error), "%s", error.text);
@@ -496,7 +495,7 @@ static inline void database_load_completed(const database_t *self, uint32_t wind
 }
 
 /* A new state from the tables and all batches after them. */
-static inline state_t *database_load(const database_t *self, const driver_t *driver)
+static inline state_t *tables_load(const tables_t *self, const driver_t *driver)
 {
     state_t *state = state_new();
     error_t error;
@@ -508,7 +507,7 @@ static inline state_t *database_load(const database_t *self, const driver_t *dri
     {
         cr_assert(state_load_interaction(state, &kept->row, &error), "%s", error.text);
     }
-    database_load_completed(self, driver->window_ms, state);
+    tables_load_completed(self, driver->window_ms, state);
     cr_assert(!state_image_needed(state), "what was loaded is in the tables already");
     driver_replay(driver, state, UINT64_MAX);
     return state;

@@ -215,6 +215,215 @@ Test(client_pair, registers_again_when_the_node_forgot_it)
 }
 
 /* ---------------------------------------------------------------------------------------------
+ * What a node says by itself when the roles change */
+
+#define HOUR_MS 3600000
+
+/* A client whose own timers do not help: what it does, it does because of what it heard. */
+static void s_connect_patient(void)
+{
+    s_connect(2, (ixn_client_options_t){.resend_ms = HOUR_MS, .give_up_ms = HOUR_MS});
+    WAIT(&s_bench, node_count(s_b, REGISTER) == 1);
+}
+
+/* Waits until the pauses between registrations at `node` have grown to their longest. */
+static void s_wait_for_long_pauses(node_t *node)
+{
+    int64_t before_ms = 0, last_ms = 0;
+    do {
+        size_t count = node_count(node, REGISTER);
+        WAIT(&s_bench, node_count(node, REGISTER) > count);
+        before_ms = last_ms;
+        last_ms = node_heard(node, REGISTER, count)->at_ms;
+    } while (before_ms == 0 || last_ms - before_ms < 450);
+}
+
+/* The pair: A stops, B takes over. Between B's word and its first answer there is one Register and
+ * the requests, each once, and no pause. */
+static void s_take_over(size_t requests)
+{
+    size_t registers = node_count(s_b, REGISTER);
+    size_t answers = bench_told(&s_bench, IXN_EVENT_ANSWER);
+    s_b->admit = REGISTER_SERVE;
+    s_b->epoch = 6;
+    int64_t since_ms = now_ms();
+    node_begins(s_b);
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == answers + requests);
+    cr_assert_lt(now_ms() - since_ms, 250, "the next retry is 500 ms or more away");
+    cr_assert_eq(node_count(s_b, REGISTER), registers + 1);
+    cr_assert_eq(node_count(s_b, SUBMIT), requests);
+    s_assert_same_work(s_a, s_b, requests);
+    cr_assert_eq(ixn_client_epoch(s_bench.client), 6);
+}
+
+Test(client_pair, registers_at_once_where_a_node_begins_to_serve)
+{
+    s_connect_patient();
+    s_a->work = WORK_KEEP;
+    for (int i = 0; i < 10; i++)
+        send_submit(s_bench.client);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) == 10);
+    node_stop(s_a);
+    s_wait_for_long_pauses(s_b);
+    s_take_over(10);
+}
+
+Test(client_pair, registers_at_once_where_a_take_over_ends)
+{
+    s_connect_patient();
+    s_b->admit = REGISTER_RETRY;
+    s_b->after_ms = 20;
+    s_a->work = WORK_KEEP;
+    send_submit(s_bench.client);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) == 1);
+    node_stop(s_a);
+    s_wait_for_long_pauses(s_b);
+    s_take_over(1);
+}
+
+Test(client_pair, asks_the_other_node_at_once_when_one_stops)
+{
+    s_connect_patient();
+    s_a->work = WORK_KEEP;
+    for (int i = 0; i < 10; i++)
+        send_submit(s_bench.client);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) == 10);
+    s_a->admit = REGISTER_NOT_PRIMARY;
+    s_b->admit = REGISTER_SERVE;
+    s_b->epoch = 6;
+    node_stops(s_a);
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 10);
+    cr_assert_eq(node_count(s_b, REGISTER), 2);
+    cr_assert_eq(node_count(s_b, SUBMIT), 10);
+    s_assert_same_work(s_a, s_b, 10);
+}
+
+/* The connection to A stands, A is silent, and B says that it serves. */
+Test(client_pair, leaves_a_frozen_node_when_another_begins_to_serve)
+{
+    bench_start(&s_bench, 2, (ixn_client_options_t){.resend_ms = HOUR_MS});
+    s_a->heartbeat_ms = s_b->heartbeat_ms = HOUR_MS;
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 1 && node_count(s_b, REGISTER));
+    s_a->work = WORK_KEEP;
+    send_submit(s_bench.client);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) == 1);
+    s_a->frozen = true;
+    s_take_over(1);
+    /* it wakes up, and tells what it is told: too late */
+    s_a->frozen = false;
+    node_stops(s_a);
+    node_begins(s_a);
+    send_submit(s_bench.client);
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 2);
+    cr_assert_str_eq(ixn_client_endpoint(s_bench.client), s_b->address);
+    cr_assert_eq(node_count(s_a, REGISTER), 1, "a lower epoch is nothing to register at");
+}
+
+/* An idle client has no request that tells it of the silence; its Ping does. */
+Test(client_pair, doubts_a_node_that_does_not_answer_a_ping)
+{
+    bench_start(&s_bench, 2, (ixn_client_options_t){.resend_ms = 100});
+    s_a->heartbeat_ms = 1200;
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 1 && node_count(s_b, REGISTER));
+    s_a->frozen = true;
+    WAIT(&s_bench, node_count(s_b, REGISTER) == 2);
+    cr_assert_eq(bench_told(&s_bench, IXN_EVENT_DISCONNECTED), 0, "it is not given up yet");
+    cr_assert_str_eq(ixn_client_endpoint(s_bench.client), s_a->address);
+}
+
+/* What a node said before it knew that it is no longer the primary comes after the other one has
+ * all requests: it neither delays nor repeats any. */
+Test(client_pair, late_words_of_the_old_primary_change_nothing)
+{
+    s_connect_patient();
+    s_a->work = WORK_KEEP;
+    uint64_t first = send_submit(s_bench.client);
+    uint64_t second = send_submit(s_bench.client);
+    uint64_t third = send_submit(s_bench.client);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) == 3);
+    s_b->work = WORK_KEEP;
+    s_b->admit = REGISTER_SERVE;
+    s_b->epoch = 6;
+    node_begins(s_b);
+    WAIT(&s_bench, node_count(s_b, SUBMIT) == 3);
+    s_a->after_ms = 30000;
+    s_a->work = WORK_RETRY;
+    node_not_now(s_a, first);
+    s_a->work = WORK_BUSY;
+    node_not_now(s_a, second);
+    s_a->work = WORK_NOT_PRIMARY;
+    node_not_now(s_a, third);
+    node_error(s_a, third, IXN__V1__CODE__NOT_REGISTERED);
+    s_a->epoch = 6;
+    node_route(s_a, 6, 1); /* all before it were heard when this one is told */
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_MESSAGE) == 1);
+    s_b->work = WORK_ACK;
+    int64_t since_ms = now_ms();
+    send_submit(s_bench.client);
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 1);
+    cr_assert_lt(now_ms() - since_ms, 10000, "not after A's 30 s");
+    cr_assert_eq(node_count(s_b, SUBMIT), 4, "none was sent again");
+    cr_assert_eq(ixn_client_unanswered(s_bench.client), 3);
+}
+
+/* A node that was away as a primary comes back as one, and its word that it stopped was lost. */
+Test(client_pair, registers_again_where_the_epoch_has_risen)
+{
+    s_connect_patient();
+    s_a->epoch = 7;
+    node_begins(s_a);
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 2);
+    cr_assert_eq(node_count(s_a, REGISTER), 2);
+    cr_assert_eq(ixn_client_epoch(s_bench.client), 7);
+    /* a hand-over that failed: the same epoch goes on */
+    s_a->admit = REGISTER_NOT_PRIMARY;
+    node_stops(s_a);
+    s_wait_for_long_pauses(s_a);
+    size_t registers = node_count(s_a, REGISTER);
+    s_a->admit = REGISTER_SERVE;
+    node_begins(s_a);
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 3);
+    cr_assert_eq(node_count(s_a, REGISTER), registers + 1);
+}
+
+/* Eleven of them: the first at once, the others after pauses of at least 10, 20, 40 … 500 ms. */
+static void s_assert_bounded(const node_t *node, size_t from)
+{
+    WAIT(&s_bench, node_count(node, REGISTER) >= from + 11);
+    cr_assert_geq(node_heard(node, REGISTER, from + 10)->at_ms -
+                      node_heard(node, REGISTER, from)->at_ms,
+                  1900);
+}
+
+Test(client_pair, asks_a_standby_seldom_while_nobody_serves)
+{
+    s_connect_patient();
+    node_stop(s_a);
+    s_assert_bounded(s_b, 1);
+}
+
+Test(client_pair, asks_a_node_seldom_that_says_retry)
+{
+    s_connect_patient();
+    s_b->admit = REGISTER_RETRY;
+    s_b->after_ms = 1;
+    node_stop(s_a);
+    s_assert_bounded(s_b, 1);
+}
+
+/* Two that do not serve, each naming the other one: what they say makes nobody hurry. */
+Test(client_pair, asks_seldom_where_two_nodes_name_each_other)
+{
+    s_connect_patient();
+    s_a->admit = REGISTER_NOT_PRIMARY;
+    s_a->primary = s_b->address;
+    s_b->primary = s_a->address;
+    node_stops(s_a);
+    WAIT(&s_bench, node_count(s_b, REGISTER) >= 16);
+    cr_assert_geq(node_heard(s_b, REGISTER, 15)->at_ms - node_heard(s_b, REGISTER, 1)->at_ms, 1900);
+}
+
+/* ---------------------------------------------------------------------------------------------
  * Tokens */
 
 static void s_connect_router(void)

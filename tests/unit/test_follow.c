@@ -6,7 +6,7 @@
 /* The driver's state is the one that serves. */
 typedef struct {
     driver_t *driver;
-    database_t database;
+    tables_t database;
     state_t *follower; /* NULL: none at the moment */
     size_t take_overs;
     size_t changed; /* rows of first images, all together */
@@ -22,7 +22,7 @@ static void s_take(pair_t *self, checkpoint_image_t *image)
 {
     if (!image)
         return;
-    database_write(&self->database, image, true);
+    tables_write(&self->database, image, true);
     checkpoint_image_destroy(&image);
 }
 
@@ -56,7 +56,7 @@ static void s_follow(pair_t *self)
  * then. */
 static void s_check(pair_t *self, kept_row_t *snapshot)
 {
-    database_t *database = &self->database;
+    tables_t *database = &self->database;
     table_assert_equal(database->rows, snapshot);
     size_t finished = 0;
     kept_row_t *kept, *next;
@@ -86,11 +86,11 @@ static void s_image(pair_t *self, bool exact)
         driver_batch(driver, random_below(&driver->random, 10));
     self->changed += image->changed_len;
     self->finished += image->finished_len;
-    database_write(&self->database, image, exact);
+    tables_write(&self->database, image, exact);
     checkpoint_image_destroy(&image);
     s_check(self, snapshot);
     table_clear(&snapshot);
-    state_t *loaded = database_load(&self->database, driver);
+    state_t *loaded = tables_load(&self->database, driver);
     cr_assert_eq(state_digest(loaded), state_digest(driver->state));
     cr_assert_eq(loaded->configuration->routing_timeout_ms,
                  driver->state->configuration->routing_timeout_ms);
@@ -132,7 +132,7 @@ static void s_run(pair_t *self, uint64_t seed)
         } else if (self->follower) {
             s_follow(self);
         } else if (s_chance(self, 20)) {
-            self->follower = database_load(&self->database, self->driver);
+            self->follower = tables_load(&self->database, self->driver);
             state_follow_begin(self->follower);
         }
     }
@@ -142,7 +142,7 @@ static void s_free(pair_t *self)
 {
     state_destroy(&self->follower);
     driver_free(self->driver);
-    database_free(&self->database);
+    tables_free(&self->database);
 }
 
 Test(follow, the_first_image_makes_the_tables_what_the_state_is)
@@ -169,7 +169,7 @@ static void s_init(pair_t *self, size_t interactions)
         driver_submit(self->driver);
     driver_end(self->driver);
     s_image(self, true);
-    self->follower = database_load(&self->database, self->driver);
+    self->follower = tables_load(&self->database, self->driver);
     state_follow_begin(self->follower);
 }
 

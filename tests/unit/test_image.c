@@ -4,7 +4,7 @@
 
 typedef struct {
     driver_t *driver;
-    database_t database;
+    tables_t database;
     kept_row_t *snapshot; /* rows at the begin of the image in work */
     uint64_t begun;       /* its index; 0: none in work */
     id128_t begun_hash;
@@ -23,7 +23,7 @@ static observer_t s_observer_new(uint64_t seed)
 static void s_observer_free(observer_t *self)
 {
     driver_free(self->driver);
-    database_free(&self->database);
+    tables_free(&self->database);
     table_clear(&self->snapshot);
 }
 
@@ -59,7 +59,7 @@ static void s_take_finished(observer_t *self, const checkpoint_image_t *image)
 
 static void s_take_live(observer_t *self, const checkpoint_image_t *image)
 {
-    database_t *database = &self->database;
+    tables_t *database = &self->database;
     kept_row_t *seen = NULL;
     for (size_t i = 0; i < image->changed_len; i++) {
         const interaction_row_t *row = &image->changed[i];
@@ -92,7 +92,7 @@ static void s_take_configuration(observer_t *self, const checkpoint_image_t *ima
 
 static void s_take(observer_t *self, checkpoint_image_t *image)
 {
-    database_t *database = &self->database;
+    tables_t *database = &self->database;
     cr_assert(self->begun);
     cr_assert_eq(image->from, database->index);
     cr_assert_eq(image->to, self->begun);

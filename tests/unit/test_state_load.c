@@ -137,11 +137,11 @@ static void s_same(state_t *a, state_t *b)
 
 /* ---- Loading ---- */
 
-static void s_write_if_done(database_t *database, checkpoint_image_t *image)
+static void s_write_if_done(tables_t *database, checkpoint_image_t *image)
 {
     if (!image)
         return;
-    database_write(database, image, true);
+    tables_write(database, image, true);
     checkpoint_image_destroy(&image);
 }
 
@@ -154,7 +154,7 @@ static void s_run(uint64_t seed, uint32_t window_ms)
     driver_begin(driver);
     driver_configure(driver);
     driver_end(driver);
-    database_t database = {0};
+    tables_t database = {0};
     size_t loads = 0;
     for (size_t i = 0; i < 500; i++) {
         driver_batch(driver, random_below(&driver->random, 60));
@@ -165,7 +165,7 @@ static void s_run(uint64_t seed, uint32_t window_ms)
             state_image_begin(driver->state);
         if (!driver_chance(driver, 5) || database.configuration.len == 0)
             continue;
-        state_t *loaded = database_load(&database, driver);
+        state_t *loaded = tables_load(&database, driver);
         s_same(driver->state, loaded);
         loads++;
         if (driver_chance(driver, 50)) {
@@ -177,7 +177,7 @@ static void s_run(uint64_t seed, uint32_t window_ms)
     }
     cr_assert_gt(loads, 5u);
     driver_free(driver);
-    database_free(&database);
+    tables_free(&database);
 }
 
 Test(load, tables_and_batches_make_the_state_that_was)
@@ -197,7 +197,7 @@ Test(load, journal_alone_makes_the_state_that_was)
     driver_t *driver = driver_new(77);
     for (int i = 0; i < 100; i++)
         driver_batch(driver, 30);
-    database_t empty = {0};
+    tables_t empty = {0};
     state_t *state = state_new();
     wire_arena_t *arena = wire_arena_new();
     error_t error;
@@ -212,7 +212,7 @@ Test(load, journal_alone_makes_the_state_that_was)
     s_same(driver->state, state);
     wire_arena_destroy(&arena);
     state_destroy(&state);
-    database_free(&empty);
+    tables_free(&empty);
     driver_free(driver);
 }
 

@@ -9,7 +9,7 @@
 
 typedef struct {
     usec_t start;        /* when the work that is measured began; 0: not measured */
-    uint64_t sequence;   /* of a submit: its number in the run */
+    uint64_t sequence;   /* of the submit: its number in the run */
     id128_t interaction; /* of a result … */
     uint64_t epoch;      /* … and its token */
     uint64_t index;

@@ -183,10 +183,13 @@ static void s_on_route(router_t *self, const Ixn__V1__Route *route)
         s_return(self, job, "the router is leaving");
 }
 
-static void s_on_gone(router_t *self, const Ixn__V1__Token *token, const char *reason)
+static job_t *s_find(router_t *self, const Ixn__V1__Token *token)
 {
-    job_t *job =
-        token ? jobs_find_token(&self->jobs, (work_token_t){token->epoch, token->index}) : NULL;
+    return token ? jobs_find_token(&self->jobs, (work_token_t){token->epoch, token->index}) : NULL;
+}
+
+static void s_on_gone(router_t *self, job_t *job, const char *reason)
+{
     if (!job)
         return;
     char id[ID_TEXT_SIZE];
@@ -292,8 +295,13 @@ static void s_on_connected(router_t *self, const Ixn__V1__Registered *registered
              registered->node, endpoint ? endpoint : "", ixn_client_epoch(self->client),
              registered->max_submitted_interactions, self->jobs.len);
     self->is_connected = self->was_connected = true;
-    for (size_t i = 0; i < registered->n_revoked; i++)
-        s_on_gone(self, registered->revoked[i], "not held any more after the reconnect");
+    for (size_t i = 0; i < registered->n_revoked; i++) {
+        job_t *job = s_find(self, registered->revoked[i]);
+        /* A result without an answer may be why: accepted by the node that is gone. It is asked
+         * again, and its answer tells. */
+        if (job && job->state != JOB_ENDING)
+            s_on_gone(self, job, "not held any more after the reconnect");
+    }
     for (size_t i = 0; i < strategies_len(self->strategies) && !self->is_leaving; i++)
         asking_announce(self->client, strategies_at(self->strategies, i), true);
 }
@@ -324,7 +332,8 @@ static void s_on_event(router_t *self, const ixn_event_t *event)
         if (event->message->body_case == IXN__V1__MESSAGE__BODY_ROUTE)
             s_on_route(self, event->message->route);
         else if (event->message->body_case == IXN__V1__MESSAGE__BODY_REVOKED)
-            s_on_gone(self, event->message->revoked->token, event->message->revoked->reason);
+            s_on_gone(self, s_find(self, event->message->revoked->token),
+                      event->message->revoked->reason);
         break;
     case IXN_EVENT_CONNECTED:
         s_on_connected(self, event->message->registered);

@@ -1,0 +1,219 @@
+/* Between the pair and the lanes of the database, the peer link and the folder of the node. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "apps/ixnd/server_internal.h"
+#include "apps/ixnd/state_dir.h"
+#include "core/base/log.h"
+
+/* ---- What was said ---- */
+
+static void s_hear_access(server_t *self, size_t dap)
+{
+    access_event_t event;
+    while (access_next(self->access[dap], &event)) {
+        const database_status_t *status = event.ok ? &event.status : NULL;
+        switch (event.kind) {
+        case ACCESS_OBSERVED:
+            pair_observed(self->pair, dap, status, &event.error);
+            break;
+        case ACCESS_CLAIMED:
+            pair_claimed(self->pair, dap, status, event.generation, &event.error);
+            break;
+        case ACCESS_LOADED:
+            pair_loaded(self->pair, dap, event.state, status, &event.error);
+            break;
+        case ACCESS_FOLLOWED:
+            pair_followed(self->pair, dap, event.batches, event.batches_len, event.gone,
+                          &event.error);
+            free(event.batches);
+            break;
+        }
+    }
+}
+
+static void s_hear_journal(server_t *self)
+{
+    journal_event_t event;
+    while (self->journal && journal_next(self->journal, &event)) {
+        switch (event.kind) {
+        case JOURNAL_COMMITTED:
+            pair_journal_committed(self->pair, event.index, event.clean);
+            break;
+        case JOURNAL_WAITING:
+            pair_journal_waiting(self->pair, &event.error);
+            break;
+        case JOURNAL_RESUMED:
+            log_info("journal.resumed", "index=%" PRIu64, event.index);
+            break;
+        case JOURNAL_FENCED:
+        case JOURNAL_WRONG:
+        case JOURNAL_DIVERGED:
+            pair_lane_stopped(self->pair, &event.error);
+            return;
+        }
+    }
+}
+
+static void s_hear_checkpoint(server_t *self)
+{
+    checkpoint_event_t event;
+    while (self->writer && checkpoint_writer_next(self->writer, &event)) {
+        switch (event.kind) {
+        case CHECKPOINT_WRITTEN:
+            pair_checkpoint_written(self->pair, event.index);
+            log_debug("checkpoint.written", "index=%" PRIu64 " rows=%zu us=%" PRId64, event.index,
+                      event.rows, event.elapsed);
+            break;
+        case CHECKPOINT_WAITING:
+            log_warning("checkpoint.waiting", "error=\"%s\"", event.error.text);
+            break;
+        case CHECKPOINT_REFUSED:
+            log_error("checkpoint.refused", "error=\"%s\"", event.error.text);
+            break;
+        case CHECKPOINT_FENCED:
+            pair_lane_stopped(self->pair, &event.error);
+            return;
+        }
+    }
+}
+
+static void s_hear_peer(server_t *self)
+{
+    peer_link_t link;
+    const uint8_t *bytes;
+    size_t len;
+    while (peer_next_link(self->peer, &link))
+        pair_peer_link(self->pair, link);
+    while (peer_receive(self->peer, &bytes, &len))
+        pair_peer_receive(self->pair, bytes, len);
+}
+
+void server_hear_lanes(server_t *self)
+{
+    for (size_t i = 0; i < self->access_len; i++)
+        s_hear_access(self, i);
+    s_hear_journal(self);
+    s_hear_checkpoint(self);
+    if (self->peer)
+        s_hear_peer(self);
+}
+
+/* ---- What is to be done ---- */
+
+static void s_fail(server_t *self, const error_t *error)
+{
+    self->ended = true;
+    self->error = *error;
+}
+
+static void s_open_lanes(server_t *self, const pair_action_t *action)
+{
+    const journal_options_t journal = {.config = self->config,
+                                       .identity = action->identity,
+                                       .epoch = action->epoch,
+                                       .generation = action->generation,
+                                       .head_index = action->index,
+                                       .head_hash = action->hash};
+    const checkpoint_writer_options_t writer = {
+        .config = self->config, .identity = action->identity, .generation = action->generation};
+    self->journal = journal_new(&journal);
+    self->writer = checkpoint_writer_new(&writer);
+    log_info("node.serving", "node=\"%s\" epoch=%" PRIu64 " index=%" PRIu64 " endpoint=%s",
+             self->config->node_name, action->epoch, action->index, self->config->client_endpoint);
+}
+
+static void s_claim(server_t *self, const pair_action_t *action)
+{
+    const access_claim_t claim = {.judged = action->judged,
+                                  .claim_head = action->claim_head,
+                                  .highest_seen = action->highest_seen,
+                                  .owner = self->config->node_name,
+                                  .reason = action->text};
+    access_claim(self->access[action->dap], &claim);
+}
+
+static void s_save(server_t *self, pair_action_t *action)
+{
+    error_t error = {0};
+    if (!state_dir_save_tail(self->config->state_dir, action->batch, &error))
+        log_error("pair.tail_lost", "error=\"%s\"", error.text);
+    batch_destroy(&action->batch);
+}
+
+static void s_say(const pair_action_t *action)
+{
+    if (action->warning)
+        log_warning(action->event, "%s", action->text);
+    else
+        log_info(action->event, "%s", action->text);
+}
+
+static void s_do(server_t *self, pair_action_t *action)
+{
+    error_t error = {0};
+    switch (action->kind) {
+    case PAIR_OBSERVE:
+        access_observe(self->access[action->dap]);
+        return;
+    case PAIR_CLAIM:
+        s_claim(self, action);
+        return;
+    case PAIR_LOAD:
+        access_load(self->access[action->dap]);
+        return;
+    case PAIR_FOLLOW:
+        access_follow(self->access[action->dap], action->index, action->hash);
+        return;
+    case PAIR_OPEN:
+        s_open_lanes(self, action);
+        return;
+    case PAIR_CLOSE:
+        journal_destroy(&self->journal);
+        checkpoint_writer_destroy(&self->writer);
+        return;
+    case PAIR_REMEMBER:
+        if (!identity_remember(self->config->state_dir, &action->memory, &error))
+            s_fail(self, &error);
+        return;
+    case PAIR_SEND:
+        if (self->peer)
+            peer_send(self->peer, action->bytes, action->len);
+        else
+            free(action->bytes);
+        return;
+    case PAIR_BROADCAST:
+        transport_broadcast(self->transport, action->bytes, action->len);
+        return;
+    case PAIR_SAVE:
+        s_save(self, action);
+        return;
+    case PAIR_SAY:
+        s_say(action);
+        return;
+    case PAIR_STOP:
+        s_fail(self, &action->error);
+        return;
+    }
+}
+
+/* Frames before ended sessions: a session that ends may still hear why. */
+void server_act(server_t *self)
+{
+    pair_action_t action;
+    while (pair_next_action(self->pair, &action))
+        s_do(self, &action);
+    batch_t *batch;
+    while ((batch = pair_next_batch(self->pair)))
+        journal_append(self->journal, batch);
+    checkpoint_image_t *image = pair_next_image(self->pair);
+    if (image)
+        checkpoint_writer_write(self->writer, image);
+    engine_frame_t frame;
+    while (pair_next_frame(self->pair, &frame))
+        if (!transport_send(self->transport, &frame))
+            pair_session_lost(self->pair, frame.session);
+    session_t session;
+    while (pair_next_ended(self->pair, &session))
+        transport_forget(self->transport, session);
+}
