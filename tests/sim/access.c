@@ -93,16 +93,14 @@ static bool s_compare(const access_lane_t *lane, const database_status_t *found,
     if (!identity_equal(&judged->identity, &found->identity))
         return error_set(ret_error, ERROR_DATABASE_WRONG, "another database answers");
     if (judged->epoch != found->epoch || !id_equal(judged->generation, found->generation))
-        return error_set(ret_error, ERROR_DATABASE_FENCED,
-                         "epoch %llu was judged, epoch %llu of %s is there",
-                         (unsigned long long)judged->epoch, (unsigned long long)found->epoch,
-                         found->owner);
-    if (lane->claim_head && (judged->head_index != found->head_index ||
-                             !id_equal(judged->head_hash, found->head_hash)))
-        return error_set(ret_error, ERROR_DATABASE_FENCED,
-                         "head %llu was judged, head %llu is there",
-                         (unsigned long long)judged->head_index,
-                         (unsigned long long)found->head_index);
+        return error_set(
+            ret_error, ERROR_DATABASE_FENCED, "epoch %llu was judged, epoch %llu of %s is there",
+            (unsigned long long)judged->epoch, (unsigned long long)found->epoch, found->owner);
+    if (lane->claim_head &&
+        (judged->head_index != found->head_index || !id_equal(judged->head_hash, found->head_hash)))
+        return error_set(
+            ret_error, ERROR_DATABASE_FENCED, "head %llu was judged, head %llu is there",
+            (unsigned long long)judged->head_index, (unsigned long long)found->head_index);
     return true;
 }
 

@@ -122,8 +122,7 @@ void checker_claimed(checker_t *self, int node, uint64_t life, const database_st
     if (status->epoch <= checker_epoch(self))
         world_violation(self->world, "P4 epochs",
                         "node %c claims epoch %llu, but epoch %llu was there before", 'a' + node,
-                        (unsigned long long)status->epoch,
-                        (unsigned long long)checker_epoch(self));
+                        (unsigned long long)status->epoch, (unsigned long long)checker_epoch(self));
     self->epochs = memory_resize(self->epochs, (self->epochs_len + 1) * sizeof *self->epochs);
     self->epochs[self->epochs_len++] = (epoch_t){.epoch = status->epoch,
                                                  .generation = status->generation,
@@ -200,9 +199,8 @@ void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *
     if (!s_check_chain(self, batch) || !s_check_epoch(self, node, life, batch))
         return;
     wire_arena_reset(self->arena);
-    const Ixn__V1__Batch *decoded =
-        wire_decode_batch(self->arena, (const uint8_t *)batch->entries.data, batch->entries.len,
-                          &error);
+    const Ixn__V1__Batch *decoded = wire_decode_batch(
+        self->arena, (const uint8_t *)batch->entries.data, batch->entries.len, &error);
     if (!decoded || decoded->n_entries != batch->last - batch->first + 1) {
         world_violation(self->world, "P4 log", "batch %llu cannot be read: %s",
                         (unsigned long long)batch->first,

@@ -1,10 +1,13 @@
-/* Checker: keeps its own record of the one committed log, made from the journal's rows at the moment
- * when they are committed, and judges by it. Shares nothing with the product but the decoder of the
- * contract.
+/* Checker: keeps its own record of the one committed log, made from the journal's rows at the
+ * moment when they are committed, and judges by it. Shares nothing with the product but the decoder
+ * of the contract.
  */
 #ifndef IXN_TESTS_SIM_CHECKER_H
 #define IXN_TESTS_SIM_CHECKER_H
 
+#include <uthash.h>
+
+#include "core/base/limits.h"
 #include "dap/database.h"
 #include "ha/role.h"
 #include "tests/sim/world.h"

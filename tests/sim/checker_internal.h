@@ -2,6 +2,7 @@
 #ifndef IXN_TESTS_SIM_CHECKER_INTERNAL_H
 #define IXN_TESTS_SIM_CHECKER_INTERNAL_H
 
+#include "core/wire/wire.h"
 #include "tests/sim/checker.h"
 
 typedef struct {

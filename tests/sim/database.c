@@ -132,8 +132,7 @@ void database_sim_answer(database_sim_t *self, ask_t *ask)
         if (ask->kind == ASK_LOCK && ask->ok)
             statement_release(self, ask->id);
         world_trace(world, "database", "answer-lost", ask->kind, ask->id);
-        s_fail(world, ask, ERROR_DATABASE_UNREACHABLE,
-               "server closed the connection unexpectedly");
+        s_fail(world, ask, ERROR_DATABASE_UNREACHABLE, "server closed the connection unexpectedly");
         return;
     }
     s_come_back(world, ask);
@@ -195,8 +194,8 @@ static void s_begin(world_t *world, void *data)
     statement_begin(world->database, data);
 }
 
-/* What was sent into a silent cut is sent again by the kernel: it may arrive when its sender has long
- * given it up. */
+/* What was sent into a silent cut is sent again by the kernel: it may arrive when its sender has
+ * long given it up. */
 static void s_arrive(world_t *world, void *data)
 {
     ask_t *ask = data;

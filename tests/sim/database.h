@@ -1,8 +1,9 @@
-/* Database: the pair's database, with what matters of PostgreSQL: one row that is the fence, its lock,
- * statements that wait for it, snapshots as old as the statement, transactions of several round
- * trips, answers that are lost. Both nodes reach it through their access points.
+/* Database: the pair's database, with what matters of PostgreSQL: one row that is the fence, its
+ * lock, statements that wait for it, snapshots as old as the statement, transactions of several
+ * round trips, answers that are lost. Both nodes reach it through their access points.
  *
- * An ask is one statement (or one transaction that the server sees as one) on its way there and back.
+ * An ask is one statement (or one transaction that the server sees as one) on its way there and
+ * back.
  */
 #ifndef IXN_TESTS_SIM_DATABASE_H
 #define IXN_TESTS_SIM_DATABASE_H
@@ -90,7 +91,7 @@ void database_sim_stop(world_t *world);
 void database_sim_start(world_t *world);
 void database_sim_freeze(world_t *world);
 void database_sim_thaw(world_t *world);
-void database_sim_slow(world_t *world, usec_t most);        /* 0: not */
+void database_sim_slow(world_t *world, usec_t most);          /* 0: not */
 void database_sim_errors(world_t *world, unsigned per_mille); /* refused */
 void database_sim_doubt(world_t *world, unsigned per_mille);  /* answers lost */
 

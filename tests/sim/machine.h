@@ -13,10 +13,10 @@ enum { MACHINE_DAPS = 4 };
 
 /* What waits to be handed to the pair at its next turn. */
 typedef enum {
-    INPUT_FRAME,     /* of a client */
-    INPUT_CLOSED,    /* a client's connection is gone */
-    INPUT_LINK,      /* of the peer */
-    INPUT_PEER,      /* a frame of the peer */
+    INPUT_FRAME,  /* of a client */
+    INPUT_CLOSED, /* a client's connection is gone */
+    INPUT_LINK,   /* of the peer */
+    INPUT_PEER,   /* a frame of the peer */
     INPUT_OBSERVED,
     INPUT_CLAIMED,
     INPUT_LOADED,

@@ -53,8 +53,8 @@ static void s_new_change(talker_t *self)
         IXN__V1__REQUEST__BODY_CHANGE_PROPERTIES, IXN__V1__REQUEST__BODY_PLACE_IN_QUEUE,
         IXN__V1__REQUEST__BODY_HOLD, IXN__V1__REQUEST__BODY_RESUME, IXN__V1__REQUEST__BODY_STOP};
     world_t *world = self->world;
-    size_t submit = (size_t)world_between(world, (usec_t)self->open_from,
-                                          (usec_t)self->submits_len - 1);
+    size_t submit =
+        (size_t)world_between(world, (usec_t)self->open_from, (usec_t)self->submits_len - 1);
     if (!self->submits[submit].acked || self->changes_len == CHANGES_MAX)
         return;
     self->changes = memory_resize(self->changes, (self->changes_len + 1) * sizeof *self->changes);

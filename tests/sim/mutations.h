@@ -4,6 +4,9 @@
 #ifndef IXN_TESTS_SIM_MUTATIONS_H
 #define IXN_TESTS_SIM_MUTATIONS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "core/base/mutation.h"
 
 /* True while this one is broken. */

@@ -76,17 +76,17 @@ void options_print(const options_t *self, char *text, size_t size)
     for (fault_t fault = 0; fault < FAULTS_LEN; fault++)
         if (options_has(self, fault))
             buffer_printf(&faults, "%s%s", faults.len ? "," : "", fault_name(fault));
-    snprintf(text, size,
-             "faults=%.*s safety_ms=%lld pause_ms=%lld manual=%d preferred=%d daps=%zu "
-             "failover_ms=%lld heartbeat_ms=%lld beat_ms=%lld statement_ms=%lld checkpoint_ms=%lld "
-             "retention_ms=%lld medias=%zu routers=%zu submit_ms=%lld think_ms=%lld routing_ms=%lld",
-             (int)faults.len, faults.len ? (const char *)faults.bytes : "",
-             (long long)self->safety / MS, (long long)self->pause / MS, self->manual[0],
-             self->preferred, self->daps_len, (long long)self->failover_timeout / MS,
-             (long long)self->heartbeat / MS, (long long)self->beat / MS,
-             (long long)self->statement_timeout / MS, (long long)self->checkpoint_interval / MS,
-             (long long)self->journal_retention / MS, self->medias, self->routers,
-             (long long)self->submit_pause / MS, (long long)self->think / MS,
-             (long long)self->routing_timeout / MS);
+    snprintf(
+        text, size,
+        "faults=%.*s safety_ms=%lld pause_ms=%lld manual=%d preferred=%d daps=%zu "
+        "failover_ms=%lld heartbeat_ms=%lld beat_ms=%lld statement_ms=%lld checkpoint_ms=%lld "
+        "retention_ms=%lld medias=%zu routers=%zu submit_ms=%lld think_ms=%lld routing_ms=%lld",
+        (int)faults.len, faults.len ? (const char *)faults.bytes : "", (long long)self->safety / MS,
+        (long long)self->pause / MS, self->manual[0], self->preferred, self->daps_len,
+        (long long)self->failover_timeout / MS, (long long)self->heartbeat / MS,
+        (long long)self->beat / MS, (long long)self->statement_timeout / MS,
+        (long long)self->checkpoint_interval / MS, (long long)self->journal_retention / MS,
+        self->medias, self->routers, (long long)self->submit_pause / MS,
+        (long long)self->think / MS, (long long)self->routing_timeout / MS);
     buffer_free(&faults);
 }

@@ -9,29 +9,29 @@
 
 /* Kinds of faults; a seed has some of them. X(NAME, "name") */
 #define FAULTS(X)                                                                                  \
-    X(CRASH, "crash")                 /* a node's process is killed and started again */           \
-    X(POWER, "power")                 /* … and its host with it: nobody hears of it */             \
-    X(FREEZE, "freeze")               /* SIGSTOP, SIGCONT */                                       \
-    X(STOP, "stop")                   /* asked to end, then started again */                       \
-    X(FORGET, "forget")               /* started without what its state_dir remembered */          \
-    X(PEER_CUT, "peer-cut")           /* between the nodes, one way or both, silent or loud */     \
-    X(PEER_NOISE, "peer-noise")       /* loss, duplicates, reordering, delays between them */      \
-    X(DATABASE_CUT, "database-cut")   /* between one node and the database */                      \
-    X(DATABASE_RESTART, "restart")    /* of the database */                                        \
-    X(DATABASE_FREEZE, "db-freeze")   /* of the database */                                        \
-    X(DATABASE_SLOW, "db-slow")       /* answers take long */                                      \
-    X(DATABASE_ERRORS, "db-errors")   /* statements are refused */                                 \
-    X(DATABASE_DOUBT, "db-doubt")     /* answers are lost, what was asked is done */               \
-    X(CLIENT_CUT, "client-cut")       /* between one client and one node, or all of one node */    \
-    X(ROUTER, "router")               /* routers die, hang, lie */                                 \
-    X(COMMAND, "command")             /* operators: switchover, failover, pause, resume */         \
-    X(CLOCK, "clock")                 /* calendars jump */
+    X(CRASH, "crash")               /* a node's process is killed and started again */             \
+    X(POWER, "power")               /* … and its host with it: nobody hears of it */             \
+    X(FREEZE, "freeze")             /* SIGSTOP, SIGCONT */                                         \
+    X(STOP, "stop")                 /* asked to end, then started again */                         \
+    X(FORGET, "forget")             /* started without what its state_dir remembered */            \
+    X(PEER_CUT, "peer-cut")         /* between the nodes, one way or both, silent or loud */       \
+    X(PEER_NOISE, "peer-noise")     /* loss, duplicates, reordering, delays between them */        \
+    X(DATABASE_CUT, "database-cut") /* between one node and the database */                        \
+    X(DATABASE_RESTART, "restart")  /* of the database */                                          \
+    X(DATABASE_FREEZE, "db-freeze") /* of the database */                                          \
+    X(DATABASE_SLOW, "db-slow")     /* answers take long */                                        \
+    X(DATABASE_ERRORS, "db-errors") /* statements are refused */                                   \
+    X(DATABASE_DOUBT, "db-doubt")   /* answers are lost, what was asked is done */                 \
+    X(CLIENT_CUT, "client-cut")     /* between one client and one node, or all of one node */      \
+    X(ROUTER, "router")             /* routers die, hang, lie */                                   \
+    X(COMMAND, "command")           /* operators: switchover, failover, pause, resume */           \
+    X(CLOCK, "clock")               /* calendars jump */
 
 typedef enum {
 #define X(name, text) FAULT_##name,
     FAULTS(X)
 #undef X
-    FAULTS_LEN
+        FAULTS_LEN
 } fault_t;
 
 const char *fault_name(fault_t fault);
@@ -55,8 +55,8 @@ typedef struct {
     /* work */
     size_t medias;
     size_t routers;
-    usec_t submit_pause;    /* mean between two submits of one media server */
-    usec_t think;           /* mean of what a router needs */
+    usec_t submit_pause; /* mean between two submits of one media server */
+    usec_t think;        /* mean of what a router needs */
     usec_t routing_timeout;
     uint32_t router_limit; /* most that a router holds */
     usec_t client_heartbeat;

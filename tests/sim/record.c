@@ -9,8 +9,8 @@
 
 static bool s_wrong(const checker_t *self, const char *promise, const char *what)
 {
-    return world_violation(self->world, promise, "entry %llu: %s",
-                           (unsigned long long)self->index, what);
+    return world_violation(self->world, promise, "entry %llu: %s", (unsigned long long)self->index,
+                           what);
 }
 
 static seen_t *s_named(checker_t *self, ProtobufCBinaryData id)

@@ -17,8 +17,7 @@ void router_forget(talker_t *self)
 
 size_t router_tokens(talker_t *self, Ixn__V1__Token ***ret_tokens)
 {
-    Ixn__V1__Token **tokens =
-        memory_new((self->works_len - self->works_from + 1) * sizeof *tokens);
+    Ixn__V1__Token **tokens = memory_new((self->works_len - self->works_from + 1) * sizeof *tokens);
     size_t len = 0;
     for (size_t i = self->works_from; i < self->works_len; i++)
         if (self->works[i].held && !self->works[i].over)

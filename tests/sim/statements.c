@@ -140,7 +140,8 @@ static void s_insert_commit(world_t *world, void *data)
     database_sim_answer(self, ask);
 }
 
-/* With the lock. The condition is judged on the row's newest version, the head is the snapshot's. */
+/* With the lock. The condition is judged on the row's newest version, the head is the snapshot's.
+ */
 static void s_insert_locked(database_sim_t *self, ask_t *ask)
 {
     const batch_t *batch = ask->batch;

@@ -283,8 +283,9 @@ static void s_message(talker_t *self, int node, const Ixn__V1__Message *message)
         break;
     }
     if (message->request_id == 0 || message->request_id >= self->requests_len) {
-        world_violation(world, "contract", "%s hears an answer to request %llu, which it never made",
-                        self->name, (unsigned long long)message->request_id);
+        world_violation(world, "contract",
+                        "%s hears an answer to request %llu, which it never made", self->name,
+                        (unsigned long long)message->request_id);
         return;
     }
     answer_t answer = {.request = &self->requests[message->request_id],

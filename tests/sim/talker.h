@@ -1,5 +1,5 @@
-/* Talker: a client of the pair: a media server, a router or an operator. It speaks the wire contract
- * (core/wire/client.proto), keeps to the epoch rule, and asks again until it is answered.
+/* Talker: a client of the pair: a media server, a router or an operator. It speaks the wire
+ * contract (core/wire/client.proto), keeps to the epoch rule, and asks again until it is answered.
  */
 #ifndef IXN_TESTS_SIM_TALKER_H
 #define IXN_TESTS_SIM_TALKER_H
@@ -58,8 +58,8 @@ typedef struct {
     bool first_step; /* strategy "classify" */
     usec_t due_at;   /* USEC_NEVER: never answered */
     Ixn__V1__Request__BodyCase result;
-    bool held;   /* it counts as its own */
-    bool lying;  /* told that it is not, and answers all the same */
+    bool held;  /* it counts as its own */
+    bool lying; /* told that it is not, and answers all the same */
     bool over;
     uint64_t asking;
     usec_t again_at;
@@ -69,7 +69,7 @@ struct talker {
     world_t *world;
     size_t number;
     talker_kind_t kind;
-    char name[16];
+    char name[32];
     bool alive;
     bool hung; /* a router that hears and does nothing */
     uint64_t life;

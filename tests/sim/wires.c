@@ -124,8 +124,7 @@ void wires_to_talker(machine_t *machine, size_t talker, uint8_t *bytes, size_t l
 void wires_process_gone(world_t *world, int node, bool heard)
 {
     for (size_t i = 0; heard && i < world->talkers_len; i++) {
-        parcel_t parcel = {
-            .talker = i, .node = node, .connection = world->talkers[i]->connection};
+        parcel_t parcel = {.talker = i, .node = node, .connection = world->talkers[i]->connection};
         s_send(world, &parcel, &world->wires->last_out[i][node], s_at_talker);
     }
 }

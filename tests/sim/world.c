@@ -126,8 +126,9 @@ void world_run(world_t *self)
         self->now = event.at;
         event.run(self, event.data);
         if (++self->happened > EVENTS_MAX)
-            world_violation(self, "progress", "%d events happened and time stands at %lld us: "
-                                              "something asks to be woken without end",
+            world_violation(self, "progress",
+                            "%d events happened and time stands at %lld us: "
+                            "something asks to be woken without end",
                             EVENTS_MAX, (long long)self->now);
     }
 }

@@ -1,6 +1,6 @@
-/* World: virtual time, chance and the list of what is to happen. One thread; everything that happens
- * in the simulator is an event of this list, so a seed decides it all. What goes wrong against the
- * promises of docs/simulator.md is a violation, which ends the run.
+/* World: virtual time, chance and the list of what is to happen. One thread; everything that
+ * happens in the simulator is an event of this list, so a seed decides it all. What goes wrong
+ * against the promises of docs/simulator.md is a violation, which ends the run.
  */
 #ifndef IXN_TESTS_SIM_WORLD_H
 #define IXN_TESTS_SIM_WORLD_H
@@ -84,7 +84,8 @@ void world_trace_text(world_t *self, const char *who, const char *what, const ch
 bool world_violation(world_t *self, const char *promise, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* What was being simulated when the process had to die (a CHECK, a signal, a hang): NULL or a text. */
+/* What was being simulated when the process had to die (a CHECK, a signal, a hang): NULL or a text.
+ */
 world_t *world_current(void);
 
 #endif
