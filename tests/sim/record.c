@@ -4,6 +4,8 @@
 #include "core/base/alloc.h"
 #include "tests/sim/checker_internal.h"
 
+enum { SLACK_US = 100000 };
+
 /* What each entry of the log means, written from core/wire/entry.proto and from what clients are
  * promised. */
 
@@ -155,9 +157,12 @@ static void s_returned(checker_t *self, const batch_t *batch, const Ixn__V1__Ret
         s_wrong(self, "P3", "it takes back what nobody has");
         return;
     }
+    /* All entries of a batch have the time of its first; a batch stays open while the one before is
+     * on its way, and time in the log stands still when that takes longer than retry_after. */
+    const options_t *options = &self->world->options;
     usec_t had = batch->log_time - handed->log_time;
     if (entry->cause == IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT &&
-        had < self->world->options.routing_timeout / USEC_PER_MS * USEC_PER_MS)
+        had + options->retry_after + options->beat + SLACK_US < options->routing_timeout)
         world_violation(self->world, "deadline", "entry %llu: a routing timeout after %lld us",
                         (unsigned long long)self->index, (long long)had);
     handed->over = true;

@@ -360,6 +360,8 @@ static const char *s_missing(const world_t *world, int primary)
     if (!machine_runs(world->machines[1 - primary]) ||
         world->machines[1 - primary]->role != ROLE_READY)
         return "the other node is not ready as a backup";
+    if (world->machines[primary]->role != ROLE_PAIRED)
+        return "the primary does not know of its backup";
     usec_t level = checker_level_at(world->checker);
     if (level == USEC_NEVER || world->now - level > LEVEL_US)
         return "the nodes are not level";
