@@ -24,7 +24,7 @@ static const entry_t s_commands[] = {
      "ixnctl database status -o json", command_database_status},
     {"pair", "keygen", "The pair", "Make the key that both nodes share",
      "ixnctl pair keygen /etc/ixn/pair.key", command_pair_keygen},
-    {"pair", "status", NULL, "Both nodes, each as itself and the other see it; for monitoring too",
+    {"pair", "status", NULL, "Both nodes, as each sees them; for monitoring too",
      "ixnctl -n tcp://a:7420 -n tcp://b:7420 pair status", command_pair_status},
     {NULL, "switchover", NULL, "Let the primary hand over to the backup, in order",
      "ixnctl switchover --wait --reason \"kernel update\"", command_switchover},

@@ -289,7 +289,8 @@ class World:
 
     def __init__(self):
         self.nodes = {}
-        for name, role, index in (("node-a", "primary-paired", 1200), ("node-b", "backup-ready", 1190)):
+        for name, role, index in (("node-a", "primary-paired", 1200),
+                                  ("node-b", "backup-ready", 1190)):
             node = PairNode(self, name)
             node.role, node.index, node.ready, node.readiness = role, index, index == 1190, ""
             node.automatic, node.epoch, node.more_daps = True, 7, []
@@ -364,10 +365,10 @@ class Pair(unittest.TestCase):
         out, _ = self.run_it("pair", "status")
         lines = out.splitlines()
         self.assertRegex(lines[0], r"^NODE +SEEN BY +ROLE +SINCE +INDEX +LAG +READY +DAPS$")
-        self.assertRegex(lines[1], r"^node-a +itself +primary-paired +2h03m +1,200 +serves +dap-0 ok")
+        self.assertRegex(lines[1], r"^node-a +itself +primary-paired +2h03m +1,200 +serves +dap-0")
         self.assertRegex(lines[2], r"^node-b +node-a +backup-ready +1,190 +10 +yes ")
-        self.assertRegex(lines[3], r"^node-b +itself +backup-ready +2h03m +1,190 +10 +yes +dap-0 ok "
-                         r"0.4ms, dap-1 not proven 0.4ms \(reaches another database\), "
+        self.assertRegex(lines[3], r"^node-b +itself +backup-ready +2h03m +1,190 +10 +yes +"
+                         r"dap-0 ok 0.4ms, dap-1 not proven 0.4ms \(reaches another database\), "
                          r"dap-2 unreachable$")
         self.assertRegex(lines[4], r"^node-a +node-b +primary-paired +1,200")
         self.assertEqual(lines[-1], "Ready: node-a serves, node-b is ready to take over.")
