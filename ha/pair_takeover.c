@@ -39,7 +39,7 @@ static void s_another_serves(pair_t *self)
 {
     char text[PAIR_REASON];
     if (self->options.has_peer) {
-        snprintf(text, sizeof text, "\"%s\", epoch %" PRIu64, self->seen.owner, self->seen.epoch);
+        snprintf(text, sizeof text, "%s, epoch %" PRIu64, self->seen.owner, self->seen.epoch);
         pair_event(self, ROLE_EVENT_PRIMARY_SEEN, text);
         return;
     }

@@ -24,7 +24,8 @@ static void s_describe(const world_t *world, const char *what, char *text, size_
 {
     char options[700];
     options_print(&world->options, options, sizeof options);
-    snprintf(text, size, "seed %llu: %.1200s [%.690s]", (unsigned long long)world->seed, what, options);
+    snprintf(text, size, "seed %llu: %.1200s [%.690s]", (unsigned long long)world->seed, what,
+             options);
 }
 
 static uint64_t s_run(uint64_t seed, bool print, bool *ret_failed, char *text, size_t size)
