@@ -8,7 +8,7 @@
 /* Routers: load both strategies, answer their work after a while, keep to their tokens. Those that
  * lie answer work that they were told they no longer have. */
 
-enum { AGAIN_US = 700000 };
+enum { AGAIN_US = 700000, QUICK_US = 5000 };
 
 void router_forget(talker_t *self)
 {
@@ -57,6 +57,7 @@ static work_t *s_find(talker_t *self, const Ixn__V1__Token *token)
 void router_route(talker_t *self, const Ixn__V1__Route *route)
 {
     world_t *world = self->world;
+    usec_t most = self->quiet ? QUICK_US : 2 * world->options.think;
     if (s_find(self, route->token))
         return; /* it has it already */
     self->works = memory_resize(self->works, (self->works_len + 1) * sizeof *self->works);
@@ -64,7 +65,7 @@ void router_route(talker_t *self, const Ixn__V1__Route *route)
     *work = (work_t){.token = *route->token,
                      .first_step = strcmp(route->strategy, "classify") == 0,
                      .held = true,
-                     .due_at = world->now + world_between(world, 0, 2 * world->options.think)};
+                     .due_at = world->now + world_between(world, 0, most)};
     wire_read_id(route->interaction->interaction_id, &work->id);
     if (options_has(&world->options, FAULT_ROUTER) && !self->quiet) {
         if (world_chance(world, 30))
