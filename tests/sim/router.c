@@ -8,7 +8,7 @@
 /* Routers: load both strategies, answer their work after a while, keep to their tokens. Those that
  * lie answer work that they were told they no longer have. */
 
-enum { AGAIN_US = 700000 };
+enum { AGAIN_US = 700000, QUICK_US = 5000 };
 
 void router_forget(talker_t *self)
 {
@@ -26,22 +26,23 @@ size_t router_tokens(talker_t *self, Ixn__V1__Token ***ret_tokens)
     return len;
 }
 
-static void s_load(talker_t *self, const char *strategy)
+static void s_load(talker_t *self, size_t strategy)
 {
+    static const char *const names[] = {"classify", "answer"};
     Ixn__V1__StrategyLoaded body = IXN__V1__STRATEGY_LOADED__INIT;
-    body.strategy = (char *)strategy;
+    body.strategy = (char *)names[strategy];
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = IXN__V1__REQUEST__BODY_STRATEGY_LOADED;
     request.strategy_loaded = &body;
-    talker_ask(self, &request, ASKED_LOADED, 0);
+    talker_ask(self, &request, ASKED_LOADED, strategy);
 }
 
 void router_registered(talker_t *self, const Ixn__V1__Registered *registered)
 {
     for (size_t i = 0; i < registered->n_revoked; i++)
         router_revoked(self, registered->revoked[i]);
-    s_load(self, "classify");
-    s_load(self, "answer");
+    self->loaded[0] = self->loaded[1] = false;
+    self->load_at = 0;
 }
 
 static work_t *s_find(talker_t *self, const Ixn__V1__Token *token)
@@ -56,6 +57,7 @@ static work_t *s_find(talker_t *self, const Ixn__V1__Token *token)
 void router_route(talker_t *self, const Ixn__V1__Route *route)
 {
     world_t *world = self->world;
+    usec_t most = self->quiet ? QUICK_US : 2 * world->options.think;
     if (s_find(self, route->token))
         return; /* it has it already */
     self->works = memory_resize(self->works, (self->works_len + 1) * sizeof *self->works);
@@ -63,7 +65,7 @@ void router_route(talker_t *self, const Ixn__V1__Route *route)
     *work = (work_t){.token = *route->token,
                      .first_step = strcmp(route->strategy, "classify") == 0,
                      .held = true,
-                     .due_at = world->now + world_between(world, 0, 2 * world->options.think)};
+                     .due_at = world->now + world_between(world, 0, most)};
     wire_read_id(route->interaction->interaction_id, &work->id);
     if (options_has(&world->options, FAULT_ROUTER) && !self->quiet) {
         if (world_chance(world, 30))
@@ -116,6 +118,12 @@ static void s_send_result(talker_t *self, size_t item)
 void router_tick(talker_t *self)
 {
     usec_t now = self->world->now;
+    if (now >= self->load_at && !(self->loaded[0] && self->loaded[1])) {
+        self->load_at = now + AGAIN_US;
+        for (size_t i = 0; i < 2; i++)
+            if (!self->loaded[i])
+                s_load(self, i);
+    }
     for (size_t i = self->works_from; i < self->works_len; i++) {
         work_t *work = &self->works[i];
         if (!work->over && work->due_at <= now && work->again_at <= now)
@@ -128,8 +136,13 @@ void router_tick(talker_t *self)
 void router_answer(talker_t *self, const answer_t *answer)
 {
     const Ixn__V1__Message *message = answer->message;
-    if (answer->request->what != ASKED_RESULT)
+    if (answer->request->what == ASKED_LOADED) {
+        if (answer->retry_at)
+            self->load_at = answer->retry_at;
+        else if (message->body_case == IXN__V1__MESSAGE__BODY_ACK && answer->node == self->target)
+            self->loaded[answer->request->item] = true;
         return;
+    }
     work_t *work = &self->works[answer->request->item];
     if (answer->retry_at) {
         if (answer->id == work->asking)

@@ -14,6 +14,7 @@
 
 enum {
     LOOK_US = 20000,
+    AGAIN_US = 1500000,
     BOUND_US = 40000000,       /* everything comes true within this after the faults end */
     LEVEL_US = 500000,         /* the nodes were level so recently */
     SWITCH_BOUND_US = 8000000, /* a switchover in peace comes true within this */
@@ -24,6 +25,7 @@ struct schedule {
     usec_t healed_at;
     int asked; /* the node that was told to hand over in peace; -1: none yet */
     usec_t asked_at;
+    usec_t said_at; /* the command may have been lost on its way */
     uint64_t first_epoch; /* of the first primary */
 };
 
@@ -398,11 +400,15 @@ static bool s_switch(world_t *world, int primary)
     schedule_t *self = world->schedule;
     if (self->asked < 0) {
         self->asked = primary;
-        self->asked_at = world->now;
+        self->asked_at = self->said_at = world->now;
         operator_command(s_operator(world), primary, IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER);
         for (size_t i = 0; i + 1 < world->talkers_len; i++)
             world->talkers[i]->quiet = false; /* under load */
         return false;
+    }
+    if (primary == self->asked && world->now - self->said_at > AGAIN_US) {
+        self->said_at = world->now;
+        operator_command(s_operator(world), primary, IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER);
     }
     return primary != self->asked;
 }
@@ -423,7 +429,9 @@ static void s_look(world_t *world, void *data)
     usec_t asked = world->now - self->asked_at;
     if (self->asked >= 0 && primary == self->asked && asked > SWITCH_BOUND_US)
         s_give_up(world, missing ? missing : "the same node serves", "a switchover");
-    else if (missing && world->now - self->healed_at > BOUND_US)
+    else if (missing && self->asked < 0 && world->now - self->healed_at > BOUND_US)
         s_give_up(world, missing, "the faults ended");
+    else if (missing && self->asked >= 0 && asked > BOUND_US)
+        s_give_up(world, missing, "a switchover");
     world_at(world, world->now + LOOK_US, s_look, NULL, NULL);
 }

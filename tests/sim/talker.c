@@ -234,6 +234,8 @@ static void s_own_answer(talker_t *self, const answer_t *answer)
         return;
     if (message->body_case == IXN__V1__MESSAGE__BODY_REGISTERED) {
         self->registered = true;
+        world_trace(self->world, self->name, "registered", (uint64_t)answer->node,
+                    self->highest_epoch);
         if (self->kind == TALKER_ROUTER)
             router_registered(self, message->registered);
     }

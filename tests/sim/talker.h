@@ -96,6 +96,8 @@ struct talker {
     usec_t next_submit;
     size_t open_from; /* submits before it are done with */
     /* routers */
+    bool loaded[2]; /* the node knows that it can run the strategy */
+    usec_t load_at; /* it is told (again) then */
     work_t *works;
     size_t works_len;
     size_t works_from;

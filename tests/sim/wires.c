@@ -7,6 +7,7 @@
 
 struct wires {
     bool cut[WORLD_TALKERS_MAX][WORLD_NODES];
+    uint64_t lives[WORLD_TALKERS_MAX][WORLD_NODES]; /* the process a connection leads to */
     usec_t last_in[WORLD_TALKERS_MAX][WORLD_NODES]; /* in order, each way */
     usec_t last_out[WORLD_TALKERS_MAX][WORLD_NODES];
 };
@@ -76,9 +77,30 @@ static void s_at_machine(world_t *world, void *data)
     machine_give(machine, input);
 }
 
+static void s_at_talker(world_t *world, void *data);
+
+/* A connection to a process that is gone without a word is found dead by the first frame on it. */
+static bool s_is_dead(talker_t *talker, int node)
+{
+    world_t *world = talker->world;
+    uint64_t *life = &world->wires->lives[talker->number][node];
+    if (!machine_runs(world->machines[node]) || *life == world->machines[node]->life)
+        return false;
+    bool dead = *life != 0;
+    *life = world->machines[node]->life;
+    parcel_t reset = {.talker = talker->number, .node = node, .connection = talker->connection};
+    if (dead)
+        s_send(world, &reset, &world->wires->last_out[talker->number][node], s_at_talker);
+    return dead;
+}
+
 void wires_to_machine(talker_t *talker, int node, uint8_t *bytes, size_t len)
 {
     world_t *world = talker->world;
+    if (s_is_dead(talker, node)) {
+        free(bytes);
+        return;
+    }
     parcel_t parcel = {.talker = talker->number,
                        .node = node,
                        .life = world->machines[node]->life,
