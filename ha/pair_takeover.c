@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "ha/pair_internal.h"
 
 enum {
@@ -269,7 +270,7 @@ static void s_catch_up(pair_t *self)
         replica_unload(self->replica);
         return;
     }
-    if (s_is_at_head(self)) {
+    if (s_is_at_head(self) || MUTATION(HEAD_IGNORED)) {
         state_t *state = replica_take(self->replica);
         pair_event(self, ROLE_EVENT_CLAIMED, NULL);
         self->last_takeover = self->now - self->takeover.begun;
