@@ -214,6 +214,8 @@ void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *
     }
     self->index = batch->last;
     self->hash = batch->hash;
+    self->committed_at[1] = self->committed_at[0];
+    self->committed_at[0] = self->world->now;
 }
 
 /* ---- The nodes ---- */
