@@ -356,6 +356,18 @@ void pair_world_again(pair_world_t *self, int node)
         s_push(member->inbox, &member->inbox_len, member->kept[i].bytes, member->kept[i].len);
 }
 
+bool pair_world_heard(const pair_world_t *self, int node, size_t number, const uint8_t **ret_bytes,
+                      size_t *ret_len)
+{
+    const member_t *member = &self->members[node];
+    if (member->kept_len == 0)
+        return false;
+    const frame_t *frame = &member->kept[member->kept_len - 1 - number % member->kept_len];
+    *ret_bytes = frame->bytes;
+    *ret_len = frame->len;
+    return true;
+}
+
 void pair_world_frame(pair_world_t *self, int node, Ixn__V1__PeerFrame *frame, bool ours)
 {
     model_t *model = &self->databases[OURS];
