@@ -146,6 +146,7 @@ bool pair_event(pair_t *self, role_event_t event, const char *detail)
     self->role = cell->next;
     snprintf(self->role_reason, sizeof self->role_reason, "%s%s%s", cell->sentence,
              detail ? ": " : "", detail ? detail : "");
+    wire_clean_text(self->role_reason); /* it may be cut, and goes into the database */
     pair_say(self, self->role == ROLE_FENCED, "pair.role",
              "from=%s to=%s epoch=%" PRIu64 " after_ms=%" PRId64 " reason=\"%s\"",
              role_name(before), role_name(self->role), self->epoch,
@@ -225,6 +226,8 @@ static usec_t s_look_interval(const pair_t *self)
 {
     if (self->role == ROLE_STARTING || self->role == ROLE_FENCED || self->role == ROLE_TAKING_OVER)
         return START_WATCH_MS * USEC_PER_MS;
+    if (!self->has_seen)
+        return WATCH_MS * USEC_PER_MS; /* what was seen before has proven wrong */
     if (!role_follows(self->role))
         return LOOK_MS * USEC_PER_MS;
     if (self->peer.closed_at)
@@ -288,6 +291,14 @@ void pair_stop(pair_t *self)
 
 /* ---- Inputs: the database ---- */
 
+static bool s_is_late(const pair_t *self, const database_status_t *status)
+{
+    const database_status_t *seen = &self->seen;
+    return self->has_seen && identity_equal(&status->identity, &seen->identity) &&
+           (status->epoch < seen->epoch ||
+            (status->epoch == seen->epoch && status->head_index < seen->head_index));
+}
+
 void pair_observed(pair_t *self, size_t dap, const database_status_t *status, const error_t *error)
 {
     usec_t asked = self->daps.daps[dap].asked_at;
@@ -303,9 +314,7 @@ void pair_observed(pair_t *self, size_t dap, const database_status_t *status, co
         return;
     if (self->daps.has_demanded && !id_equal(status->identity.database_id, self->daps.demanded))
         return;
-    bool late = self->has_seen && status->epoch == self->seen.epoch &&
-                status->head_index < self->seen.head_index;
-    if (!late) { /* of two answers on their way the newer one counts */
+    if (!s_is_late(self, status)) { /* of two answers on their way the newer one counts */
         self->seen = *status;
         self->seen_asked = asked;
         self->has_seen = true;
@@ -347,7 +356,9 @@ usec_t pair_next_wakeup(const pair_t *self)
         usec_t node = node_next_wakeup(self->node);
         until = node < until ? node : until;
     }
-    if (replica_has_work(self->replica))
+    bool applies =
+        role_follows(self->role) || (self->role == ROLE_TAKING_OVER && self->takeover.claimed);
+    if (applies && replica_has_work(self->replica))
         return self->now;
     if (self->options.has_peer && self->hello_at < until)
         until = self->hello_at;

@@ -285,7 +285,8 @@ void pair_tell_not_primary(pair_t *self)
     buffer_t frame = {0};
     Ixn__V1__NotPrimary elsewhere = IXN__V1__NOT_PRIMARY__INIT;
     Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
-    elsewhere.primary_endpoint = self->peer.client_endpoint;
+    /* Never to a node of another database. */
+    elsewhere.primary_endpoint = self->peer.trouble[0] ? (char *)"" : self->peer.client_endpoint;
     message.body_case = IXN__V1__MESSAGE__BODY_NOT_PRIMARY;
     message.not_primary = &elsewhere;
     wire_append_from_node_head(&frame, 0, 0);

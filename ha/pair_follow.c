@@ -57,7 +57,7 @@ void pair_follow_journal(pair_t *self)
     daps_ask(&self->daps, dap, self->now);
     pair_action_t *action = pair_do(self, PAIR_FOLLOW);
     action->dap = dap;
-    action->index = replica_index(self->replica);
+    action->index = self->following_from = replica_index(self->replica);
     action->hash = replica_state(self->replica)->hash;
 }
 
@@ -87,7 +87,9 @@ void pair_followed(pair_t *self, size_t dap, batch_t **batches, size_t len, bool
         else
             batch_destroy(&batches[i]);
     }
-    if (gone && replica_is_loaded(self->replica))
+    /* Only of what is still there: it may have been loaded anew meanwhile. */
+    if (gone && replica_is_loaded(self->replica) &&
+        replica_index(self->replica) == self->following_from)
         pair_distrust(self, "the journal does not continue what this backup has; it loads anew");
 }
 

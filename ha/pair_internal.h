@@ -47,6 +47,9 @@ typedef struct {
     bool claimed;   /* the epoch is ours; the state is brought to its head */
     bool with_head; /* the head must be the judged one */
     bool hot;       /* from a backup */
+    bool handed;    /* the judged head is where the primary says that it stopped */
+    uint64_t handed_index;
+    id128_t handed_hash;
     size_t dap;
     database_status_t judged;
     database_status_t status; /* after the claim */
@@ -99,6 +102,7 @@ struct pair {
     replica_t *replica;
     bool loading;
     bool following;
+    uint64_t following_from;           /* the index that was asked for */
     char replica_trouble[PAIR_REASON]; /* why the state is not to be trusted; empty: it is */
     /* serving */
     node_t *node;

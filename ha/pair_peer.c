@@ -240,6 +240,10 @@ static bool s_is_ours(pair_t *self, const Ixn__V1__PeerFrame *frame)
     if (strcmp(hello->name, self->name) == 0)
         snprintf(self->peer.trouble, sizeof self->peer.trouble,
                  "both nodes are named \"%s\" (node.name); give each its own", self->name);
+    else if (known && self->daps.has_demanded && !id_equal(its.database_id, self->daps.demanded))
+        snprintf(self->peer.trouble, sizeof self->peer.trouble,
+                 "the other node's database is %s, but database.id of this node is %s",
+                 id_text(its.database_id, a), id_text(self->daps.demanded, b));
     else if (known && self->daps.known && !identity_equal(&its, &self->daps.own))
         snprintf(self->peer.trouble, sizeof self->peer.trouble,
                  "the other node's database is %s, this node's is %s", identity_text(&its, a),
@@ -250,6 +254,21 @@ static bool s_is_ours(pair_t *self, const Ixn__V1__PeerFrame *frame)
     if (self->peer.trouble[0] && strcmp(before, self->peer.trouble) != 0)
         pair_say(self, true, "pair.trouble", "reason=\"%s\"", self->peer.trouble);
     return !self->peer.trouble[0];
+}
+
+static bool s_names_our_database(const pair_t *self, const Ixn__V1__PeerFrame *frame)
+{
+    id128_t id;
+    return self->daps.known && wire_read_id(frame->database_id, &id) &&
+           id_equal(id, self->daps.own.database_id);
+}
+
+/* Late frames of an epoch that is over say nothing, and nobody but this node speaks for its own. */
+static bool s_is_of_this_epoch(const pair_t *self, const Ixn__V1__PeerFrame *frame)
+{
+    id128_t generation;
+    return frame->epoch == self->epoch && self->own_epoch != self->epoch &&
+           wire_read_id(frame->generation, &generation) && id_equal(generation, self->generation);
 }
 
 static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
@@ -277,10 +296,12 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
         return;
     if (first || changed)
         pair_hello(self); /* so that it knows of this node as soon */
+    if (!s_names_our_database(self, frame))
+        return; /* an epoch is one of a database */
     id128_t generation;
     if (wire_read_id(frame->generation, &generation))
         pair_learn_epoch(self, frame->epoch, generation);
-    if (frame->epoch != self->epoch || hello->role != IXN__V1__PEER_ROLE__PEER_PRIMARY)
+    if (!s_is_of_this_epoch(self, frame) || hello->role != IXN__V1__PEER_ROLE__PEER_PRIMARY)
         return;
     peer->checkpoint = hello->checkpoint;
     replica_committed(self->replica, hello->index);
@@ -291,7 +312,7 @@ static void s_hear_batch(pair_t *self, const Ixn__V1__PeerBatch *body)
 {
     id128_t previous, hash;
     if (!wire_read_id(body->previous, &previous) || !wire_read_id(body->hash, &hash) ||
-        body->first == 0 || body->last < body->first)
+        body->first == 0 || body->last < body->first || body->epoch != self->epoch)
         return;
     batch_t *batch = batch_new(body->epoch, body->first, body->last, previous, body->log_time_us,
                                body->wall_time_us,
@@ -334,9 +355,18 @@ static void s_hear_hand_over(pair_t *self, const Ixn__V1__PeerHandOver *body)
     if (!replica_is_loaded(self->replica) || !self->has_seen || self->stopping)
         return; /* the primary sees that nobody claims, and goes on */
     char reason[PAIR_REASON];
+    id128_t hash;
     s_copy_text(reason, sizeof reason, body->reason);
-    if (pair_event(self, ROLE_EVENT_HANDED, reason))
-        pair_takeover_begin(self, false, true);
+    if (!wire_read_id(body->hash, &hash) || !pair_event(self, ROLE_EVENT_HANDED, reason))
+        return;
+    /* The primary goes on when nobody claims. The head tells: it stands where the primary said that
+     * it stopped, or, where the primary cannot know, where it was seen last. Otherwise this frame
+     * came too late, or a batch landed meanwhile: the frame comes again, and the head is looked at
+     * before. */
+    pair_takeover_begin(self, true, true);
+    self->takeover.handed = !body->abandoned;
+    self->takeover.handed_index = body->index;
+    self->takeover.handed_hash = hash;
 }
 
 void pair_peer_receive(pair_t *self, const uint8_t *bytes, size_t len)
@@ -351,13 +381,13 @@ void pair_peer_receive(pair_t *self, const uint8_t *bytes, size_t len)
                  len, frame ? frame->version : 0, PEER_VERSION);
         return;
     }
-    if (frame->body_case == IXN__V1__PEER_FRAME__BODY_HELLO) {
+    if (frame->body_case == IXN__V1__PEER_FRAME__BODY_HELLO && frame->hello) {
         s_hear_hello(self, frame);
         return;
     }
-    /* Late frames of an epoch that is over say nothing; nor does who was not introduced. */
-    if (!self->peer.heard || self->peer.trouble[0] || frame->epoch != self->epoch ||
-        self->own_epoch == self->epoch)
+    /* Who was not introduced says nothing. */
+    if (!self->peer.heard || self->peer.trouble[0] || !s_names_our_database(self, frame) ||
+        !s_is_of_this_epoch(self, frame))
         return;
     self->peer.heard_at = self->peer.served_at = self->now;
     if (frame->body_case == IXN__V1__PEER_FRAME__BODY_BATCH && frame->batch)

@@ -40,7 +40,10 @@ static void s_another_serves(pair_t *self)
 {
     char text[PAIR_REASON];
     if (self->options.has_peer) {
-        snprintf(text, sizeof text, "%s, epoch %" PRIu64, self->seen.owner, self->seen.epoch);
+        if (pair_peer_serves(self))
+            snprintf(text, sizeof text, "%s, epoch %" PRIu64, self->peer.name, self->peer.epoch);
+        else
+            snprintf(text, sizeof text, "%s, epoch %" PRIu64, self->seen.owner, self->seen.epoch);
         pair_event(self, ROLE_EVENT_PRIMARY_SEEN, text);
         return;
     }
@@ -78,8 +81,13 @@ static bool s_is_hopeless(pair_t *self)
 
 static void s_judge_start(pair_t *self)
 {
-    if (s_is_hopeless(self))
+    size_t dap;
+    if (self->stopping || s_is_hopeless(self))
         return;
+    if (pair_peer_serves(self)) { /* also while the database does not answer here */
+        s_another_serves(self);
+        return;
+    }
     if (!self->judging) {
         /* What was seen before this role began says nothing: look once more. */
         if (self->has_seen && self->seen_asked >= self->role_since && self->head.known) {
@@ -90,18 +98,24 @@ static void s_judge_start(pair_t *self)
     }
     /* A head that moves under an epoch of this very node is a late commit of its process before. */
     bool moves = self->head.index > self->judged_head && !s_is_own_epoch(self);
-    if (pair_peer_serves(self) || moves) {
+    if (moves) {
         s_another_serves(self);
         return;
     }
     usec_t since = self->head.since > self->role_since ? self->head.since : self->role_since;
-    if (self->head.confirmed - since < s_patience(self) || self->stopping)
+    if (!self->head.known || self->head.confirmed - since < s_patience(self))
+        return;
+    /* Access points that reach different databases are no first start, but a mistake. */
+    if (!self->daps.known && !daps_choose_first(&self->daps, &dap))
         return;
     const char *reason = s_is_own_epoch(self)                ? "restart"
                          : id_is_zero(self->seen.generation) ? "first start"
                                                              : "start: no node served";
+    /* A head that moves until the claim shows a live primary, unless it is a late commit of this
+     * node's own process before. */
+    bool own = s_is_own_epoch(self);
     if (pair_event(self, ROLE_EVENT_NOBODY_SERVES, reason))
-        pair_takeover_begin(self, false, false);
+        pair_takeover_begin(self, !own, false);
 }
 
 /* ---- Is the primary gone? ---- */
@@ -114,6 +128,7 @@ static bool s_is_gone(const pair_t *self, char *why, size_t size)
         return false;
     if (peer->refused && peer->closed_at) {
         usec_t since = head->since > peer->closed_at ? head->since : peer->closed_at;
+        since = peer->heard_at > since ? peer->heard_at : since;
         usec_t unmoved = head->confirmed - since;
         if (unmoved >= GONE_MS * USEC_PER_MS) {
             snprintf(why, size,
@@ -126,7 +141,9 @@ static bool s_is_gone(const pair_t *self, char *why, size_t size)
     /* A peer that is heard, but as another backup, is no primary either. */
     usec_t silent = self->now - peer->served_at;
     usec_t unmoved = head->confirmed - head->since;
-    if (silent < self->options.failover_timeout || unmoved < self->options.failover_timeout)
+    if (unmoved < self->options.failover_timeout)
+        return false;
+    if (silent < self->options.failover_timeout)
         return false;
     snprintf(why, size,
              "it was not heard as primary for %" PRId64
@@ -148,7 +165,7 @@ static void s_judge_primary(pair_t *self)
 void pair_lost_epoch(pair_t *self)
 {
     bool peaceful = self->now - self->quiet_until > QUIET_RESET_MS * USEC_PER_MS;
-    self->quiet = peaceful ? QUIET_MS * USEC_PER_MS : self->quiet * 2;
+    self->quiet = peaceful || !self->quiet ? QUIET_MS * USEC_PER_MS : self->quiet * 2;
     if (self->quiet > QUIET_MOST_MS * USEC_PER_MS)
         self->quiet = QUIET_MOST_MS * USEC_PER_MS;
     self->quiet_until = self->now + self->quiet;
@@ -203,13 +220,18 @@ static void s_claim(pair_t *self)
         s_lose(self, "no access point could claim in time");
         return;
     }
-    if (!self->has_seen ||
+    /* What was seen under an epoch that is over would only be refused. */
+    if (!self->has_seen || (self->daps.known && self->seen.epoch < self->epoch) ||
         (!daps_choose(&self->daps, &dap) && !daps_choose_first(&self->daps, &dap)))
         return;
     daps_ask(&self->daps, dap, self->now);
     takeover->asked = true;
     takeover->dap = dap;
     takeover->judged = self->seen;
+    if (takeover->handed) {
+        takeover->judged.head_index = takeover->handed_index;
+        takeover->judged.head_hash = takeover->handed_hash;
+    }
     pair_action_t *action = pair_do(self, PAIR_CLAIM);
     action->dap = dap;
     action->judged = takeover->judged;
@@ -229,9 +251,16 @@ void pair_claimed(pair_t *self, size_t dap, const database_status_t *status, id1
     if (!status) {
         pair_say(self, true, "pair.claim_failed", "dap=%s error=\"%s\"", self->daps.daps[dap].name,
                  error->text);
+        if (error->code == ERROR_DATABASE_FENCED)
+            self->has_seen = false; /* it is no longer so: look before the next claim */
         if (self->role == ROLE_TAKING_OVER && error->code != ERROR_DATABASE_UNREACHABLE &&
             error->code != ERROR_DATABASE_REFUSED)
             s_lose(self, error->text);
+        return;
+    }
+    if (status->epoch < self->epoch) { /* it was word of a later claim that came first */
+        if (self->role == ROLE_TAKING_OVER)
+            s_lose(self, "another node has claimed after this one");
         return;
     }
     pair_set_epoch(self, status->epoch, generation);

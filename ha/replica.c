@@ -41,10 +41,16 @@ static batch_t *s_newest(const line_t *self)
     return self->len > 0 ? s_at(self, self->len - 1) : NULL;
 }
 
+/* What a batch costs: many small ones cost more than their entries. */
+static size_t s_bytes(const batch_t *batch)
+{
+    return sizeof *batch + batch->entries.len;
+}
+
 static void s_drop_newest(line_t *self)
 {
     batch_t *batch = s_newest(self);
-    self->bytes -= batch->entries.len;
+    self->bytes -= s_bytes(batch);
     self->len--;
     batch_destroy(&batch);
 }
@@ -52,7 +58,7 @@ static void s_drop_newest(line_t *self)
 static void s_drop_oldest(line_t *self)
 {
     batch_t *batch = s_at(self, 0);
-    self->bytes -= batch->entries.len;
+    self->bytes -= s_bytes(batch);
     self->first++;
     self->len--;
     batch_destroy(&batch);
@@ -77,7 +83,7 @@ static void s_push(line_t *self, batch_t *batch)
         }
     }
     self->batches[self->first + self->len++] = batch;
-    self->bytes += batch->entries.len;
+    self->bytes += s_bytes(batch);
 }
 
 /* ---- Life ---- */
@@ -198,7 +204,9 @@ void replica_head(replica_t *self, uint64_t index, id128_t hash)
         const batch_t *batch = s_at(&self->stream, i);
         if (batch->last < index)
             continue;
-        if (batch->last > index || !id_equal(batch->hash, hash))
+        /* A head before the stream begins was read earlier than the stream was heard. */
+        bool inside = batch->first <= index;
+        if (inside && (batch->last > index || !id_equal(batch->hash, hash)))
             s_empty(&self->stream);
         break;
     }

@@ -6,6 +6,9 @@
 #include "apps/ixnd/state_dir.h"
 #include "core/base/log.h"
 
+/* Of the other node in one turn: whatever it sends, this node goes on with its own work. */
+enum { PEER_FRAMES_A_TURN = 500 };
+
 /* ---- What was said ---- */
 
 static void s_hear_access(server_t *self, size_t dap)
@@ -85,7 +88,7 @@ static void s_hear_peer(server_t *self)
     size_t len;
     while (peer_next_link(self->peer, &link))
         pair_peer_link(self->pair, link);
-    while (peer_receive(self->peer, &bytes, &len))
+    for (int i = 0; i < PEER_FRAMES_A_TURN && peer_receive(self->peer, &bytes, &len); i++)
         pair_peer_receive(self->pair, bytes, len);
 }
 

@@ -24,7 +24,7 @@ class Cuts:
         self.pair = pair
         self.random = options.random
         self.full = options.full
-        self.load = Load(pair)
+        self.load = Load(pair, rate=2000)
         self.figures = {}
         self.world = world
 

@@ -32,7 +32,7 @@ def run(options):
     rounds = options.rounds or (200 if options.full else 20)
     with World(options, "failover") as world:
         pair = world.start_pair()
-        load = Load(pair)
+        load = Load(pair, seconds=4 * rounds)
         gaps = [one(pair, load, options) for _ in range(rounds)]
         result = load.finish()
         figures = gap_figures(gaps, GOALS)

@@ -59,7 +59,7 @@ def run(options):
     rounds = options.rounds or (30 if options.full else 4)
     with World(options, "freeze") as world:
         pair = world.start_pair()
-        load = Load(pair)
+        load = Load(pair, rate=3000)
         gaps = [one(pair, load, options) for _ in range(rounds)]
         result = load.finish()
         figures = gap_figures(gaps, GOALS)

@@ -50,7 +50,7 @@ def run(options):
     with World(options, "switchover") as world:
         pair = world.start_pair()
         expect_status(pair)
-        load = Load(pair)
+        load = Load(pair, seconds=6 * rounds)
         gaps = [one(pair, load) for _ in range(rounds)]
         by_signal = [terminate(pair, load) for _ in range(2)]
         pair.wait_role(pair.wait_ready(), PAIRED)

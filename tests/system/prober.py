@@ -53,6 +53,7 @@ class Prober:
         self.incarnation = uuid.uuid4().bytes
         self.name = f"prober-{os.getpid()}"
         self.asked = {}  # request: key
+        self.told = {}  # key: id
         self.registering = set()
         self.heard = 0  # the highest epoch
         self.stopping = None
@@ -78,7 +79,7 @@ class Prober:
                 role=pb.MEDIA_SERVER, name=self.name, incarnation=self.incarnation)))
         number = self.number()
         self.asked[number] = key
-        self.asked.pop(number - KEPT, None)
+        self.asked.pop(number - 2 * KEPT, None)
         frame.requests.append(pb.Request(id=number, submit=pb.Submit(
             key=key, queue="inbound", media_type="bench", attributes=b"{}")))
         try:
@@ -114,9 +115,7 @@ class Prober:
             elif number in self.asked:
                 about = self.asked.pop(number)
                 if kind == "ack":
-                    self.note(event="acknowledged", key=about.hex(), at=time.monotonic(),
-                              id=str(uuid.UUID(bytes=message.ack.interaction_id)),
-                              epoch=frame.epoch, index=frame.index) if about == key else None
+                    self.acknowledged(about, message.ack, frame)
                     verdict = "ack" if about == key else verdict
                 elif kind == "error" and message.error.code == pb.NOT_REGISTERED:
                     line.registered = False
@@ -129,6 +128,20 @@ class Prober:
                 elif index == self.current:
                     verdict = verdict or "other"
         return verdict
+
+    def acknowledged(self, key, ack, frame):
+        """The first answer counts; one that comes late must say the same."""
+        told = self.told.get(key)
+        if told is None:
+            self.told[key] = ack.interaction_id
+            if len(self.told) > KEPT:
+                del self.told[next(iter(self.told))]
+            self.note(event="acknowledged", key=key.hex(), at=time.monotonic(),
+                      id=str(uuid.UUID(bytes=ack.interaction_id)),
+                      epoch=frame.epoch, index=frame.index)
+        elif told != ack.interaction_id:
+            self.note(event="error", sentence=f"{key.hex()} is {told.hex()} and then "
+                      f"{ack.interaction_id.hex()}")
 
     def listen(self, key, until):
         while True:

@@ -5,16 +5,18 @@ from pair import Prober, percentile
 from waiting import expect
 
 SHARE = 0.3  # of what the pair can do
+MOST = 1000000  # interactions of one case: more only take long to check
 
 
 class Load:
     """A prober, and ixn-bench at a share of what the pair can do, both recorded."""
 
-    def __init__(self, pair, rate=None):
+    def __init__(self, pair, rate=None, seconds=60):
+        """`rate` instead of the share; `seconds`: how long it is expected to last."""
         self.pair = pair
         self.world = pair.world
-        self.rate = rate or max(50, int(SHARE * self._capacity()))
         self.log = self.world.path("record.jsonl")
+        self.rate = rate or int(min(SHARE * self._capacity(), MOST / seconds))
         self.bench = self.world.start_bench(
             pair, "--rate", self.rate, "--submitters", 4, "--window", 1000, "--routers", 2,
             "--seconds", 100000, "--warmup", 0, "--drain", 60, "--log", self.log)
@@ -22,7 +24,7 @@ class Load:
 
     def _capacity(self):
         return self.world.bench(self.pair, "--submitters", 4, "--window", 100, "--routers", 2,
-                                "--seconds", 3)["complete_rate"]
+                                "--seconds", 3, "--log", self.log)["complete_rate"]
 
     def finish(self):
         """Ends it and checks every answer; figures."""
