@@ -1,6 +1,7 @@
 """An operator's switchover under load, back and forth: no client sees an error.
 
-`ixnctl switchover --wait` returns when the other node serves; SIGTERM of the primary hands over too.
+`ixnctl switchover --wait` returns when the other node serves; SIGTERM of the primary hands over
+too.
 """
 
 import json
@@ -50,7 +51,7 @@ def run(options):
     with World(options, "switchover") as world:
         pair = world.start_pair()
         expect_status(pair)
-        load = Load(pair, seconds=6 * rounds)
+        load = Load(pair, seconds=3 * rounds)
         gaps = [one(pair, load) for _ in range(rounds)]
         by_signal = [terminate(pair, load) for _ in range(2)]
         pair.wait_role(pair.wait_ready(), PAIRED)
