@@ -102,7 +102,7 @@ struct pair {
     replica_t *replica;
     bool loading;
     bool following;
-    uint64_t following_from; /* the index that was asked for */
+    uint64_t following_from;           /* the index that was asked for */
     char replica_trouble[PAIR_REASON]; /* why the state is not to be trusted; empty: it is */
     /* serving */
     node_t *node;
