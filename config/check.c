@@ -117,7 +117,7 @@ static bool s_check_queue(const config_t *config, const places_t *places, size_t
 
 /* One key, so many times, must not be larger than another of the same unit. */
 typedef struct {
-    uint64_t times;
+    unsigned times;
     schema_section_id_t smaller_section;
     const char *smaller;
     schema_section_id_t larger_section;
@@ -155,7 +155,7 @@ static bool s_check_order(const config_t *config, const places_t *places, const 
     buffer_printf(&text, "%s.%s is ", sections[0]->path, smaller->name);
     scalar_write(smaller, config, &text);
     if (order->times > 1)
-        buffer_printf(&text, ", %u times that is", (unsigned)order->times);
+        buffer_printf(&text, ", %u times that is", order->times);
     buffer_printf(&text, "%s more than %s.%s, which is ", order->times > 1 ? "" : ",",
                   sections[1]->path, larger->name);
     scalar_write(larger, config, &text);

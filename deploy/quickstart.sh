@@ -1,22 +1,25 @@
 #!/usr/bin/env bash
 # From nothing to real interactions, in one command: installs, builds, starts a private PostgreSQL
-# with a pooler, one node and two routers, pushes real e-mail and generated load through, and kills
-# the node in the middle of it.
+# with a pooler, a pair of nodes and two routers, pushes real e-mail and generated load through, and
+# kills the primary in the middle of it.
 #
 #   deploy/quickstart.sh                 … and leaves all of it running to be tried, until Ctrl-C
 #   deploy/quickstart.sh --once          … checks every interaction, prints one line of JSON, ends
 #   --messages N                         generated interactions beside the mail (default 20000)
 #
 # Everything it starts lives in one temporary folder and ends with it. --once ends with code 0 only
-# when nothing that was acknowledged is lost and nothing was made twice.
+# when nothing that was acknowledged is lost and nothing was made twice. failover_ms is the longest
+# time without an acknowledgement that the submitting clients saw.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=$top/build/release/bin
 once=
 messages=20000
 dir=
-node_pid=
-pids=() # its clients
+declare -A node_pids=() # by name of the node: a, b
+declare -A ports=()
+nodes=() # --node of each, for their clients
+pids=()  # the clients
 failed=yes # until the end is reached
 
 say() { printf '%s\n' "$*" >&2; }
@@ -50,7 +53,7 @@ keep_logs() {
 cleanup() {
     trap '' INT TERM
     local pid
-    for pid in "${pids[@]}" $node_pid; do # clients before the node
+    for pid in "${pids[@]}" "${node_pids[@]}"; do # clients before the nodes
         end_process "$pid"
     done
     if [ -n "$dir" ]; then
@@ -87,16 +90,39 @@ start() { # NAME COMMAND…: in the background, deaf to the terminal's Ctrl-C: c
     pids+=("$!")
 }
 
-start_node() { # its process becomes $node_pid
-    local deadline=$((SECONDS + 60))
-    : >"$dir/ixnd.log"
-    setsid "$bin/ixnd" --config "$dir/ixnd.yaml" >>"$dir/ixnd.log" 2>&1 </dev/null &
-    node_pid=$!
-    until grep -qF ' node.serving ' "$dir/ixnd.log"; do
-        kill -0 "$node_pid" 2>/dev/null || fail "ixnd ended: $(tail -n 5 "$dir/ixnd.log")"
-        [ $SECONDS -lt $deadline ] ||
-            fail "ixnd does not serve after 60 s: $(tail -n 5 "$dir/ixnd.log")"
-        sleep 0.05
+start_node() { # a or b
+    setsid "$bin/ixnd" --config "$dir/$1.yaml" >>"$dir/$1.log" 2>&1 </dev/null &
+    node_pids[$1]=$!
+}
+
+# The roles of node-a and node-b by their own words; empty while one does not answer.
+roles() {
+    { "$bin/ixnctl" "${nodes[@]}" pair status -o json 2>/dev/null || true; } |
+        /usr/bin/python3 -c 'import json, sys
+nodes = json.loads(sys.stdin.read() or "{}").get("nodes", [])
+own = {node["own"]["name"]: node["own"]["role"] for node in nodes if node.get("answered")}
+print(own.get("node-a", ""), own.get("node-b", ""))'
+}
+
+wait_pair() { # until one node serves and the other could take over: sets $primary and $backup
+    local deadline=$((SECONDS + 60)) name
+    while true; do
+        for name in a b; do
+            kill -0 "${node_pids[$name]}" 2>/dev/null ||
+                fail "node-$name ended: $(tail -n 5 "$dir/$name.log")"
+        done
+        case "$(roles)" in
+        'primary-paired backup-ready')
+            primary=a backup=b
+            return
+            ;;
+        'backup-ready primary-paired')
+            primary=b backup=a
+            return
+            ;;
+        esac
+        [ $SECONDS -lt $deadline ] || fail "no pair after 60 s: $(tail -n 3 "$dir"/[ab].log)"
+        sleep 0.1
     done
 }
 
@@ -112,12 +138,16 @@ build() {
     fi
 }
 
-write_configuration() {
-    cat >"$dir/ixnd.yaml" <<YAML
+write_configuration() { # OWN OTHER: of node OWN
+    cat >"$dir/$1.yaml" <<YAML
 node:
-  name: node-a
-  client_endpoint: $node
-  state_dir: $dir/state
+  name: node-$1
+  client_endpoint: tcp://127.0.0.1:${ports[$1]}
+  state_dir: $dir/state-$1
+pair:
+  bind: tcp://127.0.0.1:${ports[peer-$1]}
+  peer: tcp://127.0.0.1:${ports[peer-$2]}
+  certificate: $dir/pair.key
 database:
   daps:
     - name: direct
@@ -132,24 +162,34 @@ queues:
 YAML
 }
 
+start_pair() {
+    local name
+    for name in a b peer-a peer-b; do ports[$name]=$(free_port); done
+    nodes=(--node "tcp://127.0.0.1:${ports[a]}" --node "tcp://127.0.0.1:${ports[b]}")
+    "$bin/ixnctl" pair keygen "$dir/pair.key" >"$dir/keygen.log" ||
+        fail "the pair's key could not be made"
+    write_configuration a b
+    write_configuration b a
+    "$bin/ixnctl" --config "$dir/a.yaml" database init >"$dir/init.log" ||
+        fail "the database could not be initialised"
+    start_node a
+    start_node b
+    wait_pair
+}
+
 start_all() {
     local name
     dir=$(mktemp -d "${TMPDIR:-/tmp}/ixn-quickstart.XXXXXX")
     chmod 755 "$dir" # the database's user has to come through
-    mkdir "$dir/state"
     pg_port=$(free_port)
     pool_port=$(free_port)
-    node=tcp://127.0.0.1:$(free_port)
     say 'starting PostgreSQL and pgbouncer'
     "$top/deploy/postgres.sh" start "$dir/pg" "$pg_port" >/dev/null
     "$top/deploy/pgbouncer.sh" start "$dir/pgbouncer" "$pool_port" "$pg_port" ixn >/dev/null
-    write_configuration
-    "$bin/ixnctl" --config "$dir/ixnd.yaml" database init >"$dir/init.log" ||
-        fail "the database could not be initialised"
-    say 'starting the node and two routers'
-    start_node
+    say 'starting the pair and two routers'
+    start_pair
     for name in urs-1 urs-2; do
-        start "$name" "$bin/ixn-router" --name "$name" --node "$node" \
+        start "$name" "$bin/ixn-router" --name "$name" "${nodes[@]}" \
             --strategies "$top/apps/ixn-router/strategies"
     done
 }
@@ -168,28 +208,32 @@ push_mail() {
     mailbox=$("$top/deploy/mail-corpus.sh")
     mails=$(grep -c '^From ' "$mailbox")
     say "submitting $mails e-mails to the queue inbound"
-    "$bin/ixnctl" submit --node "$node" --queue inbound "$mailbox" >&2 ||
+    "$bin/ixnctl" submit "${nodes[@]}" --queue inbound "$mailbox" >&2 ||
         fail 'ixnctl could not submit the mail'
 }
 
-# With the node killed and started again while it goes on: the client library asks again with the
-# same keys.
+# With the primary killed in the middle: the backup takes over, the client library asks it with the
+# same keys, and what was killed comes back as the backup.
 push_load() {
-    local head deadline=$((SECONDS + 30))
-    say "submitting $messages generated interactions, and SIGKILL to the node in the middle of it"
+    local head deadline=$((SECONDS + 30)) killed=$primary
+    say "submitting $messages generated interactions; SIGKILL to the primary in the middle"
     head=$(query 'SELECT max(last_index) FROM ixn.journal')
-    start bench "$bin/ixn-bench" --node "$node" --submit-only --count "$messages" --queue inbound
+    start bench "$bin/ixn-bench" "${nodes[@]}" --submit-only --count "$messages" --queue inbound
     until [ "$(query 'SELECT max(last_index) FROM ixn.journal')" -gt $((head + messages / 4)) ] ||
         [ $SECONDS -ge $deadline ]; do
         sleep 0.02
     done
-    kill -KILL "$node_pid"
-    wait "$node_pid" 2>/dev/null || true
-    start_node
+    kill -KILL "${node_pids[$killed]}"
+    wait "${node_pids[$killed]}" 2>/dev/null || true
     wait "${pids[-1]}" || fail "ixn-bench failed: $(tail -n 5 "$dir/bench.log")"
     unset 'pids[-1]'
     sed '$d' "$dir/bench.log" >&2
     acknowledged=$(tail -n 1 "$dir/bench.log" | figure acknowledged)
+    failover_ms=$(tail -n 1 "$dir/bench.log" | figure longest_gap_ms)
+    start_node "$killed"
+    wait_pair
+    [ "$primary" != "$killed" ] || fail "node-$killed serves although node-$backup took over"
+    say "node-$primary took over, clients waited $failover_ms ms; node-$backup is its backup now"
 }
 
 wait_completed() {
@@ -225,9 +269,11 @@ explain() {
     cat >&2 <<TXT
 
 All of it is running. Try:
-  $bin/ixnctl --config $dir/ixnd.yaml queues
-  $bin/ixnctl --config $dir/ixnd.yaml database status
-  echo '{"subject":"hello"}' | $bin/ixnctl submit --node $node -q inbound -m chat -
+  $bin/ixnctl ${nodes[*]} pair status
+  $bin/ixnctl ${nodes[*]} switchover --wait
+  $bin/ixnctl ${nodes[*]} queues
+  $bin/ixnctl --config $dir/a.yaml database status
+  echo '{"subject":"hello"}' | $bin/ixnctl submit ${nodes[*]} -q inbound -m chat -
   psql -h 127.0.0.1 -p $pg_port -U ixn ixn -c 'SELECT * FROM ixn.throughput_hourly'
 Logs are in $dir. Ctrl-C ends everything.
 TXT
@@ -258,6 +304,7 @@ build
 start_all
 push_mail
 acknowledged=0
+failover_ms=0
 [ "$messages" -eq 0 ] || push_load
 submitted=$((mails + acknowledged))
 wait_completed
@@ -268,11 +315,11 @@ if [ "$lost" -ne 0 ] || [ "$repeated" -ne 0 ] || [ "$completed" -ne "$submitted"
 fi
 if [ -z "$once" ]; then
     explain
-    wait "$node_pid" || true # for as long as it is wanted
+    wait "${node_pids[@]}" || true # for as long as it is wanted
     exit 0
 fi
 cleanup
 trap - EXIT
-printf '{"submitted":%d,"completed":%d,"lost":%d,"repeated":%d}\n' \
-    "$submitted" "$completed" "$lost" "$repeated"
+printf '{"submitted":%d,"completed":%d,"lost":%d,"repeated":%d,"failover_ms":%s}\n' \
+    "$submitted" "$completed" "$lost" "$repeated" "$failover_ms"
 [ -z "$failed" ]

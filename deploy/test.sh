@@ -79,11 +79,16 @@ logged() { # LOG COMMAND…
     return $code
 }
 
-step() { # NAME COMMAND…: one test
-    local name=$1 began=$EPOCHREALTIME log="$logs/$1.log"
+step() { # NAME COMMAND…: one test; it ends with 77 when it was skipped, its last line says why
+    local name=$1 began=$EPOCHREALTIME log="$logs/$1.log" code=0
     shift
-    if logged "$log" "$@"; then
+    logged "$log" "$@" || code=$?
+    if [ $code -eq 0 ]; then
         result ok "$name" "$(elapsed "$began")"
+        return 0
+    fi
+    if [ $code -eq 77 ]; then
+        result skipped "$name" "$(elapsed "$began")" "$(tail -n 1 "$log")"
         return 0
     fi
     result FAILED "$name" "$(elapsed "$began")" "$log"

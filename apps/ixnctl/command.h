@@ -19,5 +19,14 @@ command_fn command_hold;
 command_fn command_resume;
 command_fn command_list;
 command_fn command_queues;
+command_fn command_pair_keygen;
+command_fn command_pair_status;
+command_fn command_switchover;
+command_fn command_failover;
+command_fn command_pair_pause;
+command_fn command_pair_resume;
+
+/* What command_pair_resume does once its arguments are read. */
+int pair_resume(common_t *common, const char *reason);
 
 #endif

@@ -17,6 +17,7 @@ typedef struct {
     const char *ids[IDS_MAX];
     size_t ids_len;
     bool takes_queue; /* the last argument is a queue */
+    bool needs_no_id;
     const char *queue;
     const char *reason;
     bool has_priority;
@@ -49,7 +50,7 @@ static int s_parse_end(input_t *input, struct argp_state *state)
 {
     if (input->takes_queue && input->ids_len > 0)
         input->queue = input->ids[--input->ids_len];
-    if (input->ids_len == 0)
+    if (input->ids_len == 0 && !input->needs_no_id)
         argp_error(state, input->takes_queue ? "an interaction's id and a queue are needed"
                                              : "an interaction's id is needed");
     for (size_t i = 0; i < input->ids_len; i++) {
@@ -295,14 +296,17 @@ int command_resume(common_t *common, int argc, char **argv)
     static const struct argp argp = {
         .options = s_options_hold,
         .parser = s_parse,
-        .args_doc = "ID...",
+        .args_doc = "[ID...]",
         .doc =
             "Let an interaction that was held be routed again.\v"
+            "Without an id it is the end of a pause of the pair: see ixnctl pair resume.\n\n"
             "Example:\n  ixnctl resume 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a",
         .children = s_children,
     };
-    input_t input = {.common = common, .done = "resumed"};
+    input_t input = {.common = common, .done = "resumed", .needs_no_id = true};
     common_parse(&argp, argc, argv, &input);
+    if (input.ids_len == 0)
+        return pair_resume(common, NULL);
     return s_run(&input, s_ask_resume);
 }
 

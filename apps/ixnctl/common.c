@@ -93,18 +93,28 @@ const config_t *common_config(common_t *self, error_t *ret_error)
     return self->config;
 }
 
-/* A node binds; a client connects. "Every address of this machine" is no address to connect to. */
+static const char *const s_any[][2] = {{"tcp://*:", "tcp://127.0.0.1:"},
+                                       {"tcp://0.0.0.0:", "tcp://127.0.0.1:"},
+                                       {"tcp://[::]:", "tcp://[::1]:"}};
+#define ANY_LEN (sizeof s_any / sizeof s_any[0])
+
+bool common_is_any_address(const char *endpoint)
+{
+    for (size_t i = 0; i < ANY_LEN; i++)
+        if (strncmp(endpoint, s_any[i][0], strlen(s_any[i][0])) == 0)
+            return true;
+    return false;
+}
+
+/* A node binds; a client connects, on this machine. */
 static char *s_connectable(const char *endpoint)
 {
-    static const char *const any[][2] = {{"tcp://*:", "tcp://127.0.0.1:"},
-                                         {"tcp://0.0.0.0:", "tcp://127.0.0.1:"},
-                                         {"tcp://[::]:", "tcp://[::1]:"}};
-    for (size_t i = 0; i < sizeof any / sizeof any[0]; i++) {
-        size_t len = strlen(any[i][0]);
-        if (strncmp(endpoint, any[i][0], len) != 0)
+    for (size_t i = 0; i < ANY_LEN; i++) {
+        size_t len = strlen(s_any[i][0]);
+        if (strncmp(endpoint, s_any[i][0], len) != 0)
             continue;
         buffer_t made = {0};
-        buffer_printf(&made, "%s%s", any[i][1], endpoint + len);
+        buffer_printf(&made, "%s%s", s_any[i][1], endpoint + len);
         buffer_append(&made, "", 1);
         return (char *)made.bytes;
     }
@@ -119,6 +129,16 @@ static char *s_find_endpoint(common_t *self, error_t *ret_error)
         return memory_text(ENDPOINT_DEFAULT);
     const config_t *config = common_config(self, ret_error);
     return config ? s_connectable(config->client_endpoint) : NULL;
+}
+
+size_t common_endpoints(common_t *self, char *ret_endpoints[COMMON_NODES], error_t *ret_error)
+{
+    for (size_t i = 0; i < self->nodes_len; i++)
+        ret_endpoints[i] = memory_text(self->nodes[i]);
+    if (self->nodes_len > 0)
+        return self->nodes_len;
+    ret_endpoints[0] = s_find_endpoint(self, ret_error);
+    return ret_endpoints[0] ? 1 : 0;
 }
 
 static void s_make_name(char *name, size_t size)

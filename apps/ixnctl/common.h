@@ -44,6 +44,12 @@ const config_t *common_config(common_t *self, error_t *ret_error);
  * default endpoint. Does not wait for it. */
 ixn_client_t *common_client(common_t *self, Ixn__V1__Role role, error_t *ret_error);
 
+/* The endpoints that common_client would use, the caller's to free; how many. 0 and an error: the
+ * configuration is wrong. */
+size_t common_endpoints(common_t *self, char *ret_endpoints[COMMON_NODES], error_t *ret_error);
+/* "Every address of this machine": can be bound, but is no address to connect to. */
+bool common_is_any_address(const char *endpoint);
+
 /* Says that no node answered, and where it was looked for. */
 bool common_no_node(const common_t *self, const char *why, error_t *ret_error);
 

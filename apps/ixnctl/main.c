@@ -22,6 +22,18 @@ static const entry_t s_commands[] = {
      "ixnctl --config ixnd.yaml database migrate", command_database_migrate},
     {"database", "status", NULL, "Say which database this is, who writes it, how far it is",
      "ixnctl database status -o json", command_database_status},
+    {"pair", "keygen", "The pair", "Make the key that both nodes share",
+     "ixnctl pair keygen /etc/ixn/pair.key", command_pair_keygen},
+    {"pair", "status", NULL, "Both nodes, as each sees them; for monitoring too",
+     "ixnctl -n tcp://a:7420 -n tcp://b:7420 pair status", command_pair_status},
+    {NULL, "switchover", NULL, "Let the primary hand over to the backup, in order",
+     "ixnctl switchover --wait --reason \"kernel update\"", command_switchover},
+    {NULL, "failover", NULL, "Let the backup take over from a primary that is gone",
+     "ixnctl -n tcp://b:7420 failover --wait", command_failover},
+    {NULL, "pause", NULL, "No node takes over by itself until resume",
+     "ixnctl pause --reason \"network maintenance\"", command_pair_pause},
+    {"pair", "resume", NULL, "End that (also: resume without an id)", "ixnctl pair resume",
+     command_pair_resume},
     {NULL, "submit", "Interactions in", "Submit JSON Lines, mbox, Maildir or single mails",
      "ixnctl submit --queue inbound archive.mbox.gz", command_submit},
     {NULL, "queues", "Looking (as of the last checkpoint, by SQL)", "What waits in each queue",
@@ -60,13 +72,13 @@ static char *s_help(int key, const char *text, void *input)
     buffer_append_text(&out, "Commands (each has a --help of its own):\n");
     for (size_t i = 0; i < COMMANDS_LEN; i++)
         s_append_entry(&out, &s_commands[i]);
-    buffer_append_text(
-        &out,
-        "\nThe way of a first interaction:\n"
-        "  ixnctl -c ixnd.yaml database init && ixnd --config ixnd.yaml &\n"
-        "  echo '{\"text\":\"Hello\"}' | ixnctl submit -q inbound -m chat -\n"
-        "  ixnctl -c ixnd.yaml queues\n"
-        "\nExit codes: 0 done, 1 refused, 2 usage, 3 not reachable, 4 partly done.\n");
+    buffer_append_text(&out,
+                       "\nThe way of a first interaction:\n"
+                       "  ixnctl -c ixnd.yaml database init && ixnd --config ixnd.yaml &\n"
+                       "  echo '{\"text\":\"Hello\"}' | ixnctl submit -q inbound -m chat -\n"
+                       "  ixnctl -c ixnd.yaml queues\n"
+                       "\nExit codes: 0 done, 1 refused, 2 usage, 3 not reachable, 4 partly done.\n"
+                       "Of pair status: 0 ready, 1 not ready, 3 not reachable, 4 nobody serves.\n");
     buffer_append(&out, "", 1);
     return (char *)out.bytes;
 }
@@ -117,9 +129,11 @@ static const entry_t *s_find(char **words, int len)
 
 static int s_unknown(char **words, int len)
 {
+    bool group = false;
+    for (size_t i = 0; i < COMMANDS_LEN && len > 1; i++)
+        group = group || (s_commands[i].group && strcmp(words[0], s_commands[i].group) == 0);
     fprintf(stderr, "ixnctl: there is no command \"%s%s%s\"; there are:", words[0],
-            len > 1 && strcmp(words[0], "database") == 0 ? " " : "",
-            len > 1 && strcmp(words[0], "database") == 0 ? words[1] : "");
+            group ? " " : "", group ? words[1] : "");
     for (size_t i = 0; i < COMMANDS_LEN; i++)
         fprintf(stderr, "%s %s%s%s", i ? "," : "", s_commands[i].group ? s_commands[i].group : "",
                 s_commands[i].group ? " " : "", s_commands[i].name);

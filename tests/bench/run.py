@@ -1,6 +1,6 @@
 """Runs benchmarks; see run.sh. One is a module bench_NAME.py with a docstring and a function
 run(options) that returns rows: dicts with bench, ours, unit, peer, goal (the last two may be None)
-and whether less is better."""
+and what else it wants in its line."""
 
 import argparse
 import glob
@@ -57,13 +57,15 @@ def show(row):
 
 
 def finish(row):
-    """Adds the ratio and whether the goal is met. A goal is the most that the figure may be."""
+    """Adds the ratio and whether the goal is met. A goal is the most that the figure may be, or
+    with goal_is_least the least. What else a row has stays in it."""
     ratio = row["ours"] / row["peer"] if row.get("peer") else None
     judged = ratio if row.get("goal_is_ratio") else row["ours"]
     goal = row.get("goal")
-    return {"bench": row["bench"], "ours": row["ours"], "unit": row["unit"],
-            "peer": row.get("peer"), "ratio": ratio, "goal": goal,
-            "ok": goal is None or judged <= goal}
+    ok = goal is None or (judged >= goal if row.get("goal_is_least") else judged <= goal)
+    rest = {key: value for key, value in row.items()
+            if key not in ("goal_is_ratio", "goal_is_least")}
+    return {**rest, "peer": row.get("peer"), "ratio": ratio, "goal": goal, "ok": ok}
 
 
 def main():

@@ -8,16 +8,18 @@ from waiting import Failure, expect, wait_for
 
 
 class Record:
-    """The file that `ixn-bench --log` wrote."""
+    """The files that `ixn-bench --log` and prober.py wrote."""
 
-    def __init__(self, path):
+    def __init__(self, *paths):
         self.acknowledged = {}
         self.unknown = set()
         self.refused = set()
         self.completed = {}
-        with open(path, encoding="ascii") as file:
-            for line in file:
-                self._take(json.loads(line))
+        self.frames = set()  # epoch and durable index of frames that said something
+        for path in paths:
+            with open(path, encoding="ascii") as file:
+                for line in file:
+                    self._take(json.loads(line))
 
     def _take(self, entry):
         event = entry["event"]
@@ -25,13 +27,15 @@ class Record:
             expect(entry["key"] not in self.acknowledged,
                    f"submit {entry['key']} was acknowledged twice")
             self.acknowledged[entry["key"]] = entry["id"]
+            if "epoch" in entry:
+                self.frames.add((entry["epoch"], entry["index"]))
         elif event == "unknown":
             self.unknown.add(entry["key"])
         elif event == "refused":
             self.refused.add(entry["key"])
         elif event == "completed":
             self.completed.setdefault(entry["id"], []).append((entry["epoch"], entry["index"]))
-        else:
+        elif event not in ("older", "error"):  # the prober's, judged elsewhere
             raise Failure(f"the record has an event \"{event}\" that is not known here")
 
 
@@ -94,9 +98,25 @@ _MEANING = {
 }
 
 
-def check_record(world, path, completed=True):
-    """P1, P2, P3 for one record. Give `completed=False` when work may be left. Returns figures."""
-    record = Record(path)
+def check_epochs(record, epochs):
+    """P4: nothing was said beyond the place in the log where the next epoch began. `epochs`: each
+    with its first index."""
+    begins = sorted(epochs)
+    ends = {epoch: after[1] - 1 for (epoch, _), after in zip(begins, begins[1:])}
+    first = dict(begins)
+    tokens = {token for accepted in record.completed.values() for token in accepted}
+    for what, said, before in (("a frame", record.frames, 1), ("a token", tokens, 0)):
+        for epoch, index in sorted(said):
+            expect(epoch in first, f"{what} has epoch {epoch}, which nobody claimed (P4)")
+            expect(first[epoch] - before <= index <= ends.get(epoch, index),
+                   f"{what} has epoch {epoch} and index {index}; that epoch wrote {first[epoch]} "
+                   f"to {ends.get(epoch, 'now')} (P4)")
+
+
+def check_record(world, *paths, completed=True, alone=True):
+    """P1 to P4 for what clients recorded. Give `completed=False` when work may be left,
+    `alone=False` when others have submitted too. Returns figures."""
+    record = Record(*paths)
     expect(record.acknowledged, "no submit was acknowledged: nothing was tested")
     connection = world.postgres.connect()
     with connection.cursor() as cursor:
@@ -105,7 +125,7 @@ def check_record(world, path, completed=True):
         _copy(cursor, "may", "key_text", [(key,) for key in record.unknown])
         cursor.execute(_HERE)
         for name, question in _QUESTIONS.items():
-            if name == "live" and not completed:
+            if (name == "live" and not completed) or (name == "unasked" and not alone):
                 continue
             cursor.execute(question)
             rows = [str(row[0]) for row in cursor.fetchall()]
@@ -117,6 +137,7 @@ def check_record(world, path, completed=True):
     twice = [name for name, tokens in record.completed.items() if len(tokens) > 1]
     expect(not twice, f"{len(twice)} interactions had two results accepted (P3), such as "
            f"{[(name, record.completed[name]) for name in twice[:2]]}")
+    check_epochs(record, world.postgres.query("SELECT epoch, first_index FROM ixn.epoch"))
     return {"acknowledged": len(record.acknowledged), "unknown": len(record.unknown),
             "stored": here}
 

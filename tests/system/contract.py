@@ -34,8 +34,8 @@ _context = zmq.Context.instance()
 class Client:
     """One DEALER socket."""
 
-    def __init__(self, endpoint, role=pb.MEDIA_SERVER, name="probe", register=True):
-        self.socket = _context.socket(zmq.DEALER)
+    def __init__(self, endpoint, role=pb.MEDIA_SERVER, name="probe", register=True, context=None):
+        self.socket = (context or _context).socket(zmq.DEALER)
         self.socket.linger = 0
         self.socket.connect(endpoint)
         self.role = role

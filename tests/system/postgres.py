@@ -18,6 +18,15 @@ class Postgres:
         self.folder = folder
         self.port = free_port()
         self.conf = {}
+        self.host = "127.0.0.1"
+        self.prefix = []
+
+    def move(self, network, host):
+        """Puts it on a host of a network, before it is started. The harness itself goes on talking
+        to it, whatever is cut: by its Unix socket."""
+        self.host = network.address(host)
+        self.prefix = network.prefix(host)
+        self.conf["listen_addresses"] = "*"
 
     def start(self, **conf):
         """Starts it (again). Settings stay for later starts."""
@@ -25,7 +34,12 @@ class Postgres:
         arguments = []
         for name, value in self.conf.items():
             arguments += ["--conf", f"{name}={value}"]
-        run([f"{DEPLOY}/postgres.sh", "start", self.folder, self.port, *arguments], seconds=150)
+        run([*self.prefix, f"{DEPLOY}/postgres.sh", "start", self.folder, self.port, *arguments],
+            seconds=150)
+        if self.prefix:
+            with open(f"{self.folder}/data/pg_hba.conf", "a", encoding="ascii") as file:
+                file.write("host all postgres,ixn samenet trust\n")
+            self.query("SELECT pg_reload_conf()", database="postgres")
 
     def stop(self, mode="fast"):
         run([f"{DEPLOY}/postgres.sh", "stop", self.folder, mode], seconds=90)
@@ -60,11 +74,14 @@ class Postgres:
             signal_pid(pid, signal.SIGCONT)
 
     def conninfo(self, user="postgres", database="ixn"):
-        return f"host=127.0.0.1 port={self.port} user={user} dbname={database}"
+        """How the nodes reach it."""
+        return f"host={self.host} port={self.port} user={user} dbname={database}"
 
     def connect(self, user="postgres", database="ixn"):
         """A connection in autocommit mode."""
-        connection = psycopg2.connect(self.conninfo(user, database), connect_timeout=5)
+        connection = psycopg2.connect(host=self.folder if self.prefix else self.host,
+                                      port=self.port, user=user, dbname=database,
+                                      connect_timeout=5)
         connection.autocommit = True
         return connection
 

@@ -11,9 +11,10 @@ import signal
 import sys
 import traceback
 
-from waiting import Failure, now
+from waiting import Failure, Skipped, now
 from world import TOP
 
+SKIPPED = 77  # exit code: all that was asked for was skipped
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -64,6 +65,8 @@ def run_case(name, options):
         result.update(load(name).run(options) or {})
     except KeyboardInterrupt:
         raise
+    except Skipped as reason:
+        result.update(skipped=str(reason))
     except Failure as failure:
         result.update(ok=False, error=str(failure))
     except Exception as error:  # a mistake in the case, or a database that hung up
@@ -72,8 +75,8 @@ def run_case(name, options):
     result["seconds"] = round(now() - began, 1)
     shown = "  ".join(f"{key} {figure_text(value)}" for key, value in result.items()
                       if key not in ("case", "ok", "seconds", "error"))
-    print(f"{name:<18} {'ok' if result['ok'] else 'FAILED':<7} {result['seconds']:7.1f} s  {shown}",
-          flush=True)
+    word = "FAILED" if not result["ok"] else "skipped" if "skipped" in result else "ok"
+    print(f"{name:<18} {word:<7} {result['seconds']:7.1f} s  {shown}", flush=True)
     if not result["ok"]:
         print(f"    {result['error']}\n    logs: {os.path.join(options.logs, name)}, "
               f"again: --seed {options.seed}", flush=True)
@@ -99,7 +102,9 @@ def main():
         return 130
     for result in results:
         print(json.dumps(result))
-    return 0 if all(result["ok"] for result in results) else 1
+    if not all(result["ok"] for result in results):
+        return 1
+    return SKIPPED if all("skipped" in result for result in results) else 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,10 @@ class Failure(Exception):
     """The case has failed; the text says what was expected and what was there."""
 
 
+class Skipped(Exception):
+    """The case cannot be, or is not to be, run here; the text says why."""
+
+
 def now():
     """Seconds of a clock that never jumps."""
     return time.monotonic()

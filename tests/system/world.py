@@ -20,10 +20,11 @@ SERVING_SECONDS = 60
 class Node:
     """One ixnd with its configuration and its state_dir."""
 
-    def __init__(self, world, name="node-1", **overrides):
+    def __init__(self, world, name="node-1", address="127.0.0.1", **overrides):
         self.world = world
         self.name = name
-        self.endpoint = f"tcp://127.0.0.1:{free_port()}"
+        self.prefix = []  # of its command: where it runs
+        self.endpoint = f"tcp://{address}:{free_port()}"
         self.state_dir = os.path.join(world.folder, name)
         self.config_path = os.path.join(world.folder, f"{name}.yaml")
         os.makedirs(self.state_dir)
@@ -43,17 +44,23 @@ class Node:
         self.write_config()
         self.process = None
 
+    @property
+    def node_arguments(self):
+        """For our programs: where it is."""
+        return ["--node", self.endpoint]
+
     def write_config(self):
         # JSON is YAML.
         with open(self.config_path, "w", encoding="utf-8") as file:
             json.dump(self.config, file, indent=2)
 
     def init_database(self):
-        self.world.ctl("--config", self.config_path, "database", "init")
+        self.world.ctl("--config", self.config_path, "database", "init", prefix=self.prefix)
 
     def start(self, wait=True):
         """Starts it; returns the seconds until it served."""
-        self.process = self.world.spawn(self.name, "ixnd", "--config", self.config_path)
+        self.process = self.world.spawn(self.name, "ixnd", "--config", self.config_path,
+                                        prefix=self.prefix)
         if wait:
             self.wait_serving()
 
@@ -92,10 +99,13 @@ class World:
             self.pgbouncer = None
 
     def daps(self):
-        """Names and connection strings for a node: direct, and through the pooler."""
+        """Names and connection strings for a node: direct, and through the pooler where there is
+        one."""
         daps = [("direct", self.postgres.conninfo("ixn"))]
         if self.pgbouncer:
             daps.append(("pooler", self.pgbouncer.conninfo()))
+        else:
+            daps.append(("second", self.postgres.conninfo("ixn") + " application_name=second"))
         return daps
 
     def start_node(self, **overrides):
@@ -107,29 +117,42 @@ class World:
         node.start()
         return node
 
+    def start_pair(self, network=None, **overrides):
+        """Database, its schema, two nodes, one of them serving and the other one ready. With a
+        network (Namespaces) the nodes are its hosts a and b, clients on c, the database on d."""
+        from pair import Pair  # which needs this module
+
+        if network:
+            self.postgres.move(network, "d")
+        if not self.postgres.postmaster():
+            self.start_database(pgbouncer=network is None)
+        return Pair(self, network, **overrides).start()
+
     def binary(self, program):
         path = os.path.join(self.options.build, "bin", program)
         if not os.path.exists(path):
             raise Failure(f"{path} does not exist; build it first (deploy/test.sh does)")
         return path
 
-    def spawn(self, name, program, *arguments, keep_stdout=False):
+    def spawn(self, name, program, *arguments, keep_stdout=False, prefix=()):
+        return self.spawn_command(name, [*prefix, self.binary(program), *arguments], keep_stdout)
+
+    def spawn_command(self, name, command, keep_stdout=False):
         log = os.path.join(self.folder, f"{name}.log")
-        process = Process(name, [self.binary(program), *arguments], log, cwd=self.folder,
-                          keep_stdout=keep_stdout)
+        process = Process(name, command, log, cwd=self.folder, keep_stdout=keep_stdout)
         self.processes.append(process)
         return process
 
     def start_router(self, node, name, strategies=STRATEGIES):
         """The reference router with the example strategies."""
-        return self.spawn(name, "ixn-router", "--name", name, "--node", node.endpoint,
-                          "--strategies", strategies)
+        return self.spawn(name, "ixn-router", "--name", name, *node.node_arguments,
+                          "--strategies", strategies, prefix=getattr(node, "client_prefix", ()))
 
     def start_bench(self, node, *arguments):
-        """A load in the background; `finish_bench` gives its figures."""
+        """A load in the background, for a node or a pair; `finish_bench` gives its figures."""
         self.count += 1
-        return self.spawn(f"bench-{self.count}", "ixn-bench", "--node", node.endpoint, *arguments,
-                          keep_stdout=True)
+        return self.spawn(f"bench-{self.count}", "ixn-bench", *node.node_arguments, *arguments,
+                          keep_stdout=True, prefix=getattr(node, "client_prefix", ()))
 
     def bench(self, node, *arguments, seconds=120):
         return self.finish_bench(self.start_bench(node, *arguments), seconds)
@@ -153,9 +176,9 @@ class World:
                        if not process.alive() and process.popen.returncode < 0
                        and not process.killed)
 
-    def ctl(self, *arguments, seconds=120, check=True):
+    def ctl(self, *arguments, seconds=120, check=True, prefix=()):
         """Runs ixnctl and gives its output."""
-        return run([self.binary("ixnctl"), *arguments], seconds, check)
+        return run([*prefix, self.binary("ixnctl"), *arguments], seconds, check)
 
     def path(self, name):
         return os.path.join(self.folder, name)

@@ -15,8 +15,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 import uuid
+
+import zmq
+import zmq.auth
 
 from scripted_node import Node, make_pair, wire
 
@@ -232,11 +236,246 @@ class One(Case):
         self.assertIn(self.node.endpoint, error)
 
 
+def daps(node, *states):
+    for i, (reachable, proven, trouble) in enumerate(states):
+        node.daps.add(name="dap-%d" % i, reachable=reachable, proven=proven, latency_us=400,
+                      trouble=trouble)
+
+
+class PairNode(Node):
+    """A node of a pair: says its status, obeys commands that `world` allows."""
+
+    def __init__(self, world, name):
+        self.world, self.called, self.mute = world, name, False
+        super().__init__()
+
+    def describe(self, status, name):
+        node = self.world.nodes[name]
+        status.name, status.role, status.client_endpoint = name, node.role, node.endpoint
+        status.index, status.ready, status.readiness = node.index, node.ready, node.readiness
+        status.automatic = node.automatic
+        daps(status, (True, True, ""), *node.more_daps)
+
+    def answer(self, request, message):
+        kind = request.WhichOneof("body")
+        if self.mute:
+            return False
+        if kind == "pair_command":
+            self.commands.append((request.pair_command.Kind.Name(request.pair_command.kind),
+                                  request.pair_command.dry_run, request.pair_command.reason))
+            if self.refusal:
+                message.error.code = wire.WRONG_STATE
+                message.error.sentence = self.refusal
+                return True
+            if not request.pair_command.dry_run:
+                self.world.obey(self, request.pair_command.kind)
+        elif kind != "pair_status":
+            message.error.code = wire.NOT_REGISTERED
+            return True
+        status = message.pair_status
+        self.describe(status.own, self.called)
+        other = self.world.other(self)
+        status.has_peer = True
+        if other:
+            self.describe(status.peer, other.called)
+            status.link = not other.mute
+        status.epoch, status.database_id = self.epoch, b"d" * 16
+        status.role_since_ms, status.role_reason = 7380000, "because \x1b[31m so"
+        return True
+
+
+class World:
+    """Two nodes; a is the primary."""
+
+    def __init__(self):
+        self.nodes = {}
+        for name, role, index in (("node-a", "primary-paired", 1200),
+                                  ("node-b", "backup-ready", 1190)):
+            node = PairNode(self, name)
+            node.role, node.index, node.ready, node.readiness = role, index, index == 1190, ""
+            node.automatic, node.epoch, node.more_daps = True, 7, []
+            node.commands, node.refusal = [], None
+            self.nodes[name] = node
+        self.a, self.b = self.nodes["node-a"], self.nodes["node-b"]
+        self.moves = True
+
+    def other(self, node):
+        return self.b if node is self.a else self.a
+
+    def obey(self, node, kind):
+        if kind in (wire.PairCommand.SWITCHOVER, wire.PairCommand.FAILOVER) and self.moves:
+            new = node if kind == wire.PairCommand.FAILOVER else self.other(node)
+            self.other(new).role, new.role = "backup-syncing", "primary-alone"
+            new.epoch = self.other(new).epoch + 1
+        if kind == wire.PairCommand.PAUSE:
+            node.automatic = False
+        if kind == wire.PairCommand.RESUME:
+            node.automatic = True
+
+    def close(self):
+        self.a.close()
+        self.b.close()
+
+
+class Pair(unittest.TestCase):
+    def setUp(self):
+        self.world = World()
+        self.a, self.b = self.world.a, self.world.b
+        self.folder = tempfile.TemporaryDirectory()
+
+    def tearDown(self):
+        self.world.close()
+        self.folder.cleanup()
+
+    def run_it(self, *arguments, code=0, nodes=None):
+        nodes = (self.a, self.b) if nodes is None else nodes
+        words = [word for node in nodes for word in ("--node", node.endpoint)]
+        done = subprocess.run([IXNCTL, *words, *arguments], capture_output=True, timeout=40,
+                              check=False, env={**os.environ, "TZ": "UTC"})
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout.decode(), done.stderr.decode()
+
+    def status(self, code=0, **more):
+        out, _ = self.run_it("pair", "status", "-o", "json", "--timeout", "1", code=code, **more)
+        return json.loads(out)
+
+    def test_keygen(self):
+        path = os.path.join(self.folder.name, "pair.key")
+        out, _ = self.run_it("pair", "keygen", path)
+        self.assertIn("certificate: " + path, out)
+        self.assertEqual(os.stat(path).st_mode & 0o7777, 0o600)
+        with open(path, encoding="ascii") as file:
+            text = file.read()
+        public, secret = zmq.auth.load_certificate(path)
+        self.assertEqual(zmq.curve_public(secret), public)
+        self.assertIn(public.decode(), out)
+        self.assertNotIn(secret.decode(), out)
+        _, error = self.run_it("pair", "keygen", path, code=2)
+        self.assertIn("is there already", error)
+        with open(path, encoding="ascii") as file:
+            self.assertEqual(file.read(), text)
+        _, error = self.run_it("pair", "keygen", self.folder.name + "/none/x", code=2)
+        self.assertEqual(error.count("\n"), 1)
+        other = path + "2"
+        out, _ = self.run_it("pair", "keygen", "-o", "json", other)
+        self.assertNotEqual(json.loads(out)["public_key"], public.decode())
+
+    def test_status_shows_both_from_each(self):
+        self.b.more_daps = [(True, False, "reaches another database"), (False, False, "")]
+        out, _ = self.run_it("pair", "status")
+        lines = out.splitlines()
+        self.assertRegex(lines[0], r"^NODE +SEEN BY +ROLE +SINCE +INDEX +LAG +READY +DAPS$")
+        self.assertRegex(lines[1], r"^node-a +itself +primary-paired +2h03m +1,200 +serves +dap-0")
+        self.assertRegex(lines[2], r"^node-b +node-a +backup-ready +1,190 +10 +yes ")
+        self.assertRegex(lines[3], r"^node-b +itself +backup-ready +2h03m +1,190 +10 +yes +"
+                         r"dap-0 ok 0.4ms, dap-1 not proven 0.4ms \(reaches another database\), "
+                         r"dap-2 unreachable$")
+        self.assertRegex(lines[4], r"^node-a +node-b +primary-paired +1,200")
+        self.assertEqual(lines[-1], "Ready: node-a serves, node-b is ready to take over.")
+        self.assertNotIn("\x1b", out)
+        done = self.status()
+        self.assertEqual((done["ready"], done["primary"]), (True, "node-a"))
+        self.assertEqual([node["own"]["name"] for node in done["nodes"]], ["node-a", "node-b"])
+        self.assertEqual(done["nodes"][1]["lag_entries"], 10)
+        self.assertEqual(done["nodes"][0]["peer"]["daps"][1]["proven"], False)
+
+    def test_status_finds_the_other_node(self):
+        done = self.status(nodes=[self.b])
+        self.assertEqual([node["own"]["name"] for node in done["nodes"]], ["node-b", "node-a"])
+
+    def test_status_as_a_check(self):
+        self.b.ready, self.b.readiness = False, "DAP dap-1 reaches another database"
+        done = self.status(code=1)
+        self.assertIn("node-b is not ready to take over: DAP dap-1", done["verdict"])
+        self.b.mute = True
+        done = self.status(code=1)
+        self.assertIn("does not hear the other node", done["verdict"])
+        self.assertEqual([node["answered"] for node in done["nodes"]], [True, False])
+        out, _ = self.run_it("pair", "status", "--timeout", "1", code=1)
+        self.assertIn("no answer", out)
+        self.assertIn("NOT READY: ", out)
+        self.a.mute = True
+        self.run_it("pair", "status", "--timeout", "1", code=3)
+        self.a.mute = self.b.mute = False
+        self.a.role = "fenced"
+        self.assertIn("nobody serves", self.status(code=4)["verdict"])
+        self.a.role, self.b.role, self.b.epoch = "primary-alone", "primary-alone", 8
+        done = self.status(code=1)
+        self.assertEqual(done["primary"], "node-b")
+        self.assertIn("node-a says that it serves too, under epoch 7", done["verdict"])
+
+    def test_strange_answers(self):
+        self.b.readiness, self.b.ready = "\u202e\x07", False
+        self.run_it("pair", "status", code=1)
+        self.status(code=1)
+        self.b.answer = lambda request, message: bool(message.not_primary.SetInParent() or True)
+        done = self.status(code=1)
+        self.assertIn("does not understand", done["nodes"][1]["error"])
+
+    def test_switchover(self):
+        out, _ = self.run_it("switchover", "--dry-run")
+        self.assertIn("node-b would take over from node-a", out)
+        self.assertEqual(self.a.commands, [("SWITCHOVER", True, "")])
+        out, _ = self.run_it("switchover", "--wait", "--reason", "kernel")
+        self.assertRegex(out, r"^node-b serves, \d+\.\d{3} s after the command")
+        self.assertEqual(self.a.commands[-1], ("SWITCHOVER", False, "kernel"))
+        self.assertEqual(self.b.commands, [])
+        out, _ = self.run_it("switchover", "--wait", "-o", "json")
+        self.assertEqual(self.b.commands[-1][0], "SWITCHOVER")
+
+    def test_switchover_refused_and_stuck(self):
+        self.world.moves = False
+        _, error = self.run_it("switchover", "--wait=1", code=4)
+        self.assertIn("after 1 s node-b does not serve", error)
+        self.a.refusal = "node-b is not ready: it is behind"
+        _, error = self.run_it("switchover", "--wait", code=1)
+        self.assertIn("node-b is not ready: it is behind (WRONG_STATE)", error)
+        _, error = self.run_it("switchover", "--at", "2099-01-01T00:00", code=1)
+        self.assertEqual(self.a.commands[-1], ("SWITCHOVER", True, ""))
+        self.a.role = "fenced"
+        _, error = self.run_it("switchover", code=1)
+        self.assertIn("ixnctl failover", error)
+
+    def test_switchover_at(self):
+        at = time.time() + 2
+        self.run_it("switchover", "--at", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)))
+        self.assertEqual([command[1] for command in self.a.commands], [True, False])
+        self.assertGreaterEqual(time.time(), int(at))
+        for wrong in ("25:00", "soon", "2020-01-01T00:00", "2026-02-30T00:00"):
+            self.run_it("switchover", "--at", wrong, code=2)
+
+    def test_failover(self):
+        self.a.mute = True
+        out, _ = self.run_it("failover", "--wait", "--timeout", "2", "-r", "power")
+        self.assertRegex(out, r"^node-b serves, ")
+        self.assertEqual(self.b.commands, [("FAILOVER", False, "power")])
+        _, error = self.run_it("failover", "--timeout", "1", code=1)
+        self.assertIn("no backup", error)
+
+    def test_pause_and_resume_reach_both(self):
+        out, _ = self.run_it("pause", "-r", "network")
+        self.assertEqual(out, "node-a: paused\nnode-b: paused\n")
+        self.assertEqual(self.b.commands, [("PAUSE", False, "network")])
+        self.assertIn("operator's command only", self.status()["verdict"])
+        self.run_it("resume", nodes=[self.a])
+        self.assertTrue(self.a.automatic and self.b.automatic)
+        self.run_it("pair", "resume", nodes=[self.b])
+        self.assertEqual(self.a.commands[-1][0], "RESUME")
+        self.b.mute = True
+        _, error = self.run_it("pause", "--timeout", "1", code=4)
+        self.assertIn(self.b.endpoint, error)
+        self.a.mute = True
+        self.run_it("pause", "--timeout", "1", code=3)
+
+
 class Usage(Case):
     def test_wrong_words_are_usage(self):
         for words in (["nope"], ["database"], ["database", "x"], ["get"], ["get", "1"],
                       ["place", One.ID], ["submit"], ["submit", "/nothing/there"],
                       ["submit", "--window", "0", "x"], ["submit", "-q", "a" * 65, "/etc/passwd"],
+                      ["pair"], ["pair", "x"], ["pair", "keygen"], ["pair", "status", "x"],
+                      ["switchover", "x"], ["switchover", "--wait=0"], ["failover", "--at", "3:00"],
+                      ["pause", "-r", "x" * 256], ["resume", "x"],
                       ["list", "--state", "x"], ["list", "x"], ["-o", "xml", "queues"],
                       ["--config", "/nothing/there", "queues"], ["--timeout", "99", "queues"]):
             _, error = self.run_it(*words, code=2)
@@ -252,6 +491,11 @@ class Usage(Case):
             self.assertIn("Example", text)
         for words in ("init", "status"):
             text, _ = self.run_it("database", words, "--help")
+            self.assertIn("Example", text)
+        for words in (["pair", "keygen"], ["pair", "status"], ["pair", "resume"], ["switchover"],
+                      ["failover"], ["pause"]):
+            self.assertIn("\n  %-16s" % " ".join(words), out)
+            text, _ = self.run_it(*words, "--help")
             self.assertIn("Example", text)
 
 

@@ -1,0 +1,235 @@
+/* Pair call: see pair_call.h. */
+#include "apps/ixnctl/pair_call.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <zmq.h>
+
+#include "core/base/alloc.h"
+#include "core/base/check.h"
+
+enum { ANSWER_MAX = 1024 * 1024 };
+
+bool pair_open(pair_call_t *self, common_t *common, error_t *ret_error)
+{
+    *self = (pair_call_t){.timeout_ms = common->timeout_ms};
+    self->view.len = common_endpoints(common, self->endpoints, ret_error);
+    if (self->view.len == 0)
+        return false;
+    self->arena = wire_arena_new();
+    for (size_t i = 0; i < self->view.len; i++) {
+        wire_clean_text(self->endpoints[i]);
+        self->view.nodes[i].endpoint = self->endpoints[i];
+    }
+    self->view.whole = common->nodes_len > 1;
+    return true;
+}
+
+void pair_close(pair_call_t *self)
+{
+    for (size_t i = 0; i < self->view.len; i++)
+        free(self->endpoints[i]);
+    wire_arena_destroy(&self->arena);
+}
+
+static int64_t s_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A connection on which the request is on its way; NULL and an error when the endpoint is none. */
+static void *s_ask(void *context, const char *endpoint, const Ixn__V1__Request *request,
+                   error_t *ret_error)
+{
+    static const int zero = 0;
+    static const int64_t largest = ANSWER_MAX;
+    void *socket = zmq_socket(context, ZMQ_DEALER);
+    CHECK(socket);
+    zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
+    zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest);
+    const int ipv6 = strchr(endpoint, '[') != NULL;
+    zmq_setsockopt(socket, ZMQ_IPV6, &ipv6, sizeof ipv6);
+    if (zmq_connect(socket, endpoint) != 0) {
+        error_set(ret_error, ERROR_CONFIGURATION,
+                  "cannot connect to \"%s\": %s; a node is like tcp://127.0.0.1:7420", endpoint,
+                  zmq_strerror(errno));
+        zmq_close(socket);
+        return NULL;
+    }
+    buffer_t frame = {0};
+    wire_append_to_node_head(&frame);
+    wire_append_request(&frame, request);
+    zmq_send(socket, frame.bytes, frame.len, ZMQ_DONTWAIT);
+    buffer_free(&frame);
+    return socket;
+}
+
+/* What a peer sent may be no text at all. */
+static void s_clean(Ixn__V1__PairNode *node)
+{
+    if (!node)
+        return;
+    wire_clean_text(node->name);
+    wire_clean_text(node->role);
+    wire_clean_text(node->client_endpoint);
+    wire_clean_text(node->readiness);
+    for (size_t i = 0; i < node->n_daps; i++) {
+        wire_clean_text(node->daps[i]->name);
+        wire_clean_text(node->daps[i]->trouble);
+    }
+}
+
+/* Makes a node's answer of a message. */
+static void s_take(pair_view_node_t *node, const Ixn__V1__Message *message)
+{
+    if (message->body_case == IXN__V1__MESSAGE__BODY_PAIR_STATUS && message->pair_status->own) {
+        s_clean(message->pair_status->own);
+        s_clean(message->pair_status->peer);
+        wire_clean_text(message->pair_status->database);
+        wire_clean_text(message->pair_status->role_reason);
+        node->status = message->pair_status;
+        node->error = (error_t){0};
+    } else if (message->body_case == IXN__V1__MESSAGE__BODY_ERROR) {
+        const Ixn__V1__Error *error = message->error;
+        error_code_t code = (error_code_t)error->code;
+        error_set(&node->error, code, "%s: %s (%s)", node->endpoint, error->sentence,
+                  error_name(code));
+        wire_clean_text(node->error.text);
+    } else {
+        error_set(&node->error, ERROR_UNSUPPORTED_VERSION,
+                  "%s: does not understand questions about the pair; is its ixnd as new as this "
+                  "ixnctl?",
+                  node->endpoint);
+    }
+}
+
+/* Reads what has come; true when the node has answered. */
+static bool s_receive(pair_call_t *self, pair_view_node_t *node, void *socket)
+{
+    zmq_msg_t frame;
+    bool answered = false;
+    zmq_msg_init(&frame);
+    while (!answered && zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) >= 0) {
+        error_t error = {0};
+        const Ixn__V1__FromNode *packet =
+            wire_decode_from_node(self->arena, zmq_msg_data(&frame), zmq_msg_size(&frame), &error);
+        if (!packet) {
+            error_set(&node->error, error.code, "%s: its answer is not understood: %s",
+                      node->endpoint, error.text);
+            answered = true;
+        }
+        for (size_t i = 0; packet && i < packet->n_messages && !answered; i++) {
+            answered = packet->messages[i]->request_id == 1;
+            if (answered)
+                s_take(node, packet->messages[i]);
+        }
+    }
+    zmq_msg_close(&frame);
+    return answered;
+}
+
+/* Asks the nodes from `first` to before `end`, all at once. */
+static void s_ask_all(pair_call_t *self, size_t first, size_t end, Ixn__V1__Request *request,
+                      uint32_t patience_ms)
+{
+    void *context = zmq_ctx_new();
+    zmq_pollitem_t items[PAIR_VIEW_NODES];
+    size_t at[PAIR_VIEW_NODES];
+    int open = 0;
+    request->id = 1;
+    for (size_t i = first; i < end; i++) {
+        pair_view_node_t *node = &self->view.nodes[i];
+        node->status = NULL;
+        error_set(&node->error, ERROR_TIMED_OUT, "%s: no answer", node->endpoint);
+        void *socket = s_ask(context, node->endpoint, request, &node->error);
+        if (!socket)
+            continue;
+        at[open] = i;
+        items[open++] = (zmq_pollitem_t){socket, 0, ZMQ_POLLIN, 0};
+    }
+    int64_t until = s_now_ms() + self->timeout_ms;
+    for (int64_t now = s_now_ms(); open > 0 && now < until; now = s_now_ms()) {
+        if (zmq_poll(items, open, (long)(until - now)) < 0 && errno != EINTR)
+            break;
+        for (int i = 0; i < open; i++) {
+            if (!s_receive(self, &self->view.nodes[at[i]], items[i].socket))
+                continue;
+            zmq_close(items[i].socket);
+            items[i] = items[--open];
+            at[i--] = at[open];
+            int64_t sooner = s_now_ms() + patience_ms;
+            until = sooner < until ? sooner : until;
+        }
+    }
+    while (open > 0)
+        zmq_close(items[--open].socket);
+    zmq_ctx_term(context);
+}
+
+/* The other node, where one that was asked names it and nobody has. */
+static void s_add_peers(pair_call_t *self)
+{
+    for (size_t i = 0; i < self->view.len && !self->view.whole; i++) {
+        const Ixn__V1__PairStatus *status = self->view.nodes[i].status;
+        const char *endpoint = status && status->peer ? status->peer->client_endpoint : "";
+        if (!*endpoint || self->view.len == PAIR_VIEW_NODES || common_is_any_address(endpoint))
+            continue;
+        self->view.whole = true;
+        char *copy = memory_text(endpoint);
+        self->endpoints[self->view.len] = copy;
+        self->view.nodes[self->view.len++] = (pair_view_node_t){.endpoint = copy};
+    }
+}
+
+bool pair_status(pair_call_t *self, uint32_t patience_ms, error_t *ret_error)
+{
+    Ixn__V1__PairStatusRequest ask = IXN__V1__PAIR_STATUS_REQUEST__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = IXN__V1__REQUEST__BODY_PAIR_STATUS;
+    request.pair_status = &ask;
+    wire_arena_reset(self->arena);
+    size_t asked = self->view.len;
+    s_ask_all(self, 0, asked, &request, patience_ms);
+    s_add_peers(self);
+    if (self->view.len > asked) {
+        uint32_t kept = self->timeout_ms;
+        self->timeout_ms = patience_ms < kept ? patience_ms : kept;
+        s_ask_all(self, asked, self->view.len, &request, patience_ms);
+        self->timeout_ms = kept;
+    }
+    for (size_t i = 0; i < self->view.len; i++)
+        if (self->view.nodes[i].status)
+            return true;
+    if (ret_error)
+        *ret_error = self->view.nodes[0].error;
+    if (ret_error && ret_error->code == ERROR_TIMED_OUT)
+        error_set(ret_error, ERROR_TIMED_OUT,
+                  "no node of the pair has answered at %s%s within %u s; is one running? (--node, "
+                  "once for each; --timeout)",
+                  self->view.nodes[0].endpoint, self->view.len > 1 ? " and others" : "",
+                  self->timeout_ms / 1000);
+    return false;
+}
+
+bool pair_command(pair_call_t *self, size_t node, const Ixn__V1__PairCommand *command,
+                  error_t *ret_error)
+{
+    Ixn__V1__PairCommand copy = *command;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
+    request.pair_command = &copy;
+    s_ask_all(self, node, node + 1, &request, self->timeout_ms);
+    if (self->view.nodes[node].status)
+        return true;
+    *ret_error = self->view.nodes[node].error;
+    if (ret_error->code == ERROR_TIMED_OUT)
+        error_set(ret_error, ERROR_TIMED_OUT,
+                  "%s: no answer to the command within %u s; whether it was taken is not known: "
+                  "see ixnctl pair status",
+                  self->view.nodes[node].endpoint, self->timeout_ms / 1000);
+    return false;
+}

@@ -1,0 +1,197 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/check.h"
+#include "tests/sim/machine.h"
+
+/* The access lanes (dap/access.h): one thing at a time on each, answered exactly once. */
+
+typedef struct {
+    machine_t *machine;
+    size_t dap;
+    uint64_t ask;
+} deadline_t;
+
+static void s_answered(machine_t *self, ask_t *ask);
+
+static void s_failed(machine_t *self, size_t dap, const error_t *error);
+
+static void s_deadline(world_t *world, void *data)
+{
+    (void)world;
+    deadline_t deadline = *(deadline_t *)data;
+    free(data);
+    machine_t *self = deadline.machine;
+    if (self->access[deadline.dap].asking != deadline.ask)
+        return;
+    error_t error;
+    error_set(&error, ERROR_DATABASE_UNREACHABLE, "DAP %zu: no answer in time", deadline.dap);
+    s_failed(self, deadline.dap, &error);
+}
+
+static void s_send(machine_t *self, ask_t *ask)
+{
+    access_lane_t *lane = &self->access[ask->dap];
+    lane->asking = ask->id;
+    deadline_t *deadline = memory_new(sizeof *deadline);
+    *deadline = (deadline_t){self, ask->dap, ask->id};
+    machine_at(self, self->life, self->world->now + self->world->options.statement_timeout,
+               s_deadline, NULL, deadline);
+    database_sim_ask(self->world, ask);
+}
+
+static input_kind_t s_input_of(pair_action_kind_t kind)
+{
+    switch (kind) {
+    case PAIR_OBSERVE:
+        return INPUT_OBSERVED;
+    case PAIR_CLAIM:
+        return INPUT_CLAIMED;
+    case PAIR_LOAD:
+        return INPUT_LOADED;
+    default:
+        return INPUT_FOLLOWED;
+    }
+}
+
+static input_t *s_finish(machine_t *self, size_t dap)
+{
+    access_lane_t *lane = &self->access[dap];
+    input_t *input = machine_input(self, s_input_of(lane->kind));
+    input->dap = dap;
+    input->generation = lane->generation;
+    lane->busy = false;
+    lane->asking = 0;
+    return input;
+}
+
+static void s_give_error(machine_t *self, size_t dap, const error_t *error)
+{
+    input_t *input = s_finish(self, dap);
+    input->error = *error;
+    machine_give(self, input);
+}
+
+/* A commit whose answer is lost: the row tells whether it happened, if it can be read. */
+static void s_failed(machine_t *self, size_t dap, const error_t *error)
+{
+    access_lane_t *lane = &self->access[dap];
+    if (lane->kind == PAIR_CLAIM && lane->changing && !lane->looking) {
+        lane->looking = true;
+        lane->error = *error;
+        s_send(self, ask_new(self, ASK_STATUS, dap, s_answered));
+        return;
+    }
+    s_give_error(self, dap, lane->looking ? &lane->error : error);
+}
+
+static bool s_compare(const access_lane_t *lane, const database_status_t *found, error_t *ret_error)
+{
+    const database_status_t *judged = &lane->judged;
+    if (!identity_equal(&judged->identity, &found->identity))
+        return error_set(ret_error, ERROR_DATABASE_WRONG, "another database answers");
+    if (judged->epoch != found->epoch || !id_equal(judged->generation, found->generation))
+        return error_set(
+            ret_error, ERROR_DATABASE_FENCED, "epoch %llu was judged, epoch %llu of %s is there",
+            (unsigned long long)judged->epoch, (unsigned long long)found->epoch, found->owner);
+    if (lane->claim_head &&
+        (judged->head_index != found->head_index || !id_equal(judged->head_hash, found->head_hash)))
+        return error_set(
+            ret_error, ERROR_DATABASE_FENCED, "head %llu was judged, head %llu is there",
+            (unsigned long long)judged->head_index, (unsigned long long)found->head_index);
+    return true;
+}
+
+static void s_on_lock(machine_t *self, const ask_t *lock)
+{
+    access_lane_t *lane = &self->access[lock->dap];
+    error_t error;
+    if (!s_compare(lane, &lock->status, &error)) {
+        database_sim_release(self->world, lock->id);
+        s_give_error(self, lock->dap, &error);
+        return;
+    }
+    ask_t *ask = ask_new(self, ASK_CHANGE, lock->dap, s_answered);
+    ask->session = lock->id;
+    ask->generation = lane->generation;
+    ask->index = lane->highest_seen;
+    snprintf(ask->owner, sizeof ask->owner, "%s", self->name);
+    lane->changing = true;
+    s_send(self, ask);
+}
+
+static void s_on_status(machine_t *self, const ask_t *ask)
+{
+    access_lane_t *lane = &self->access[ask->dap];
+    if (lane->looking && !id_equal(ask->status.generation, lane->generation)) {
+        s_give_error(self, ask->dap, &lane->error);
+        return;
+    }
+    input_t *input = s_finish(self, ask->dap);
+    input->ok = true;
+    input->status = ask->status;
+    machine_give(self, input);
+}
+
+static void s_on_rows(machine_t *self, ask_t *ask)
+{
+    input_t *input = s_finish(self, ask->dap);
+    input->ok = true;
+    input->status = ask->status;
+    input->gone = ask->gone;
+    input->state = ask->state;
+    input->batches = ask->batches;
+    input->batches_len = ask->batches_len;
+    ask->state = NULL;
+    ask->batches = NULL;
+    ask->batches_len = 0;
+    machine_give(self, input);
+}
+
+static void s_answered(machine_t *self, ask_t *ask)
+{
+    access_lane_t *lane = &self->access[ask->dap];
+    if (lane->asking != ask->id) {
+        if (ask->kind == ASK_LOCK && ask->ok)
+            database_sim_release(self->world, ask->id);
+    } else if (!ask->ok) {
+        s_failed(self, ask->dap, &ask->error);
+    } else if (ask->kind == ASK_LOCK) {
+        s_on_lock(self, ask);
+    } else if (ask->kind == ASK_STATUS || ask->kind == ASK_CHANGE) {
+        s_on_status(self, ask);
+    } else {
+        s_on_rows(self, ask);
+    }
+    ask_destroy(&ask);
+}
+
+void access_begin(machine_t *self, const pair_action_t *action)
+{
+    static const ask_kind_t kinds[] = {[PAIR_OBSERVE] = ASK_STATUS,
+                                       [PAIR_CLAIM] = ASK_LOCK,
+                                       [PAIR_LOAD] = ASK_LOAD,
+                                       [PAIR_FOLLOW] = ASK_FOLLOW};
+    if (action->dap >= self->world->options.daps_len) {
+        world_violation(self->world, "contract", "%s asks DAP %zu of %zu", self->name, action->dap,
+                        self->world->options.daps_len);
+        return;
+    }
+    access_lane_t *lane = &self->access[action->dap];
+    if (lane->busy)
+        world_violation(self->world, "contract",
+                        "%s asks DAP %zu before its last request is answered", self->name,
+                        action->dap);
+    *lane = (access_lane_t){.busy = true,
+                            .kind = action->kind,
+                            .judged = action->judged,
+                            .claim_head = action->claim_head,
+                            .highest_seen = action->highest_seen,
+                            .generation = random_id(&self->world->random)};
+    ask_t *ask = ask_new(self, kinds[action->kind], action->dap, s_answered);
+    ask->index = action->index;
+    ask->hash = action->hash;
+    s_send(self, ask);
+}

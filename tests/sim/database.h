@@ -1,0 +1,174 @@
+/* Database: the pair's database, with what matters of PostgreSQL: one row that is the fence, its
+ * lock, statements that wait for it, snapshots as old as the statement, transactions of several
+ * round trips, answers that are lost. Both nodes reach it through their access points.
+ *
+ * An ask is one statement (or one transaction that the server sees as one) on its way there and
+ * back.
+ */
+#ifndef IXN_TESTS_SIM_DATABASE_H
+#define IXN_TESTS_SIM_DATABASE_H
+
+#include "core/checkpoint.h"
+#include "core/state.h"
+#include "dap/database.h"
+#include "tests/sim/world.h"
+
+typedef enum {
+    ASK_STATUS, /* what database_status reads */
+    ASK_INSERT, /* the journal's statement */
+    ASK_LOCK,   /* a claim's transaction: lock the pair's row, then read the status */
+    ASK_CHANGE, /* … and its rest, with the commit */
+    ASK_LOAD,   /* the state, out of one snapshot */
+    ASK_FOLLOW, /* journal rows after an index */
+    ASK_IMAGE,  /* one checkpoint image */
+} ask_kind_t;
+
+/* An image is shared by its lane and the asks that carry it, which may outlive the lane. */
+typedef struct {
+    checkpoint_image_t *image;
+    int users;
+} shared_image_t;
+void shared_image_leave(shared_image_t **self_p);
+
+typedef struct ask ask_t;
+typedef void ask_answered_fn(machine_t *machine, ask_t *ask);
+
+struct ask {
+    ask_kind_t kind;
+    uint64_t id;
+    uint64_t session; /* CHANGE: the ask that locked */
+    int node;
+    uint64_t life;
+    size_t dap;
+    uint64_t boot; /* of the server that works on it */
+    usec_t sent_at;
+    usec_t wait_until; /* LOCK: gives up waiting */
+    usec_t patience;   /* LOCK: who is in the way is ended then */
+    /* what is asked */
+    identity_t identity;
+    uint64_t epoch;
+    id128_t generation;
+    batch_t *batch;        /* INSERT */
+    uint64_t index;        /* FOLLOW; CHANGE: highest seen */
+    id128_t hash;          /* FOLLOW */
+    char owner[16];        /* CHANGE */
+    shared_image_t *image; /* IMAGE */
+    uint64_t seen_index;   /* INSERT: head of the statement's snapshot */
+    id128_t seen_hash;
+    /* the answer */
+    ask_answered_fn *answered; /* on the node, unless that is gone by then */
+    bool ok;
+    bool inserted; /* INSERT, IMAGE: one row */
+    bool there;    /* INSERT: unique violation */
+    bool gone;     /* FOLLOW */
+    error_t error;
+    database_status_t status;
+    id128_t found_generation; /* IMAGE: what the checkpoint's row says */
+    id128_t found_hash;
+    state_t *state;
+    batch_t **batches;
+    size_t batches_len;
+};
+
+database_sim_t *database_sim_new(world_t *world);
+void database_sim_destroy(database_sim_t **self_p);
+
+/* A new ask of a node's lane; all else zero. */
+ask_t *ask_new(machine_t *machine, ask_kind_t kind, size_t dap, ask_answered_fn *answered);
+void ask_destroy(ask_t **self_p);
+/* Sends it; the answer comes by `answered`, or never (the lane has its own deadline). */
+void database_sim_ask(world_t *world, ask_t *ask);
+/* A transaction is given up by its client. */
+void database_sim_release(world_t *world, uint64_t session);
+/* The process of a node has ended; `heard`: the server hears of it. */
+void database_sim_node_gone(world_t *world, int node, uint64_t life, bool heard);
+
+/* ---- Faults ---- */
+
+typedef enum { CUT_NONE, CUT_SILENT, CUT_LOUD } cut_t;
+void database_sim_cut(world_t *world, int node, size_t dap, cut_t cut);
+void database_sim_stop(world_t *world);
+void database_sim_start(world_t *world);
+void database_sim_freeze(world_t *world);
+void database_sim_thaw(world_t *world);
+void database_sim_slow(world_t *world, usec_t most);          /* 0: not */
+void database_sim_errors(world_t *world, unsigned per_mille); /* refused */
+void database_sim_doubt(world_t *world, unsigned per_mille);  /* answers lost */
+
+/* For checkers. */
+typedef struct {
+    uint64_t epoch;
+    id128_t generation;
+    uint64_t head;
+    uint64_t checkpoint;
+    bool up;
+} database_figures_t;
+database_figures_t database_sim_figures(const world_t *world);
+
+/* ---- What the server holds (database.c, statements.c, tables.c) ---- */
+
+#define LOCK_WAITERS 64
+
+/* A lock of one row: who has it, who waits, first come, first served. */
+typedef struct {
+    uint64_t owner; /* id of an ask; 0: free */
+    int node;
+    uint64_t life;
+    bool transaction; /* a client may leave it alone with the lock; otherwise one statement */
+    ask_t *waiters[LOCK_WAITERS];
+    size_t waiters_len;
+} row_lock_t;
+
+typedef struct kept_row kept_row_t;
+
+struct database {
+    world_t *world;
+    database_status_t row; /* identity, epoch, generation, owner; checkpoint_index */
+    id128_t checkpoint_generation;
+    id128_t checkpoint_hash;
+    usec_t checkpoint_log_time;
+    batch_t **journal; /* oldest first; the first is genesis or what retention left */
+    usec_t *journal_at;
+    size_t journal_len;
+    size_t journal_capacity;
+    buffer_t configuration;
+    kept_row_t *live;
+    kept_row_t *history;
+    row_lock_t pair;
+    row_lock_t checkpoint;
+    /* the server */
+    uint64_t boot;
+    bool up;
+    bool frozen;
+    ask_t *stalled[4096]; /* arrived, or was worked on, while it was frozen */
+    event_fn *stalled_step[4096];
+    size_t stalled_len;
+    uint64_t asks;
+    /* faults */
+    cut_t cuts[WORLD_NODES][4];
+    usec_t slow;
+    unsigned errors;
+    unsigned doubt;
+};
+
+/* statements.c: begins work on an ask that has arrived. */
+void statement_begin(database_sim_t *self, ask_t *ask);
+/* All that waits for locks is answered with an error: the server ends. */
+void statements_end_all(database_sim_t *self, const char *why);
+void statement_release(database_sim_t *self, uint64_t session);
+/* database.c: lets time pass in the server, then goes on. */
+void database_sim_work(database_sim_t *self, ask_t *ask, usec_t least, usec_t most, event_fn *step);
+void database_sim_answer(database_sim_t *self, ask_t *ask);
+bool database_sim_refuse(database_sim_t *self, ask_t *ask, error_code_t code, const char *text);
+
+/* tables.c */
+const batch_t *tables_head(const database_sim_t *self);
+void tables_status(const database_sim_t *self, database_status_t *ret_status);
+void tables_append(database_sim_t *self, const batch_t *batch);
+void tables_follow(const database_sim_t *self, ask_t *ask);
+bool tables_load(const database_sim_t *self, state_t **ret_state, error_t *ret_error);
+void tables_write_image(database_sim_t *self, const checkpoint_image_t *image);
+void tables_init(database_sim_t *self);
+void tables_free(database_sim_t *self);
+
+#endif

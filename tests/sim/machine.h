@@ -1,0 +1,160 @@
+/* Machine: a host with the process of one node: the shell that `ixnd` is for the pair, in virtual
+ * time. It can be killed, frozen and started again; what it keeps over that is what PAIR_REMEMBER
+ * stored.
+ */
+#ifndef IXN_TESTS_SIM_MACHINE_H
+#define IXN_TESTS_SIM_MACHINE_H
+
+#include "ha/pair.h"
+#include "tests/sim/database.h"
+#include "tests/sim/world.h"
+
+enum { MACHINE_DAPS = 4 };
+
+/* What waits to be handed to the pair at its next turn. */
+typedef enum {
+    INPUT_FRAME,  /* of a client */
+    INPUT_CLOSED, /* a client's connection is gone */
+    INPUT_LINK,   /* of the peer */
+    INPUT_PEER,   /* a frame of the peer */
+    INPUT_OBSERVED,
+    INPUT_CLAIMED,
+    INPUT_LOADED,
+    INPUT_FOLLOWED,
+    INPUT_COMMITTED,
+    INPUT_WAITING,
+    INPUT_WRITTEN,
+    INPUT_LANE_STOPPED,
+    INPUT_STOP,
+} input_kind_t;
+
+typedef struct input {
+    struct input *next;
+    input_kind_t kind;
+    uint64_t serial; /* of the lanes that this came from */
+    size_t talker;
+    uint64_t connection;
+    peer_link_t link;
+    uint8_t *bytes;
+    size_t len;
+    size_t dap;
+    bool ok;
+    bool clean;
+    bool gone;
+    uint64_t index;
+    id128_t generation;
+    database_status_t status;
+    error_t error;
+    state_t *state;
+    batch_t **batches;
+    size_t batches_len;
+} input_t;
+
+/* The journal lane (lanes.c); the same states as dap/journal.c has. */
+typedef struct {
+    batch_t *batches[8];
+    size_t len;
+    uint64_t asking; /* id of the ask whose answer is waited for; 0: none */
+    bool tried;
+    bool waiting;
+    usec_t backoff;
+    size_t dap;
+    bool stopped;
+} journal_lane_t;
+
+typedef struct {
+    shared_image_t *image;
+    uint64_t asking;
+    usec_t backoff;
+    size_t dap;
+    bool stopped;
+} checkpoint_lane_t;
+
+/* One access lane: one thing at a time. */
+typedef struct {
+    bool busy;
+    uint64_t asking;
+    pair_action_kind_t kind;
+    database_status_t judged;
+    bool claim_head;
+    uint64_t highest_seen;
+    uint64_t index;
+    id128_t hash;
+    id128_t generation;
+    bool changing; /* CLAIM: the commit was sent */
+    bool looking;  /* CLAIM: the outcome is looked for */
+    error_t error;
+} access_lane_t;
+
+/* What a frozen process will do when it goes on. */
+typedef struct {
+    event_fn *run;
+    event_fn *drop;
+    void *data;
+} postponed_t;
+
+struct machine {
+    world_t *world;
+    int number;
+    char name[2];
+    pair_t *pair; /* NULL: no process */
+    uint64_t life;
+    uint64_t lives;
+    bool frozen;
+    postponed_t *postponed;
+    size_t postponed_len;
+    size_t postponed_capacity;
+    /* what the host keeps */
+    bool has_memory;
+    identity_memory_t memory;
+    usec_t boot_offset;
+    usec_t wall_offset;
+    /* turns */
+    input_t *first;
+    input_t **last;
+    size_t inputs;
+    usec_t turn_at; /* USEC_NEVER: none is planned */
+    uint64_t turn_serial;
+    usec_t busy_until;
+    bool stopping;
+    /* lanes */
+    bool open;
+    uint64_t serial; /* of the lanes that are open */
+    identity_t identity;
+    uint64_t epoch;
+    id128_t generation;
+    journal_lane_t journal;
+    checkpoint_lane_t checkpoint;
+    access_lane_t access[MACHINE_DAPS];
+    /* clients: by talker */
+    session_t sessions[WORLD_TALKERS_MAX];
+    uint64_t connections[WORLD_TALKERS_MAX];
+    role_t role; /* as of the last turn */
+};
+
+machine_t *machine_new(world_t *world, int number);
+void machine_destroy(machine_t **self_p);
+
+void machine_start(machine_t *self);
+/* `heard`: the kernel of its host tells the others that its connections are closed. */
+void machine_kill(machine_t *self, bool heard);
+void machine_freeze(machine_t *self);
+void machine_thaw(machine_t *self);
+void machine_stop(machine_t *self); /* SIGTERM */
+bool machine_runs(const machine_t *self);
+
+/* An event inside this process: not before it is thawed, and never (but `drop`) in another life. */
+void machine_at(machine_t *self, uint64_t life, usec_t at, event_fn *run, event_fn *drop,
+                void *data);
+input_t *machine_input(machine_t *self, input_kind_t kind); /* zeroed, to be filled */
+void machine_give(machine_t *self, input_t *input);         /* into the queue */
+
+/* lanes.c */
+void lanes_open(machine_t *self, const pair_action_t *action);
+void lanes_close(machine_t *self);
+void lanes_append(machine_t *self, batch_t *batch);
+void lanes_write(machine_t *self, checkpoint_image_t *image);
+/* access.c */
+void access_begin(machine_t *self, const pair_action_t *action);
+
+#endif

@@ -1,0 +1,63 @@
+#include "tests/sim/mutations.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/sim/run.h"
+
+#ifdef IXN_MUTATIONS
+mutation_t mutation_active;
+#else
+static const mutation_t mutation_active = MUTATION_NONE;
+#endif
+
+bool mutation_is(mutation_t mutation)
+{
+    return mutation_active == mutation;
+}
+
+#ifdef IXN_MUTATIONS
+static const char *const s_names[] = {
+#define X(name, text) #name,
+    MUTATIONS(X)
+#undef X
+};
+
+static const char *const s_texts[] = {
+#define X(name, text) text,
+    MUTATIONS(X)
+#undef X
+};
+
+int mutations_run(uint64_t seeds)
+{
+    unsigned missed = 0;
+    for (mutation_t mutation = 1; mutation < MUTATIONS_LEN; mutation++) {
+        run_result_t result;
+        const run_options_t options = {
+            .from = 1, .seeds = seeds, .jobs = 2, .stop_at_first = true, .quiet = true};
+        mutation_active = mutation;
+        run_many(&options, &result);
+        printf("%-20s %s\n", s_names[mutation], s_texts[mutation]);
+        if (result.violations)
+            printf("%-20s caught at seed %llu: %.160s\n", "", (unsigned long long)result.first_seed,
+                   result.first);
+        else
+            printf("%-20s NOT CAUGHT in %llu seeds\n", "", (unsigned long long)result.seeds);
+        fflush(stdout);
+        missed += result.violations == 0;
+    }
+    mutation_active = MUTATION_NONE;
+    printf("%d mutations, %u not caught\n", MUTATIONS_LEN - 1, missed);
+    return missed ? 1 : 0;
+}
+#else
+int mutations_run(uint64_t seeds)
+{
+    (void)seeds;
+    fprintf(stderr,
+            "this is the simulator of the product as it is; the program sim-mutations "
+            "beside it has the build that can be broken\n");
+    return 2;
+}
+#endif

@@ -1,0 +1,19 @@
+/* Mutations: rules of the product that can be broken on purpose, to see the simulator notice. Those
+ * of the simulated database are broken here, the others by MUTATION (core/base/mutation.h).
+ */
+#ifndef IXN_TESTS_SIM_MUTATIONS_H
+#define IXN_TESTS_SIM_MUTATIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/mutation.h"
+
+/* True while this one is broken. */
+bool mutation_is(mutation_t mutation);
+
+/* Breaks one after the other and runs seeds until it is noticed; prints a table. Returns the exit
+ * code: 0 when all were noticed within `seeds`. */
+int mutations_run(uint64_t seeds);
+
+#endif

@@ -1,0 +1,217 @@
+#include "tests/sim/network.h"
+
+#include <stdlib.h>
+
+#include "core/base/alloc.h"
+#include "tests/sim/machine.h"
+
+enum { RECONNECT_US = 100000 };
+
+/* The connection through which one node hears the other. */
+typedef struct {
+    bool up;
+    uint64_t serial; /* of the connection: frames of an earlier one are lost with it */
+    usec_t last_at;  /* frames of one connection arrive in order, but for noise */
+    bool trying;
+} hearing_t;
+
+/* A frame that was sent into a silent cut; the kernel sends it again when that heals. */
+typedef struct {
+    int to;
+    uint64_t serial;
+    uint8_t *bytes;
+    size_t len;
+    usec_t sent_at;
+} frame_t;
+
+struct network {
+    hearing_t hears[WORLD_NODES];
+    cut_t cuts[WORLD_NODES]; /* by sender */
+    noise_t noise;
+};
+
+enum { STALE_US = 5000000, STALE_STEP_US = 20000 };
+
+network_t *network_new(world_t *world)
+{
+    (void)world;
+    return memory_zero(1, sizeof(network_t));
+}
+
+void network_destroy(network_t **self_p)
+{
+    free(*self_p);
+    *self_p = NULL;
+}
+
+/* ---- Links ---- */
+
+static void s_tell(world_t *world, int node, peer_link_t event)
+{
+    static const char *const names[] = {"link-up", "link-closed", "link-refused"};
+    machine_t *machine = world->machines[node];
+    if (!machine_runs(machine))
+        return;
+    world_trace(world, machine->name, names[event], 0, 0);
+    input_t *input = machine_input(machine, INPUT_LINK);
+    input->link = event;
+    machine_give(machine, input);
+}
+
+static void s_close(world_t *world, int node)
+{
+    hearing_t *hearing = &world->network->hears[node];
+    hearing->serial++;
+    if (!hearing->up)
+        return;
+    hearing->up = false;
+    s_tell(world, node, PEER_LINK_CLOSED);
+}
+
+static void s_try(world_t *world, void *data);
+
+static void s_try_later(world_t *world, int node, usec_t delay)
+{
+    hearing_t *hearing = &world->network->hears[node];
+    if (hearing->trying)
+        return;
+    hearing->trying = true;
+    world_at(world, world->now + delay, s_try, NULL, memory_copy(&node, sizeof node));
+}
+
+static bool s_is_cut(const world_t *world, cut_t cut)
+{
+    return world->network->cuts[0] == cut || world->network->cuts[1] == cut;
+}
+
+static void s_try(world_t *world, void *data)
+{
+    int node = *(int *)data;
+    free(data);
+    hearing_t *hearing = &world->network->hears[node];
+    machine_t *machine = world->machines[node];
+    machine_t *other = world->machines[1 - node];
+    hearing->trying = false;
+    if (!machine_runs(machine) || hearing->up)
+        return;
+    if (machine->frozen || s_is_cut(world, CUT_SILENT) || (machine_runs(other) && other->frozen)) {
+        s_try_later(world, node, RECONNECT_US);
+        return;
+    }
+    if (s_is_cut(world, CUT_LOUD) || !machine_runs(other)) {
+        s_tell(world, node, PEER_LINK_REFUSED);
+        s_try_later(world, node, RECONNECT_US);
+        return;
+    }
+    hearing->up = true;
+    hearing->serial++;
+    s_tell(world, node, PEER_LINK_UP);
+}
+
+void network_process_started(world_t *world, int node)
+{
+    s_try_later(world, node, world_between(world, 500, 3000));
+    /* A connection to the life before is found dead by now. */
+    if (world->network->hears[1 - node].up) {
+        s_close(world, 1 - node);
+        s_try_later(world, 1 - node, world_between(world, 1000, RECONNECT_US));
+    }
+}
+
+static void s_closed(world_t *world, void *data)
+{
+    int node = *(int *)data;
+    free(data);
+    /* Unless the other one is back already and this is its connection. */
+    if (machine_runs(world->machines[1 - node]))
+        return;
+    s_close(world, node);
+    s_try_later(world, node, world_between(world, 200, 20000));
+}
+
+void network_process_gone(world_t *world, int node, bool heard)
+{
+    hearing_t *own = &world->network->hears[node];
+    own->up = false;
+    own->serial++;
+    int other = 1 - node;
+    world->network->hears[other].serial++; /* nothing more comes of what it sent last */
+    if (heard && world->network->cuts[node] != CUT_SILENT)
+        world_at(world, world->now + world_between(world, 100, 1000), s_closed, NULL,
+                 memory_copy(&other, sizeof other));
+}
+
+void network_cut(world_t *world, int from, cut_t cut)
+{
+    world->network->cuts[from] = cut;
+    if (cut != CUT_LOUD)
+        return;
+    for (int node = 0; node < WORLD_NODES; node++) {
+        s_close(world, node);
+        s_try_later(world, node, world_between(world, 200, 20000));
+    }
+}
+
+void network_set_noise(world_t *world, const noise_t *noise)
+{
+    world->network->noise = *noise;
+}
+
+/* ---- Frames ---- */
+
+static void s_frame_drop(world_t *world, void *data)
+{
+    (void)world;
+    free(((frame_t *)data)->bytes);
+    free(data);
+}
+
+static void s_arrive(world_t *world, void *data)
+{
+    frame_t *frame = data;
+    const hearing_t *hearing = &world->network->hears[frame->to];
+    machine_t *machine = world->machines[frame->to];
+    bool same = frame->serial == hearing->serial && machine_runs(machine);
+    if (same && s_is_cut(world, CUT_SILENT) &&
+        (world->network->cuts[1 - frame->to] == CUT_SILENT || world_chance(world, 500)) &&
+        world->now - frame->sent_at < STALE_US) {
+        world_at(world, world->now + STALE_STEP_US, s_arrive, s_frame_drop, frame);
+        return;
+    }
+    if (!same || world->network->cuts[1 - frame->to] == CUT_SILENT) {
+        s_frame_drop(world, frame);
+        return;
+    }
+    input_t *input = machine_input(machine, INPUT_PEER);
+    input->bytes = frame->bytes;
+    input->len = frame->len;
+    free(frame);
+    machine_give(machine, input);
+}
+
+static void s_on_its_way(world_t *world, int to, uint8_t *bytes, size_t len)
+{
+    hearing_t *hearing = &world->network->hears[to];
+    const noise_t *noise = &world->network->noise;
+    usec_t at = world->now + world_between(world, 60, 250) + world_between(world, 0, noise->delay);
+    if (at < hearing->last_at && !world_chance(world, noise->reordered))
+        at = hearing->last_at;
+    if (at > hearing->last_at)
+        hearing->last_at = at;
+    frame_t *frame = memory_new(sizeof *frame);
+    *frame = (frame_t){to, hearing->serial, bytes, len, world->now};
+    world_at(world, at, s_arrive, s_frame_drop, frame);
+}
+
+void network_send(world_t *world, int from, uint8_t *bytes, size_t len)
+{
+    int to = 1 - from;
+    const noise_t *noise = &world->network->noise;
+    if (!world->network->hears[to].up || world_chance(world, noise->loss)) {
+        free(bytes);
+        return;
+    }
+    if (world_chance(world, noise->duplicates))
+        s_on_its_way(world, to, memory_copy(bytes, len), len);
+    s_on_its_way(world, to, bytes, len);
+}

@@ -1,0 +1,92 @@
+#include "tests/sim/options.h"
+
+#include <stdio.h>
+
+#include "core/base/buffer.h"
+#include "tests/unit/random.h"
+
+enum { MS = 1000, SECOND = 1000000 };
+
+const char *fault_name(fault_t fault)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        FAULTS(X)
+#undef X
+    };
+    return names[fault];
+}
+
+bool options_has(const options_t *self, fault_t fault)
+{
+    return self->faults & (1u << fault);
+}
+
+static usec_t s_between(random_t *random, usec_t low, usec_t high)
+{
+    return low + (usec_t)random_below(random, (size_t)(high - low + 1));
+}
+
+/* One seed in eight has one kind of fault only, so that what follows from it can be judged; the
+ * others have about a third of all. */
+static uint32_t s_draw_faults(random_t *random)
+{
+    uint32_t faults = 0;
+    if (random_below(random, 8) == 0)
+        return 1u << random_below(random, FAULTS_LEN);
+    size_t share = 20 + random_below(random, 40);
+    for (fault_t fault = 0; fault < FAULTS_LEN; fault++)
+        if (random_below(random, 100) < share)
+            faults |= 1u << fault;
+    return faults;
+}
+
+void options_draw(options_t *self, uint64_t seed)
+{
+    random_t random = {seed * 2 + 1};
+    *self = (options_t){
+        .faults = s_draw_faults(&random),
+        .safety = s_between(&random, 4 * SECOND, 14 * SECOND),
+        .pause = s_between(&random, 200 * MS, 2500 * MS),
+        .manual = {random_below(&random, 8) == 0, false},
+        .preferred = (int)random_below(&random, 3),
+        .daps_len = 1 + random_below(&random, 2),
+        .failover_timeout = s_between(&random, 500 * MS, 1500 * MS),
+        .heartbeat = s_between(&random, 50 * MS, 200 * MS),
+        .beat = s_between(&random, 20 * MS, 80 * MS),
+        .statement_timeout = s_between(&random, 800 * MS, 3000 * MS),
+        .retry_after = s_between(&random, 300 * MS, 1000 * MS),
+        .checkpoint_interval = s_between(&random, 100 * MS, 1000 * MS),
+        .journal_retention = s_between(&random, 200 * MS, 20 * SECOND),
+        .same_start = random_below(&random, 2) == 0,
+        .medias = 1 + random_below(&random, 4),
+        .routers = 1 + random_below(&random, 3),
+        .submit_pause = s_between(&random, 40 * MS, 400 * MS),
+        .think = s_between(&random, 1 * MS, 300 * MS),
+        .routing_timeout = s_between(&random, 1 * SECOND, 4 * SECOND),
+        .router_limit = (uint32_t)s_between(&random, 2, 20),
+        .client_heartbeat = s_between(&random, 300 * MS, 1000 * MS),
+    };
+    self->manual[1] = self->manual[0];
+}
+
+void options_print(const options_t *self, char *text, size_t size)
+{
+    buffer_t faults = {0};
+    for (fault_t fault = 0; fault < FAULTS_LEN; fault++)
+        if (options_has(self, fault))
+            buffer_printf(&faults, "%s%s", faults.len ? "," : "", fault_name(fault));
+    snprintf(
+        text, size,
+        "faults=%.*s safety_ms=%lld pause_ms=%lld manual=%d preferred=%d daps=%zu "
+        "failover_ms=%lld heartbeat_ms=%lld beat_ms=%lld statement_ms=%lld checkpoint_ms=%lld "
+        "retention_ms=%lld medias=%zu routers=%zu submit_ms=%lld think_ms=%lld routing_ms=%lld",
+        (int)faults.len, faults.len ? (const char *)faults.bytes : "", (long long)self->safety / MS,
+        (long long)self->pause / MS, self->manual[0], self->preferred, self->daps_len,
+        (long long)self->failover_timeout / MS, (long long)self->heartbeat / MS,
+        (long long)self->beat / MS, (long long)self->statement_timeout / MS,
+        (long long)self->checkpoint_interval / MS, (long long)self->journal_retention / MS,
+        self->medias, self->routers, (long long)self->submit_pause / MS,
+        (long long)self->think / MS, (long long)self->routing_timeout / MS);
+    buffer_free(&faults);
+}

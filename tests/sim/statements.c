@@ -1,0 +1,340 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "tests/sim/checker.h"
+#include "tests/sim/database.h"
+#include "tests/sim/machine.h"
+#include "tests/sim/mutations.h"
+
+/* What each statement does in the server: snapshots, locks, commits. */
+
+/* A claim ends whoever keeps it waiting for longer (dap/claim.c). */
+#define PATIENCE_US 50000
+
+static void s_go_on(world_t *world, void *data);
+
+static const char *s_node(const ask_t *ask)
+{
+    return ask->node == 0 ? "a" : "b";
+}
+
+/* ---- Locks ---- */
+
+static bool s_take(row_lock_t *lock, ask_t *ask, uint64_t session, bool transaction)
+{
+    if (lock->owner && lock->owner != session)
+        return false;
+    lock->owner = session;
+    lock->node = ask->node;
+    lock->life = ask->life;
+    lock->transaction = transaction;
+    return true;
+}
+
+static bool s_wait(database_sim_t *self, row_lock_t *lock, ask_t *ask)
+{
+    if (lock->waiters_len == LOCK_WAITERS)
+        return database_sim_refuse(self, ask, ERROR_DATABASE_REFUSED, "too many connections");
+    lock->waiters[lock->waiters_len++] = ask;
+    return true;
+}
+
+static ask_t *s_unqueue(row_lock_t *lock, size_t at)
+{
+    ask_t *ask = lock->waiters[at];
+    lock->waiters_len--;
+    memmove(&lock->waiters[at], &lock->waiters[at + 1],
+            (lock->waiters_len - at) * sizeof *lock->waiters);
+    return ask;
+}
+
+/* The next in line goes on with the statement that waited. */
+static void s_free_lock(database_sim_t *self, row_lock_t *lock)
+{
+    lock->owner = 0;
+    if (lock->waiters_len == 0)
+        return;
+    ask_t *next = s_unqueue(lock, 0);
+    s_take(lock, next, next->kind == ASK_CHANGE ? next->session : next->id,
+           next->kind == ASK_LOCK || next->kind == ASK_CHANGE);
+    database_sim_work(self, next, 5, 50, s_go_on);
+}
+
+void statement_release(database_sim_t *self, uint64_t session)
+{
+    if (self->pair.owner == session)
+        s_free_lock(self, &self->pair);
+    if (self->checkpoint.owner == session)
+        s_free_lock(self, &self->checkpoint);
+}
+
+static void s_end_waiters(database_sim_t *self, row_lock_t *lock, const char *why)
+{
+    while (lock->waiters_len > 0)
+        database_sim_refuse(self, s_unqueue(lock, 0), ERROR_DATABASE_UNREACHABLE, why);
+    lock->owner = 0;
+}
+
+void statements_end_all(database_sim_t *self, const char *why)
+{
+    s_end_waiters(self, &self->pair, why);
+    s_end_waiters(self, &self->checkpoint, why);
+}
+
+/* A claim has waited too long: transactions that their clients left alone with the lock are ended,
+ * and so are statements that wait before it. What is in the middle of its commit is not. */
+static void s_patience(world_t *world, void *data)
+{
+    uint64_t id = *(uint64_t *)data;
+    free(data);
+    database_sim_t *self = world->database;
+    size_t at = 0;
+    while (at < self->pair.waiters_len && self->pair.waiters[at]->id != id)
+        at++;
+    if (at == self->pair.waiters_len)
+        return;
+    ask_t *ask = self->pair.waiters[at];
+    if (self->frozen) {
+        world_at(world, world->now + PATIENCE_US, s_patience, NULL, memory_copy(&id, sizeof id));
+        return;
+    }
+    if (world->now >= ask->wait_until) {
+        s_unqueue(&self->pair, at);
+        database_sim_refuse(self, ask, ERROR_DATABASE_REFUSED,
+                            "canceling statement due to lock timeout");
+        return;
+    }
+    world_at(world, world->now + PATIENCE_US, s_patience, NULL, memory_copy(&id, sizeof id));
+    while (at-- > 0)
+        database_sim_refuse(self, s_unqueue(&self->pair, 0), ERROR_DATABASE_UNREACHABLE,
+                            "terminating connection due to administrator command");
+    if (self->pair.transaction) {
+        world_trace(world, "database", "terminated", self->pair.owner, id);
+        statement_release(self, self->pair.owner);
+    }
+}
+
+/* ---- The journal's statement ---- */
+
+static bool s_epoch_holds(const database_sim_t *self, const ask_t *ask)
+{
+    if (mutation_is(MUTATION_FENCE_SKIPPED))
+        return true;
+    return self->row.epoch == ask->epoch && id_equal(self->row.generation, ask->generation) &&
+           identity_equal(&self->row.identity, &ask->identity);
+}
+
+static void s_insert_commit(world_t *world, void *data)
+{
+    ask_t *ask = data;
+    database_sim_t *self = world->database;
+    tables_append(self, ask->batch);
+    world_trace_text(world, s_node(ask), "committed", "epoch %llu, %llu … %llu",
+                     (unsigned long long)ask->epoch, (unsigned long long)ask->batch->first,
+                     (unsigned long long)ask->batch->last);
+    checker_committed(world->checker, ask->node, ask->life, ask->batch);
+    ask->inserted = true;
+    statement_release(self, ask->id);
+    database_sim_answer(self, ask);
+}
+
+/* With the lock. The condition is judged on the row's newest version, the head is the snapshot's.
+ */
+static void s_insert_locked(database_sim_t *self, ask_t *ask)
+{
+    const batch_t *batch = ask->batch;
+    ask->ok = true;
+    if (!s_epoch_holds(self, ask) || ask->seen_index != batch->first - 1 ||
+        !id_equal(ask->seen_hash, batch->previous)) {
+        statement_release(self, ask->id);
+        database_sim_answer(self, ask);
+        return;
+    }
+    if (tables_head(self)->last >= batch->first) {
+        ask->there = true;
+        statement_release(self, ask->id);
+        database_sim_answer(self, ask);
+        return;
+    }
+    database_sim_work(self, ask, 200, 1500, s_insert_commit);
+}
+
+static void s_insert(database_sim_t *self, ask_t *ask)
+{
+    const batch_t *head = tables_head(self);
+    ask->seen_index = head->last;
+    ask->seen_hash = head->hash;
+    if (!s_epoch_holds(self, ask)) { /* not even locked */
+        ask->ok = true;
+        database_sim_answer(self, ask);
+        return;
+    }
+    if (s_take(&self->pair, ask, ask->id, false))
+        s_insert_locked(self, ask);
+    else
+        s_wait(self, &self->pair, ask);
+}
+
+/* ---- A claim ---- */
+
+static void s_locked(database_sim_t *self, ask_t *ask)
+{
+    ask->ok = true;
+    tables_status(self, &ask->status);
+    database_sim_answer(self, ask);
+}
+
+static void s_lock(database_sim_t *self, ask_t *ask)
+{
+    if (s_take(&self->pair, ask, ask->id, true)) {
+        s_locked(self, ask);
+        return;
+    }
+    ask->wait_until = self->world->now + self->world->options.statement_timeout * 3 / 4;
+    uint64_t *id = memory_copy(&ask->id, sizeof ask->id);
+    world_at(self->world, self->world->now + PATIENCE_US, s_patience, NULL, id);
+    s_wait(self, &self->pair, ask);
+}
+
+static void s_change_commit(world_t *world, void *data)
+{
+    ask_t *ask = data;
+    database_sim_t *self = world->database;
+    if (self->pair.owner != ask->session) {
+        database_sim_refuse(self, ask, ERROR_DATABASE_UNREACHABLE,
+                            "terminating connection due to administrator command");
+        return;
+    }
+    uint64_t seen = self->row.epoch > ask->index ? self->row.epoch : ask->index;
+    self->row.epoch = seen + 1;
+    self->row.generation = ask->generation;
+    snprintf(self->row.owner, sizeof self->row.owner, "%s", ask->owner);
+    self->checkpoint_generation = ask->generation;
+    ask->ok = true;
+    tables_status(self, &ask->status);
+    world_trace_text(world, s_node(ask), "claimed", "epoch %llu, head %llu",
+                     (unsigned long long)self->row.epoch,
+                     (unsigned long long)tables_head(self)->last);
+    checker_claimed(world->checker, ask->node, ask->life, &ask->status);
+    statement_release(self, ask->session);
+    database_sim_answer(self, ask);
+}
+
+static void s_change(database_sim_t *self, ask_t *ask)
+{
+    if (self->pair.owner != ask->session) {
+        statement_release(self, ask->session);
+        database_sim_refuse(self, ask, ERROR_DATABASE_UNREACHABLE,
+                            "terminating connection due to administrator command");
+        return;
+    }
+    if (s_take(&self->checkpoint, ask, ask->session, true))
+        database_sim_work(self, ask, 200, 1500, s_change_commit);
+    else
+        s_wait(self, &self->checkpoint, ask);
+}
+
+/* ---- The checkpoint ---- */
+
+static void s_image_commit(world_t *world, void *data)
+{
+    ask_t *ask = data;
+    database_sim_t *self = world->database;
+    tables_write_image(self, ask->image->image);
+    world_trace(world, s_node(ask), "checkpoint", ask->image->image->to,
+                ask->image->image->changed_len);
+    ask->inserted = true;
+    statement_release(self, ask->id);
+    tables_status(self, &ask->status);
+    database_sim_answer(self, ask);
+}
+
+static void s_image_locked(database_sim_t *self, ask_t *ask)
+{
+    const checkpoint_image_t *image = ask->image->image;
+    ask->ok = true;
+    tables_status(self, &ask->status);
+    ask->found_generation = self->checkpoint_generation;
+    ask->found_hash = self->checkpoint_hash;
+    if (!id_equal(self->checkpoint_generation, ask->generation) ||
+        self->row.checkpoint_index != image->from) {
+        statement_release(self, ask->id);
+        database_sim_answer(self, ask);
+        return;
+    }
+    database_sim_work(self, ask, 500, 5000, s_image_commit);
+}
+
+static void s_image(database_sim_t *self, ask_t *ask)
+{
+    if (s_take(&self->checkpoint, ask, ask->id, false))
+        s_image_locked(self, ask);
+    else
+        s_wait(self, &self->checkpoint, ask);
+}
+
+/* ---- Reading ---- */
+
+static void s_read_done(world_t *world, void *data)
+{
+    ask_t *ask = data;
+    database_sim_answer(world->database, ask);
+}
+
+static void s_read(database_sim_t *self, ask_t *ask)
+{
+    ask->ok = true;
+    tables_status(self, &ask->status);
+    if (ask->kind == ASK_STATUS) {
+        database_sim_work(self, ask, 20, 200, s_read_done);
+        return;
+    }
+    if (ask->kind == ASK_FOLLOW)
+        tables_follow(self, ask);
+    else
+        ask->ok = tables_load(self, &ask->state, &ask->error);
+    database_sim_work(self, ask, 200, ask->kind == ASK_LOAD ? 20000 : 2000, s_read_done);
+}
+
+/* ---- All of them ---- */
+
+static void s_go_on(world_t *world, void *data)
+{
+    ask_t *ask = data;
+    database_sim_t *self = world->database;
+    switch (ask->kind) {
+    case ASK_INSERT:
+        s_insert_locked(self, ask);
+        return;
+    case ASK_LOCK:
+        s_locked(self, ask);
+        return;
+    case ASK_CHANGE:
+        s_change(self, ask);
+        return;
+    default:
+        s_image_locked(self, ask);
+    }
+}
+
+void statement_begin(database_sim_t *self, ask_t *ask)
+{
+    switch (ask->kind) {
+    case ASK_INSERT:
+        s_insert(self, ask);
+        return;
+    case ASK_LOCK:
+        s_lock(self, ask);
+        return;
+    case ASK_CHANGE:
+        s_change(self, ask);
+        return;
+    case ASK_IMAGE:
+        s_image(self, ask);
+        return;
+    default:
+        s_read(self, ask);
+    }
+}

@@ -1,0 +1,241 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/check.h"
+#include "tests/sim/database.h"
+#include "tests/unit/kept_row.h"
+
+/* What the tables hold, and what comes out of them: as ixn.pair, ixn.journal, ixn.checkpoint,
+ * ixn.configuration, ixn.interaction and ixn.interaction_history do. */
+
+enum { FOLLOW_BATCHES = 64 };
+
+/* The dedupe window of the engine's configuration (machine.c), in log time. */
+#define DEDUPE_WINDOW_US (600 * USEC_PER_SECOND)
+
+void tables_init(database_sim_t *self)
+{
+    random_t random = {self->world->seed ^ UINT64_C(0xD1B54A32D192ED03)};
+    self->row.identity = (identity_t){random_id(&random), random_u64(&random) >> 1, 16384};
+    self->row.schema_version = DATABASE_SCHEMA_VERSION;
+    snprintf(self->row.server, sizeof self->row.server, "the simulated database");
+    batch_t *genesis = batch_new(0, 0, 0, (id128_t){0}, 0, 0, (text_t){0});
+    genesis->hash = id_hash(self->row.identity.database_id.bytes, 16);
+    self->checkpoint_hash = genesis->hash;
+    self->journal_capacity = 64;
+    self->journal = memory_new(self->journal_capacity * sizeof *self->journal);
+    self->journal_at = memory_new(self->journal_capacity * sizeof *self->journal_at);
+    self->journal[0] = genesis;
+    self->journal_at[0] = 0;
+    self->journal_len = 1;
+}
+
+void tables_free(database_sim_t *self)
+{
+    for (size_t i = 0; i < self->journal_len; i++)
+        batch_destroy(&self->journal[i]);
+    free(self->journal);
+    free(self->journal_at);
+    buffer_free(&self->configuration);
+    table_clear(&self->live);
+    table_clear(&self->history);
+}
+
+const batch_t *tables_head(const database_sim_t *self)
+{
+    return self->journal[self->journal_len - 1];
+}
+
+void tables_status(const database_sim_t *self, database_status_t *ret_status)
+{
+    const batch_t *head = tables_head(self);
+    *ret_status = self->row;
+    ret_status->head_index = head->last;
+    ret_status->head_hash = head->hash;
+    ret_status->head_log_time = head->log_time;
+    ret_status->head_wall_time = head->wall_time;
+}
+
+static batch_t *s_copy(const batch_t *batch)
+{
+    batch_t *copy = batch_new(batch->epoch, batch->first, batch->last, batch->previous,
+                              batch->log_time, batch->wall_time, batch->entries);
+    copy->hash = batch->hash;
+    return copy;
+}
+
+void tables_append(database_sim_t *self, const batch_t *batch)
+{
+    if (self->journal_len == self->journal_capacity) {
+        self->journal_capacity *= 2;
+        self->journal =
+            memory_resize(self->journal, self->journal_capacity * sizeof *self->journal);
+        self->journal_at =
+            memory_resize(self->journal_at, self->journal_capacity * sizeof *self->journal_at);
+    }
+    self->journal[self->journal_len] = s_copy(batch);
+    self->journal_at[self->journal_len++] = self->world->now;
+}
+
+/* Rows that the checkpoint has passed go when they are old enough; the newest never. */
+static void s_retain(database_sim_t *self)
+{
+    usec_t since = self->world->now - self->world->options.journal_retention;
+    size_t old = 0;
+    while (old + 1 < self->journal_len && self->journal_at[old] < since &&
+           self->journal[old]->last <= self->row.checkpoint_index)
+        batch_destroy(&self->journal[old++]);
+    self->journal_len -= old;
+    memmove(self->journal, self->journal + old, self->journal_len * sizeof *self->journal);
+    memmove(self->journal_at, self->journal_at + old, self->journal_len * sizeof *self->journal_at);
+}
+
+void tables_follow(const database_sim_t *self, ask_t *ask)
+{
+    size_t at = self->journal_len;
+    while (at > 0 && self->journal[at - 1]->last > ask->index)
+        at--;
+    /* The row at the index is there with that hash, or the one after it says so. */
+    bool meets = at > 0 && self->journal[at - 1]->last == ask->index
+                     ? id_equal(self->journal[at - 1]->hash, ask->hash)
+                     : at < self->journal_len && self->journal[at]->first == ask->index + 1 &&
+                           id_equal(self->journal[at]->previous, ask->hash);
+    if (!meets) {
+        ask->gone = true;
+        return;
+    }
+    size_t len = self->journal_len - at;
+    ask->batches_len = len < FOLLOW_BATCHES ? len : FOLLOW_BATCHES;
+    ask->batches = memory_new((ask->batches_len + 1) * sizeof *ask->batches);
+    for (size_t i = 0; i < ask->batches_len; i++)
+        ask->batches[i] = s_copy(self->journal[at + i]);
+}
+
+/* ---- Loading: in the order of dap/load.c ---- */
+
+static int s_by_completion(const void *a, const void *b)
+{
+    const interaction_row_t *x = &(*(kept_row_t *const *)a)->row;
+    const interaction_row_t *y = &(*(kept_row_t *const *)b)->row;
+    if (x->completed_log != y->completed_log)
+        return x->completed_log < y->completed_log ? -1 : 1;
+    return (x->age > y->age) - (x->age < y->age);
+}
+
+static bool s_load_rows(const database_sim_t *self, state_t *state, error_t *ret_error)
+{
+    kept_row_t *kept, *next;
+    HASH_ITER(hh, self->live, kept, next)
+    {
+        if (!state_load_interaction(state, &kept->row, ret_error))
+            return false;
+    }
+    size_t len = 0;
+    kept_row_t **done = memory_new((HASH_COUNT(self->history) + 1) * sizeof *done);
+    HASH_ITER(hh, self->history, kept, next)
+    {
+        if (kept->row.completed_log >= self->checkpoint_log_time - DEDUPE_WINDOW_US)
+            done[len++] = kept;
+    }
+    qsort(done, len, sizeof *done, s_by_completion);
+    bool ok = true;
+    for (size_t i = 0; ok && i < len; i++)
+        ok = state_load_completed(state, &done[i]->row, ret_error);
+    free(done);
+    return ok;
+}
+
+static bool s_load_journal(const database_sim_t *self, state_t *state, error_t *ret_error)
+{
+    wire_arena_t *arena = wire_arena_new();
+    bool ok = true;
+    for (size_t i = 0; ok && i < self->journal_len; i++)
+        if (self->journal[i]->last > self->row.checkpoint_index)
+            ok = state_apply_batch(state, self->journal[i], arena, ret_error);
+    wire_arena_destroy(&arena);
+    return ok;
+}
+
+bool tables_load(const database_sim_t *self, state_t **ret_state, error_t *ret_error)
+{
+    state_t *state = state_new();
+    CHECK(state_load_checkpoint(state, self->row.checkpoint_index, self->checkpoint_hash,
+                                self->checkpoint_log_time));
+    text_t configuration = {(const char *)self->configuration.bytes, self->configuration.len};
+    error_t error = {0};
+    bool ok = (configuration.len == 0 || state_load_configuration(state, configuration, &error)) &&
+              s_load_rows(self, state, &error) && s_load_journal(self, state, &error);
+    if (!ok) {
+        state_destroy(&state);
+        *ret_error = error;
+        return world_violation(self->world, "recovery",
+                               "what the database holds cannot be loaded: %s", error.text);
+    }
+    state_follow_begin(state);
+    *ret_state = state;
+    return true;
+}
+
+/* ---- Checkpoint ---- */
+
+/* As jsonb gives it back: a space behind each comma and colon that is not in a string. */
+static text_t s_as_jsonb(buffer_t *buffer, text_t text)
+{
+    bool in_string = false;
+    buffer_clear(buffer);
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (!in_string && c == ' ')
+            continue;
+        buffer_append(buffer, &c, 1);
+        if (in_string && c == '\\' && i + 1 < text.len)
+            buffer_append(buffer, &text.data[++i], 1);
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == ',' || c == ':'))
+            buffer_append(buffer, " ", 1);
+    }
+    return (text_t){(const char *)buffer->bytes, buffer->len};
+}
+
+static void s_put(kept_row_t **table, const interaction_row_t *row)
+{
+    buffer_t attributes = {0}, journey = {0};
+    interaction_row_t stored = *row;
+    stored.attributes = s_as_jsonb(&attributes, row->attributes);
+    stored.journey = s_as_jsonb(&journey, row->journey);
+    table_put(table, &stored);
+    buffer_free(&attributes);
+    buffer_free(&journey);
+}
+
+void tables_write_image(database_sim_t *self, const checkpoint_image_t *image)
+{
+    for (size_t i = 0; i < image->gone_len; i++) {
+        kept_row_t *kept = table_find(self->live, &image->gone[i]);
+        if (kept)
+            table_delete(&self->live, kept);
+    }
+    for (size_t i = 0; i < image->changed_len; i++)
+        s_put(&self->live, &image->changed[i]);
+    for (size_t i = 0; i < image->finished_len; i++) {
+        char id[ID_TEXT_SIZE];
+        /* The real table refuses it, and with it every checkpoint from then on. */
+        if (table_find(self->history, &image->finished[i].id))
+            world_violation(self->world, "checkpoint",
+                            "image %llu … %llu brings interaction %s into the history again",
+                            (unsigned long long)image->from, (unsigned long long)image->to,
+                            id_text(image->finished[i].id, id));
+        s_put(&self->history, &image->finished[i]);
+    }
+    if (image->configuration_changed) {
+        buffer_clear(&self->configuration);
+        buffer_append(&self->configuration, image->configuration.data, image->configuration.len);
+    }
+    self->row.checkpoint_index = image->to;
+    self->checkpoint_hash = image->hash;
+    self->checkpoint_log_time = image->log_time;
+    s_retain(self);
+}

@@ -1,0 +1,227 @@
+"""Pair: two nodes on one database, and a prober that measures what its clients see of a take-over."""
+
+import json
+import math
+import os
+import sys
+
+import zmq
+
+from contract import Client, pb
+from process import free_port
+from waiting import Failure, expect, now, wait_for
+from world import Node
+
+READY, ALONE, PAIRED = "backup-ready", "primary-alone", "primary-paired"
+READY_SECONDS = 60
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def percentile(values, share):
+    """Nearest rank: the value that at least this share of all is not above."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+class Pair:
+    """node-a and node-b. With a network they are its hosts a and b, and clients are on c."""
+
+    def __init__(self, world, network=None, **overrides):
+        self.world = world
+        self.network = network
+        key = world.path("pair.key")
+        world.ctl("pair", "keygen", key)
+        hosts = {"node-a": "a", "node-b": "b"}
+        address = {name: network.address(host) if network else "127.0.0.1"
+                   for name, host in hosts.items()}
+        peers = {name: f"tcp://{address[name]}:{free_port()}" for name in hosts}
+        given = dict(overrides)
+        section = given.pop("pair", {})
+        self.nodes = []
+        for name, other in (("node-a", "node-b"), ("node-b", "node-a")):
+            pair = {"bind": peers[name], "peer": peers[other], "certificate": key,
+                    "preferred": name == "node-a", **section}
+            node = Node(world, name, address=address[name], pair=pair, **given)
+            node.prefix = network.prefix(hosts[name]) if network else []
+            node.host = hosts[name]
+            self.nodes.append(node)
+        self.a, self.b = self.nodes
+        self.context = None
+        if network:
+            # The threads of a context are made with its first socket, and stay where that was.
+            with network.inside("c"):
+                self.context = zmq.Context()
+                self.context.socket(zmq.DEALER).close()
+            world.at_exit.append(lambda: self.context.destroy(linger=0))
+        self.client_prefix = network.prefix("c") if network else []
+
+    @property
+    def node_arguments(self):
+        return [text for node in self.nodes for text in node.node_arguments]
+
+    def other(self, node):
+        return self.b if node is self.a else self.a
+
+    # -- how it stands
+
+    def status(self, node, seconds=0.5):
+        """What a node says of the pair (PairStatus), None when it says nothing."""
+        with Client(node.endpoint, register=False, context=self.context) as client:
+            answer = client.call(seconds, pair_status=pb.PairStatusRequest())
+        return answer.pair_status if answer and answer.HasField("pair_status") else None
+
+    def role(self, node):
+        status = self.status(node)
+        return status.own.role if status else None
+
+    def primary(self):
+        """The node that serves, None when none does."""
+        return next((node for node in self.nodes
+                     if (self.role(node) or "").startswith("primary-")), None)
+
+    def backup(self):
+        return next((node for node in self.nodes
+                     if (self.role(node) or "").startswith("backup-")), None)
+
+    def describe(self):
+        """For a failure: how both stand, with the ends of their logs."""
+        lines = []
+        for node in self.nodes:
+            status = self.status(node)
+            lines.append(f"{node.name}: " + (f"{status.own.role} ready={status.own.ready} "
+                         f"readiness=\"{status.own.readiness}\" link={status.link} "
+                         f"epoch={status.epoch}" if status else "silent"))
+            if node.process:
+                lines.append(node.process.log_end())
+        return "\n".join(lines)
+
+    def wait(self, what, condition, seconds):
+        try:
+            return wait_for(what, condition, seconds)
+        except Failure as failure:
+            raise Failure(f"{failure}\n{self.describe()}") from None
+
+    def wait_role(self, node, *roles, seconds=READY_SECONDS):
+        return self.wait(f"{node.name} being {' or '.join(roles)}",
+                         lambda: self.role(node) in roles, seconds)
+
+    def level(self):
+        """True when one serves with a backup that could take over now."""
+        seen = [self.status(node) for node in self.nodes]
+        return (all(seen) and sorted(status.own.role for status in seen) == [READY, PAIRED]
+                and all(status.own.ready for status in seen if status.own.role == READY))
+
+    def wait_ready(self, seconds=READY_SECONDS):
+        """Until the pair is whole; the primary then."""
+        self.wait("a primary with a backup that is ready", self.level, seconds)
+        return self.primary()
+
+    # -- starting
+
+    def start(self):
+        self.a.init_database()
+        for node in self.nodes:
+            node.start(wait=False)
+        self.wait_ready()
+        return self
+
+    def ctl(self, *arguments, seconds=120):
+        return self.world.ctl(*self.node_arguments, *arguments, seconds=seconds,
+                              prefix=self.client_prefix)
+
+    def epoch(self):
+        return self.world.postgres.value("SELECT max(epoch) FROM ixn.epoch")
+
+
+class Sides:
+    """Who serves and who follows, and that nothing of it changes. (Alone or paired is no change: a
+    primary may lose sight of its backup.)"""
+
+    def __init__(self, pair):
+        self.pair = pair
+        self.primary = pair.primary()
+        expect(self.primary, "nobody serves")
+        self.backup = pair.other(self.primary)
+        self.epoch = pair.epoch()
+        self.servings = self._servings()
+
+    def _servings(self):
+        return [node.process.log().count(" node.serving ") for node in self.pair.nodes]
+
+    def expect_same(self):
+        for node, side in ((self.primary, "primary-"), (self.backup, "backup-")):
+            role = self.pair.role(node)
+            expect(role is None or role.startswith(side),
+                   f"{node.name} is {role}, it was {side}…\n{self.pair.describe()}")
+        epoch = self.pair.epoch()
+        expect(epoch == self.epoch, f"the epoch is {epoch}, it was {self.epoch}: somebody took over")
+        expect(self._servings() == self.servings, "a node began to serve anew")
+
+    def hold(self, seconds):
+        """For as long as a fault lasts."""
+        end = now() + seconds
+        while now() < end:
+            self.expect_same()
+
+
+class Prober:
+    """The program prober.py in the background, and what it has heard so far."""
+
+    def __init__(self, pair):
+        self.pair = pair
+        self.path = pair.world.path(f"prober-{len(pair.world.processes)}.jsonl")
+        self.process = pair.world.spawn_command(
+            "prober", [*pair.client_prefix, sys.executable, os.path.join(HERE, "prober.py"),
+                       self.path, *[node.endpoint for node in pair.nodes]])
+        self.entries = []
+        self.offset = 0
+        self.wait_acks(10)
+
+    def read(self):
+        if os.path.exists(self.path):
+            with open(self.path, "rb") as file:
+                file.seek(self.offset)
+                data = file.read()
+            data = data[:data.rfind(b"\n") + 1]
+            self.offset += len(data)
+            self.entries += [json.loads(line) for line in data.splitlines()]
+        return self.entries
+
+    def acks(self):
+        return [entry for entry in self.read() if entry["event"] == "acknowledged"]
+
+    def wait_acks(self, count, seconds=60):
+        """Until it has heard so many more."""
+        known = len(self.acks())
+        self.pair.wait(f"{count} more submits acknowledged",
+                       lambda: len(self.acks()) >= known + count, seconds)
+
+    def wait_taken(self, epoch, seconds=60):
+        """Until it has an answer of an epoch above this one; the seconds between the last one of
+        before and that."""
+        self.pair.wait(f"a submit acknowledged in an epoch above {epoch}",
+                       lambda: (acks := self.acks()) and acks[-1]["epoch"] > epoch, seconds)
+        return gap_of_epoch(self.acks(), epoch)
+
+    def longest_gap(self, since):
+        """Longest time without an answer, from the last one before `since` until now."""
+        return longest_gap([entry["at"] for entry in self.acks()], since, now())
+
+    def stop(self):
+        self.process.stop(40)
+        errors = [entry for entry in self.read() if entry["event"] == "error"]
+        expect(not errors, f"the prober heard {len(errors)} errors, such as {errors[:2]}")
+
+
+def gap_of_epoch(acks, epoch):
+    """Seconds from the last answer of this epoch, or an earlier one, to the first of a later."""
+    after = next(number for number, ack in enumerate(acks) if ack["epoch"] > epoch)
+    expect(after > 0, f"no answer before the take-over of epoch {epoch}")
+    return acks[after]["at"] - acks[after - 1]["at"]
+
+
+def longest_gap(times, since, until):
+    """Longest distance of neighbours among `times` and `until`, where it ends after `since`."""
+    expect(times, "no submit was acknowledged: nothing was measured")
+    ends = [*times[1:], max(until, times[-1])]
+    return max((end - begin for begin, end in zip(times, ends) if end > since), default=0.0)

@@ -1,0 +1,56 @@
+"""What the cases of take-overs share: the load, and how gaps are judged."""
+
+from checks import check_record, wait_all_completed
+from pair import Prober, percentile
+from waiting import expect
+
+SHARE = 0.3  # of what the pair can do
+MOST = 1000000  # interactions of one case: more only take long to check
+
+
+class Load:
+    """A prober, and ixn-bench at a share of what the pair can do, both recorded."""
+
+    def __init__(self, pair, rate=None, seconds=60):
+        """`rate` instead of the share; `seconds`: how long it is expected to last."""
+        self.pair = pair
+        self.world = pair.world
+        self.log = self.world.path("record.jsonl")
+        self.rate = rate or int(min(SHARE * self._capacity(), MOST / seconds))
+        self.bench = self.world.start_bench(
+            pair, "--rate", self.rate, "--submitters", 4, "--window", 1000, "--routers", 2,
+            "--seconds", 100000, "--warmup", 0, "--drain", 60, "--log", self.log)
+        self.prober = Prober(pair)
+
+    def _capacity(self):
+        return self.world.bench(self.pair, "--submitters", 4, "--window", 100, "--routers", 2,
+                                "--seconds", 3, "--log", self.log)["complete_rate"]
+
+    def finish(self):
+        """Ends it and checks every answer; figures."""
+        expect(self.bench.alive(), f"ixn-bench ended by itself: {self.bench.log_end()}")
+        self.prober.stop()
+        self.bench.popen.terminate()
+        figures = self.world.finish_bench(self.bench, 120, good=False)
+        wait_all_completed(self.world, 60)
+        checked = check_record(self.world, self.log, self.prober.path)
+        for name in ("lost", "repeated", "shared_ids", "refused", "unknown"):
+            expect(figures.get(name, 0) == 0, f"ixn-bench counts {figures[name]} {name}")
+        return {"rate": self.rate, **checked, "lost": 0, "repeated": 0,
+                "longest_gap_ms": figures["longest_gap_ms"]}
+
+
+def gap_figures(gaps, goals=None):
+    """Of gaps in milliseconds."""
+    figures = {"p50_ms": percentile(gaps, 0.5), "p95_ms": percentile(gaps, 0.95),
+               "max_ms": max(gaps)}
+    for name, goal in (goals or {}).items():
+        figures[f"goal_{name}_ms"] = goal
+    return {name: round(value, 1) for name, value in figures.items()}
+
+
+def expect_goals(figures, goals):
+    """Each named figure at most its goal, in milliseconds."""
+    for name, goal in goals.items():
+        expect(figures[f"{name}_ms"] <= goal, f"the {name} of the gaps is {figures[f'{name}_ms']} "
+               f"ms, at most {goal} ms is good: {figures}")
