@@ -8,7 +8,7 @@ import time
 
 from namespaces import Namespaces
 from pair import Sides
-from takeover import Load
+from takeover import DEDUPE, Load
 from waiting import expect
 from world import World
 
@@ -106,4 +106,4 @@ class Cuts:
 def run(options):
     with World(options, "cuts") as world:
         network = Namespaces(world)
-        return Cuts(world, network, world.start_pair(network), options).run()
+        return Cuts(world, network, world.start_pair(network, dedupe=DEDUPE), options).run()

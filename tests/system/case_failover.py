@@ -6,7 +6,7 @@ first of the new one. At the end nothing acknowledged is lost and nothing was ma
 
 import time
 
-from takeover import MOST, MOST_FULL, Load, expect_goals, gap_figures
+from takeover import DEDUPE, MOST, MOST_FULL, Load, expect_goals, gap_figures
 from waiting import expect
 from world import World
 
@@ -31,7 +31,7 @@ def one(pair, load, options):
 def run(options):
     rounds = options.rounds or (200 if options.full else 20)
     with World(options, "failover") as world:
-        pair = world.start_pair()
+        pair = world.start_pair(dedupe=DEDUPE)
         load = Load(pair, seconds=5 * rounds, most=MOST_FULL if options.full else MOST)
         gaps = [one(pair, load, options) for _ in range(rounds)]
         result = load.finish()

@@ -8,7 +8,7 @@ import json
 import signal
 
 from pair import PAIRED
-from takeover import Load, expect_goals, gap_figures
+from takeover import DEDUPE, Load, expect_goals, gap_figures
 from waiting import expect
 from world import World
 
@@ -49,7 +49,7 @@ def expect_status(pair):
 def run(options):
     rounds = options.rounds or (100 if options.full else 20)
     with World(options, "switchover") as world:
-        pair = world.start_pair()
+        pair = world.start_pair(dedupe=DEDUPE)
         expect_status(pair)
         load = Load(pair, seconds=3 * rounds)
         gaps = [one(pair, load) for _ in range(rounds)]
