@@ -387,7 +387,7 @@ static void s_expire(engine_t *self)
 {
     for (int i = 0; i < RETURNS_A_TURN && engine_has_room(self); i++) {
         interaction_t *interaction = state_next_deadline(self->state);
-        if (!interaction || interaction->deadline > self->log_time)
+        if (!interaction || interaction->deadline > self->log_time || MUTATION(DEADLINES_LOST))
             return;
         if (interaction->state == INTERACTION_QUEUED) {
             s_resume(self, interaction);

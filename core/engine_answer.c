@@ -78,7 +78,8 @@ void engine_close_held(engine_t *self)
         return;
     s_held_turn(self)->index = self->state->index;
     self->held_open = false;
-    engine_committed(self, self->committed); /* nothing was decided, all is durable: out at once */
+    /* Where nothing was decided all is durable: out at once. */
+    engine_committed(self, MUTATION(RELEASED_EARLY) ? self->state->index : self->committed);
 }
 
 void engine_say(engine_t *self, session_t session, const Ixn__V1__Message *message)

@@ -212,7 +212,7 @@ static bool s_check_token(const engine_t *self, const change_t *change, error_t 
     const interaction_t *interaction = change->interaction;
     const Ixn__V1__Token *token = change->token;
     CHECK(interaction);
-    if (!token)
+    if (!token || MUTATION(TOKEN_IGNORED))
         return true;
     const interaction_more_t *more = interaction->more;
     if (interaction->state != INTERACTION_ROUTING)

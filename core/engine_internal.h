@@ -3,6 +3,7 @@
 #define IXN_CORE_ENGINE_INTERNAL_H
 
 #include "balancer/balancer.h"
+#include "core/base/mutation.h"
 #include "core/engine.h"
 
 #define SESSION_NAME_KEY (1 + LIMIT_NAME)

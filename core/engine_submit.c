@@ -67,7 +67,7 @@ static bool s_answered_before(engine_t *self, session_t session, uint64_t reques
 {
     const interaction_t *live = state_find_by_key(self->state, key_hash);
     const remembered_t *done = live ? NULL : state_remembered_by_key(self->state, key_hash);
-    if (!live && !done)
+    if (!live && (!done || MUTATION(KEYS_FORGOTTEN)))
         return false;
     id128_t id = live ? live->id : done->id;
     if ((live ? live->fingerprint : done->fingerprint) == fingerprint) {

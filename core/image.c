@@ -420,7 +420,7 @@ void state_follow_end(state_t *self, uint64_t index)
     image_t *image = self->image;
     CHECK(image->following && index <= self->index);
     state_follow_checkpoint(self, index);
-    if (image->work && image->work->image.to <= index)
+    if (image->work && (image->work->image.to <= index || MUTATION(CHECKPOINT_SHORT)))
         s_drop_work(self); /* the tables are where the state is */
     if (image->work)
         s_merge(self);

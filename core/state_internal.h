@@ -4,6 +4,7 @@
 #ifndef IXN_CORE_STATE_INTERNAL_H
 #define IXN_CORE_STATE_INTERNAL_H
 
+#include "core/base/mutation.h"
 #include "core/state.h"
 
 /* state.c */

@@ -97,15 +97,19 @@ static bool s_begin(claiming_t *self, error_t *ret_error)
 {
     char timeout[16];
     params_t params = {0};
-    /* Below our own deadline, so that the server says no before we stop listening. */
+    /* Below our own deadline, so that the server says no before we stop listening. And a claim
+     * whose node is cut off, or frozen, must not hold the lock that the live primary's commits
+     * need. */
     snprintf(timeout, sizeof timeout, "%" PRIu32, self->timeout_ms - self->timeout_ms / 4);
     params_text(&params, text_of(timeout));
     connection_params_t all = params_all(&params);
     if (!connection_command(self->connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ret_error))
         return false;
-    PGresult *result = connection_query(
-        self->connection, "SELECT pg_backend_pid(), set_config('lock_timeout', $1, true)", &all,
-        ret_error);
+    PGresult *result =
+        connection_query(self->connection,
+                         "SELECT pg_backend_pid(), set_config('lock_timeout', $1, true),"
+                         " set_config('idle_in_transaction_session_timeout', $1, true)",
+                         &all, ret_error);
     if (!result)
         return false;
     self->pid = field_int4(field_of(result, 0, 0));

@@ -99,11 +99,11 @@ static void s_set_pressure(node_t *self)
 
 void node_turn_begin(node_t *self, usec_t boot_time, usec_t wall_time)
 {
-    /* While nothing is committed no result can be accepted and no client heard: the time in the log
-     * stands still, so that nothing falls due for it. */
-    if (self->figures.retrying && boot_time > self->now)
-        self->log_offset -= boot_time - self->now;
     bool stood_still = self->options.gap && boot_time - self->now > self->options.gap;
+    /* While nothing is committed no result can be accepted and no client heard, nor while this node
+     * itself is frozen: the time in the log stands still, so that nothing falls due for it. */
+    if ((self->figures.retrying || stood_still) && boot_time > self->now)
+        self->log_offset -= boot_time - self->now;
     self->now = boot_time;
     engine_turn_begin(self->engine, boot_time + self->log_offset, wall_time);
     s_set_pressure(self);

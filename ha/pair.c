@@ -59,7 +59,7 @@ pair_t *pair_new(const pair_options_t *options)
     self->replica = replica_new();
     self->now = self->started = self->role_since = options->boot_time;
     self->wall = options->wall_time;
-    self->peer.heard_at = self->now;
+    self->peer.heard_at = self->peer.served_at = self->now;
     self->hello_at = self->now;
     self->manual = options->manual;
     s_init_daps(self, options);
@@ -212,7 +212,7 @@ void pair_turn_begin(pair_t *self, usec_t boot_time, usec_t wall_time)
     self->wall = wall_time;
     if (gap > self->options.failover_timeout / 2 && self->options.failover_timeout) {
         /* This node stood still: what it did not hear says nothing of the other one. */
-        self->peer.heard_at = self->now;
+        self->peer.heard_at = self->peer.served_at = self->now;
         self->head.known = false;
         if (self->peer.closed_at)
             self->peer.closed_at = self->now;
@@ -233,7 +233,7 @@ static usec_t s_look_interval(const pair_t *self)
     if (self->peer.closed_at)
         return (self->now - self->peer.closed_at < 2 * self->options.failover_timeout ? 1 : 10) *
                WATCH_MS * USEC_PER_MS;
-    if (self->now - self->peer.heard_at > self->options.heartbeat * 3 / 2)
+    if (self->now - self->peer.served_at > self->options.heartbeat * 3 / 2)
         return 4 * WATCH_MS * USEC_PER_MS;
     return LOOK_MS * USEC_PER_MS;
 }

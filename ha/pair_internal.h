@@ -11,12 +11,12 @@
 typedef struct {
     bool heard; /* since this process began */
     usec_t heard_at;
-    bool up; /* the link: connected and proven */
+    usec_t served_at; /* heard as one that serves, or is about to */
+    bool up;          /* the link: connected and proven */
     bool refused;
     usec_t closed_at; /* when the connection was closed or refused first; 0: it is not */
     uint64_t epoch;   /* of the last frame */
     Ixn__V1__PeerRole role;
-    usec_t role_since; /* as it was heard */
     char name[CONFIG_NAME_SIZE];
     char client_endpoint[CONFIG_PATH_SIZE];
     char readiness[PAIR_REASON];
@@ -102,7 +102,7 @@ struct pair {
     replica_t *replica;
     bool loading;
     bool following;
-    uint64_t following_from; /* the index that was asked for */
+    uint64_t following_from;           /* the index that was asked for */
     char replica_trouble[PAIR_REASON]; /* why the state is not to be trusted; empty: it is */
     /* serving */
     node_t *node;
@@ -172,6 +172,8 @@ void pair_peer_turn(pair_t *self);
 void pair_hello(pair_t *self);     /* as soon as this turn ends */
 void pair_say_hello(pair_t *self); /* before whatever is sent next */
 bool pair_peer_alive(const pair_t *self);
+/* It is alive and serves, or is about to, under no lower epoch. */
+bool pair_peer_serves(const pair_t *self);
 void pair_send_batch(pair_t *self, const batch_t *batch);
 void pair_send_committed(pair_t *self);
 void pair_send_hand_over(pair_t *self);

@@ -277,12 +277,12 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
     peer_view_t *peer = &self->peer;
     bool first = !peer->heard;
     bool changed = peer->role != hello->role;
-    if (first || changed)
-        peer->role_since = self->now;
     peer->heard = true;
     peer->heard_at = self->now;
     peer->role = hello->role;
     peer->epoch = frame->epoch;
+    if (pair_peer_serves(self))
+        peer->served_at = self->now;
     s_copy_text(peer->name, sizeof peer->name, hello->name);
     s_copy_text(peer->client_endpoint, sizeof peer->client_endpoint, hello->client_endpoint);
     s_copy_text(peer->readiness, sizeof peer->readiness, hello->readiness);
@@ -389,7 +389,7 @@ void pair_peer_receive(pair_t *self, const uint8_t *bytes, size_t len)
     if (!self->peer.heard || self->peer.trouble[0] || !s_names_our_database(self, frame) ||
         !s_is_of_this_epoch(self, frame))
         return;
-    self->peer.heard_at = self->now;
+    self->peer.heard_at = self->peer.served_at = self->now;
     if (frame->body_case == IXN__V1__PEER_FRAME__BODY_BATCH && frame->batch)
         s_hear_batch(self, frame->batch);
     else if (frame->body_case == IXN__V1__PEER_FRAME__BODY_COMMITTED && frame->committed)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "ha/pair_internal.h"
 
 enum {
@@ -26,7 +27,7 @@ static bool s_is_own_epoch(const pair_t *self)
            strcmp(self->seen.owner, self->name) == 0;
 }
 
-static bool s_peer_serves(const pair_t *self)
+bool pair_peer_serves(const pair_t *self)
 {
     const peer_view_t *peer = &self->peer;
     return pair_peer_alive(self) && peer->epoch >= self->epoch &&
@@ -39,7 +40,7 @@ static void s_another_serves(pair_t *self)
 {
     char text[PAIR_REASON];
     if (self->options.has_peer) {
-        if (s_peer_serves(self))
+        if (pair_peer_serves(self))
             snprintf(text, sizeof text, "%s, epoch %" PRIu64, self->peer.name, self->peer.epoch);
         else
             snprintf(text, sizeof text, "%s, epoch %" PRIu64, self->seen.owner, self->seen.epoch);
@@ -83,7 +84,7 @@ static void s_judge_start(pair_t *self)
     size_t dap;
     if (self->stopping || s_is_hopeless(self))
         return;
-    if (s_peer_serves(self)) { /* also while the database does not answer here */
+    if (pair_peer_serves(self)) { /* also while the database does not answer here */
         s_another_serves(self);
         return;
     }
@@ -119,16 +120,6 @@ static void s_judge_start(pair_t *self)
 
 /* ---- Is the primary gone? ---- */
 
-/* It is heard, but has had a role for so long in which it does not serve: it came back without the
- * database, loads for long, or follows as this node does. */
-static bool s_peer_is_idle(const pair_t *self)
-{
-    const peer_view_t *peer = &self->peer;
-    return pair_peer_alive(self) && peer->role != IXN__V1__PEER_ROLE__PEER_PRIMARY &&
-           peer->role != IXN__V1__PEER_ROLE__PEER_HANDING_OVER &&
-           self->now - peer->role_since >= self->options.failover_timeout;
-}
-
 static bool s_is_gone(const pair_t *self, char *why, size_t size)
 {
     const peer_view_t *peer = &self->peer;
@@ -147,22 +138,16 @@ static bool s_is_gone(const pair_t *self, char *why, size_t size)
             return true;
         }
     }
-    usec_t silent = self->now - peer->heard_at;
+    /* A peer that is heard, but as another backup, is no primary either. */
+    usec_t silent = self->now - peer->served_at;
     usec_t unmoved = head->confirmed - head->since;
     if (unmoved < self->options.failover_timeout)
         return false;
-    if (s_peer_is_idle(self)) {
-        snprintf(why, size,
-                 "the other node does not serve either, and the head has not moved from %" PRIu64
-                 " for %" PRId64 " ms",
-                 head->index, unmoved / USEC_PER_MS);
-        return true;
-    }
     if (silent < self->options.failover_timeout)
         return false;
     snprintf(why, size,
-             "it was not heard for %" PRId64 " ms, and the head has not moved from %" PRIu64
-             " for %" PRId64 " ms",
+             "it was not heard as primary for %" PRId64
+             " ms, and the head has not moved from %" PRIu64 " for %" PRId64 " ms",
              silent / USEC_PER_MS, head->index, unmoved / USEC_PER_MS);
     return true;
 }
@@ -186,12 +171,26 @@ void pair_lost_epoch(pair_t *self)
     self->quiet_until = self->now + self->quiet;
 }
 
+/* Both nodes forgot which database is theirs, and each took the other, or a late commit, for a
+ * primary: nobody is left who could tell them, so they begin anew. */
+static void s_judge_nobody(pair_t *self)
+{
+    const head_t *head = &self->head;
+    if (self->daps.known || !self->has_seen || !head->known || pair_peer_serves(self))
+        return;
+    usec_t since = head->since > self->role_since ? head->since : self->role_since;
+    if (head->confirmed - since >= OBSERVE_MS * USEC_PER_MS)
+        pair_event(self, ROLE_EVENT_NOBODY_SERVES, NULL);
+}
+
 void pair_judge_turn(pair_t *self)
 {
     if (self->role == ROLE_STARTING || self->role == ROLE_FENCED)
         s_judge_start(self);
     else if (self->role == ROLE_READY)
         s_judge_primary(self);
+    else if (self->role == ROLE_SYNCING)
+        s_judge_nobody(self);
 }
 
 /* ---- Taking over ---- */
@@ -300,7 +299,7 @@ static void s_catch_up(pair_t *self)
         replica_unload(self->replica);
         return;
     }
-    if (s_is_at_head(self)) {
+    if (s_is_at_head(self) || MUTATION(HEAD_IGNORED)) {
         state_t *state = replica_take(self->replica);
         pair_event(self, ROLE_EVENT_CLAIMED, NULL);
         self->last_takeover = self->now - self->takeover.begun;

@@ -5,6 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 
 /* A stream that is so far ahead of what is applied is dropped; the journal has it. */
 #define BUFFER_BYTES ((size_t)128 * 1024 * 1024)
@@ -269,7 +270,8 @@ static bool s_stream_is_ready(const replica_t *self)
     if (self->stream.len == 0)
         return false;
     const batch_t *next = s_at(&self->stream, 0);
-    return next->first == self->state->index + 1 && next->last <= self->known;
+    return next->first == self->state->index + 1 &&
+           (next->last <= self->known || MUTATION(FOLLOWS_UNCOMMITTED));
 }
 
 /* The line to apply from; NULL: none. */

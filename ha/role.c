@@ -11,6 +11,7 @@
  *   starting       -- nobody serves    --> taking-over
  *   starting       -- failover         --> taking-over
  *   starting       -- stop             --> stopped
+ *   backup-syncing -- nobody serves    --> starting
  *   backup-syncing -- level            --> backup-ready
  *   backup-syncing -- failover         --> taking-over
  *   backup-syncing -- handed           --> taking-over
@@ -72,7 +73,7 @@ static const role_cell_t s_table[ROLES_LEN][ROLE_EVENTS_LEN] = {
     [ROLE_SYNCING] =
         {
             EVENT(PRIMARY_SEEN) = IGNORE("it follows already"),
-            EVENT(NOBODY_SERVES) = IGNORE("it becomes level first, from the journal"),
+            EVENT(NOBODY_SERVES) = MOVE(STARTING, "there is nobody to follow; it asks again"),
             EVENT(LEVEL) = MOVE(READY, "level with the log"),
             EVENT(BEHIND) = IGNORE("it is not level anyway"),
             EVENT(PRIMARY_GONE) = IMPOSSIBLE("only a backup that is ready judges the primary"),

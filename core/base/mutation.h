@@ -13,7 +13,6 @@
     X(HEAD_IGNORED, "a take-over serves what it has, whatever the head is")                        \
     X(KEYS_FORGOTTEN, "keys of submits are not looked for")                                        \
     X(DEADLINES_LOST, "a deadline is never due")                                                   \
-    X(UNCLEAN_RELEASED, "a commit in doubt releases as a clean one")                               \
     X(FOLLOWS_UNCOMMITTED, "a backup applies what is not committed")                               \
     X(CHECKPOINT_SHORT, "a take-over's first checkpoint lacks what changed before it")
 

@@ -214,6 +214,8 @@ void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *
     }
     self->index = batch->last;
     self->hash = batch->hash;
+    self->committed_at[1] = self->committed_at[0];
+    self->committed_at[0] = self->world->now;
 }
 
 /* ---- The nodes ---- */
@@ -233,9 +235,24 @@ void checker_saved(checker_t *self, int node, const batch_t *batch)
     world_trace(self->world, node == 0 ? "a" : "b", "saved", batch->first, batch->last);
 }
 
+/* A backup has only what is committed. */
+static void s_check_backups(const checker_t *self)
+{
+    for (int node = 0; node < WORLD_NODES; node++) {
+        pair_t *pair = self->world->machines[node]->pair;
+        const state_t *state = pair && !pair_node(pair) ? pair_state(pair) : NULL;
+        if (state && state->index > self->index)
+            world_violation(self->world, "P4 backup",
+                            "node %c does not serve and is at index %llu, the log ends at %llu",
+                            'a' + node, (unsigned long long)state->index,
+                            (unsigned long long)self->index);
+    }
+}
+
 void checker_turn(checker_t *self)
 {
     machine_t **machines = self->world->machines;
+    s_check_backups(self);
     if (!machines[0]->pair || !machines[1]->pair)
         return;
     const state_t *a = pair_state(machines[0]->pair);

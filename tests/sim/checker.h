@@ -39,7 +39,7 @@ typedef struct {
     uint64_t epoch;
     seen_t *interaction;
     char router[LIMIT_NAME + 1];
-    usec_t log_time;
+    usec_t after; /* it was decided after this */
     bool over;
     bool result; /* over by a result of its router */
 } handed_t;

@@ -21,6 +21,7 @@ struct checker {
     uint64_t index;
     id128_t hash;
     usec_t log_time;
+    usec_t committed_at[2]; /* of the last batch and of the one before */
     epoch_t *epochs;
     size_t epochs_len;
     seen_t *by_id;

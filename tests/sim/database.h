@@ -115,6 +115,7 @@ typedef struct {
     int node;
     uint64_t life;
     bool transaction; /* a client may leave it alone with the lock; otherwise one statement */
+    bool working;     /* it has a statement to work on */
     ask_t *waiters[LOCK_WAITERS];
     size_t waiters_len;
 } row_lock_t;

@@ -31,6 +31,9 @@ static void s_later(machine_t *self, usec_t delay, uint64_t ask, event_fn *run)
 
 static void s_stop_lane(machine_t *self, error_code_t code, const char *text)
 {
+    /* The simulated database never loses what it has, and there is only one. */
+    if (code != ERROR_DATABASE_FENCED)
+        world_violation(self->world, "P4 log", "a lane of node %s stops: %s", self->name, text);
     input_t *input = machine_input(self, INPUT_LANE_STOPPED);
     error_set(&input->error, code, "%s", text);
     machine_give(self, input);

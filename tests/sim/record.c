@@ -4,8 +4,6 @@
 #include "core/base/alloc.h"
 #include "tests/sim/checker_internal.h"
 
-enum { SLACK_US = 100000 };
-
 /* What each entry of the log means, written from core/wire/entry.proto and from what clients are
  * promised. */
 
@@ -94,7 +92,7 @@ static void s_dispatched(checker_t *self, const batch_t *batch, const Ixn__V1__D
     handed->index = self->index;
     handed->epoch = batch->epoch;
     handed->interaction = seen;
-    handed->log_time = batch->log_time;
+    handed->after = self->committed_at[1];
     snprintf(handed->router, sizeof handed->router, "%s", entry->router);
     HASH_ADD(hh, self->handed, index, sizeof handed->index, handed);
 }
@@ -149,7 +147,7 @@ static void s_stopped(checker_t *self, const Ixn__V1__Stopped *entry)
     last->live_at = seen->live_at;
 }
 
-static void s_returned(checker_t *self, const batch_t *batch, const Ixn__V1__Returned *entry)
+static void s_returned(checker_t *self, const Ixn__V1__Returned *entry)
 {
     seen_t *seen = s_named(self, entry->interaction_id);
     handed_t *handed = seen ? s_current(self, seen) : NULL;
@@ -157,14 +155,12 @@ static void s_returned(checker_t *self, const batch_t *batch, const Ixn__V1__Ret
         s_wrong(self, "P3", "it takes back what nobody has");
         return;
     }
-    /* All entries of a batch have the time of its first; a batch stays open while the one before is
-     * on its way, and time in the log stands still when that takes longer than retry_after. */
-    const options_t *options = &self->world->options;
-    usec_t had = batch->log_time - handed->log_time;
+    /* It was decided after the batch before the one before its own was committed. */
+    usec_t at_most = self->world->now - handed->after;
     if (entry->cause == IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT &&
-        had + options->retry_after + options->beat + SLACK_US < options->routing_timeout)
+        at_most < self->world->options.routing_timeout / USEC_PER_MS * USEC_PER_MS)
         world_violation(self->world, "deadline", "entry %llu: a routing timeout after %lld us",
-                        (unsigned long long)self->index, (long long)had);
+                        (unsigned long long)self->index, (long long)at_most);
     handed->over = true;
     handed->result = entry->change != 0;
     seen->routing = false;
@@ -234,7 +230,7 @@ void record_entry(checker_t *self, const batch_t *batch, const Ixn__V1__Entry *e
         s_dispatched(self, batch, entry->dispatched);
         return;
     case IXN__V1__ENTRY__BODY_RETURNED:
-        s_returned(self, batch, entry->returned);
+        s_returned(self, entry->returned);
         return;
     default:
         return;

@@ -30,6 +30,7 @@ static bool s_take(row_lock_t *lock, ask_t *ask, uint64_t session, bool transact
     lock->node = ask->node;
     lock->life = ask->life;
     lock->transaction = transaction;
+    lock->working = false;
     return true;
 }
 
@@ -179,9 +180,23 @@ static void s_insert(database_sim_t *self, ask_t *ask)
 
 /* ---- A claim ---- */
 
+/* The server ends a transaction that its client leaves alone for too long
+ * (idle_in_transaction_session_timeout). */
+static void s_idle(world_t *world, void *data)
+{
+    uint64_t session = *(uint64_t *)data;
+    free(data);
+    database_sim_t *self = world->database;
+    if (self->pair.owner == session && !self->pair.working)
+        statement_release(self, session);
+}
+
 static void s_locked(database_sim_t *self, ask_t *ask)
 {
+    world_t *world = self->world;
     ask->ok = true;
+    world_at(world, world->now + world->options.statement_timeout * 3 / 4, s_idle, NULL,
+             memory_copy(&ask->id, sizeof ask->id));
     tables_status(self, &ask->status);
     database_sim_answer(self, ask);
 }
@@ -230,6 +245,7 @@ static void s_change(database_sim_t *self, ask_t *ask)
                             "terminating connection due to administrator command");
         return;
     }
+    self->pair.working = true;
     if (s_take(&self->checkpoint, ask, ask->session, true))
         database_sim_work(self, ask, 200, 1500, s_change_commit);
     else

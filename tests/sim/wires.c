@@ -87,6 +87,8 @@ static bool s_is_dead(talker_t *talker, int node)
     if (!machine_runs(world->machines[node]) || *life == world->machines[node]->life)
         return false;
     bool dead = *life != 0;
+    if (dead && world->wires->cut[talker->number][node])
+        return true; /* nor does it hear that it is dead */
     *life = world->machines[node]->life;
     parcel_t reset = {.talker = talker->number, .node = node, .connection = talker->connection};
     if (dead)

@@ -61,6 +61,9 @@ void pair_world_append(pair_world_t *self);
 void pair_world_usurp(pair_world_t *self);
 /* Frames that were sent to the node since the last forget come again. */
 void pair_world_again(pair_world_t *self, int node);
+/* One of those frames, valid until the world goes on; false: there is none. */
+bool pair_world_heard(const pair_world_t *self, int node, size_t number, const uint8_t **ret_bytes,
+                      size_t *ret_len);
 /* A frame comes; its version is set, and its epoch, generation and database_id where `ours`. */
 void pair_world_frame(pair_world_t *self, int node, Ixn__V1__PeerFrame *frame, bool ours);
 
