@@ -51,7 +51,7 @@ def run(options):
     with World(options, "switchover") as world:
         pair = world.start_pair(dedupe=DEDUPE)
         expect_status(pair)
-        load = Load(pair, seconds=3 * rounds)
+        load = Load(pair, seconds=5 * rounds)
         gaps = [one(pair, load) for _ in range(rounds)]
         by_signal = [terminate(pair, load) for _ in range(2)]
         pair.wait_role(pair.wait_ready(), PAIRED)
