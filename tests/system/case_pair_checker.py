@@ -1,17 +1,19 @@
-"""What the pair's cases measure and check finds what it must find; no node is needed.
+"""What the pair's cases measure and check finds what it must find.
 
 Made-up answers with a known gap, a frame or a token beyond its epoch, a figure above its goal, a
-role that never comes, a side that changes.
+role that never comes, a side that changes. Then a real pair that must not take over by itself: its
+backup stays one when the primary is killed, and a switchover is a change of sides.
 """
 
 import json
 
 from checks import Record, check_epochs
-from pair import Pair, Sides, gap_of_epoch, longest_gap, percentile
+from pair import Pair, Prober, Sides, gap_of_epoch, longest_gap, percentile
 from takeover import expect_goals, gap_figures
 from waiting import Failure, expect
 from world import World
 
+MANUAL_SECONDS = 3.0  # of silence, after which any other backup would have taken over
 EPOCHS = [(1, 1), (2, 101), (4, 201)]
 
 
@@ -119,9 +121,32 @@ def check_sides():
     expect_failure("nobody serves", lambda: Sides(pair))
 
 
+def check_manual(world):
+    """Expectations that are wrong of this pair fail, and those that are right of it do not."""
+    pair = world.start_pair(pair={"failover": "manual"})
+    prober = Prober(pair)
+    sides, epoch = Sides(pair), pair.epoch()
+    sides.hold(0.2)
+    expect_failure(f"above {epoch}", lambda: prober.wait_taken(epoch, seconds=0.2))
+    sides.primary.kill()
+    sides.hold(MANUAL_SECONDS)
+    expect_failure("a submit acknowledged in an epoch above",
+                   lambda: prober.wait_taken(epoch, seconds=0.2))
+    expect(prober.longest_gap(0) > MANUAL_SECONDS - 0.5, "the prober heard a node that is dead")
+    sides.primary.start(wait=False)
+    pair.wait_ready()
+    sides = Sides(pair)
+    pair.ctl("switchover", "--wait")
+    pair.wait_ready()
+    expect_failure(", it was ", sides.expect_same)
+    prober.wait_acks(10)
+    prober.stop()
+
+
 def run(options):
     with World(options, "pair-checker") as world:
         check_gaps()
         check_log(world)
         check_sides()
+        check_manual(world)
     return {}
