@@ -5,6 +5,7 @@
 
 #include "core/base/buffer.h"
 #include "core/base/check.h"
+#include "core/base/limits.h"
 #include "ha/pair_internal.h"
 
 enum { RETRY_MS = 20 };
@@ -49,7 +50,7 @@ static void s_fill_own(const pair_t *self, status_view_t *view)
     } else {
         own->index = replica_index(self->replica);
     }
-    own->ready = pair_is_ready(self, view->readiness, sizeof view->readiness);
+    own->ready = pair_reports_ready(self, view->readiness, sizeof view->readiness);
     own->readiness = view->readiness;
     own->automatic = !self->manual;
     own->database = daps_proven(&self->daps) > 0;
@@ -211,25 +212,39 @@ static void s_answer_pong(uint64_t request, buffer_t *frame)
     wire_append_message(frame, &message);
 }
 
+static void s_answer_retry(uint64_t request, const char *sentence, buffer_t *frame)
+{
+    Ixn__V1__Retry retry = IXN__V1__RETRY__INIT;
+    Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
+    retry.after_ms = RETRY_MS;
+    retry.sentence = (char *)sentence;
+    message.request_id = request;
+    message.body_case = IXN__V1__MESSAGE__BODY_RETRY;
+    message.retry = &retry;
+    wire_append_message(frame, &message);
+}
+
 /* NOT_PRIMARY while another node is known to serve or this one follows; RETRY while it is open. */
 static void s_answer_elsewhere(const pair_t *self, uint64_t request, buffer_t *frame)
 {
     Ixn__V1__NotPrimary elsewhere = IXN__V1__NOT_PRIMARY__INIT;
-    Ixn__V1__Retry retry = IXN__V1__RETRY__INIT;
     Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
-    message.request_id = request;
-    if (role_follows(self->role) || self->role == ROLE_STOPPED) {
-        elsewhere.primary_endpoint =
-            (char *)(pair_peer_alive(self) ? self->peer.client_endpoint : "");
-        message.body_case = IXN__V1__MESSAGE__BODY_NOT_PRIMARY;
-        message.not_primary = &elsewhere;
-    } else {
-        retry.after_ms = RETRY_MS;
-        retry.sentence = self->role == ROLE_TAKING_OVER ? (char *)"this node takes over"
-                                                        : (char *)"this node is starting";
-        message.body_case = IXN__V1__MESSAGE__BODY_RETRY;
-        message.retry = &retry;
+    if (self->node) {
+        s_answer_retry(request, "a request to the pair came before it; send this one by itself",
+                       frame);
+        return;
     }
+    if (!role_follows(self->role) && self->role != ROLE_STOPPED) {
+        s_answer_retry(request,
+                       self->role == ROLE_TAKING_OVER ? "this node takes over"
+                                                      : "this node is starting",
+                       frame);
+        return;
+    }
+    message.request_id = request;
+    elsewhere.primary_endpoint = (char *)(pair_peer_alive(self) ? self->peer.client_endpoint : "");
+    message.body_case = IXN__V1__MESSAGE__BODY_NOT_PRIMARY;
+    message.not_primary = &elsewhere;
     wire_append_message(frame, &message);
 }
 
@@ -242,7 +257,9 @@ static bool s_is_for_the_pair(const Ixn__V1__Request *request)
 static void s_answer(pair_t *self, const Ixn__V1__Request *request, buffer_t *frame)
 {
     error_t error = {0};
-    if (request->body_case == IXN__V1__REQUEST__BODY_PING)
+    if (frame->len > LIMIT_PACKET / 2) /* a status is much larger than what asks for it */
+        s_answer_retry(request->id, "the answers before this one fill a frame", frame);
+    else if (request->body_case == IXN__V1__REQUEST__BODY_PING)
         s_answer_pong(request->id, frame);
     else if (!s_is_for_the_pair(request))
         s_answer_elsewhere(self, request->id, frame);

@@ -114,7 +114,7 @@ int main(int argc, char **argv)
     if (!s_read(argc, argv, &arguments))
         return s_usage();
     if (arguments.mutations)
-        return s_mutations(argv[0], arguments.seeds ? arguments.seeds : 200);
+        return s_mutations(argv[0], arguments.seeds ? arguments.seeds : 2000);
     if (arguments.one)
         return run_one(arguments.seed, arguments.trace) ? 0 : 1;
     run_result_t result;

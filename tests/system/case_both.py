@@ -4,7 +4,7 @@ Nothing acknowledged before is lost; the second one joins as the backup.
 """
 
 from pair import ALONE, PAIRED
-from takeover import Load
+from takeover import DEDUPE, Load
 from waiting import expect, now
 from world import World
 
@@ -47,7 +47,7 @@ def together(pair, load, kill):
 def run(options):
     rounds = options.rounds or (10 if options.full else 1)
     with World(options, "both") as world:
-        pair = world.start_pair()
+        pair = world.start_pair(dedupe=DEDUPE)
         load = Load(pair, rate=200)
         alone = []
         for _ in range(rounds):

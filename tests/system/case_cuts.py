@@ -1,14 +1,14 @@
 """Real cuts of the network between the nodes, the database and the clients.
 
-A cut between the nodes alone changes nobody's side; a primary that is gone, or has lost the database,
-is followed by the backup; a backup without the database says that it is not ready.
+A cut between the nodes alone changes nobody's side; a primary that is gone, or has lost the
+database, is followed by the backup; a backup without the database says that it is not ready.
 """
 
 import time
 
 from namespaces import Namespaces
 from pair import Sides
-from takeover import Load
+from takeover import DEDUPE, Load
 from waiting import expect
 from world import World
 
@@ -44,7 +44,7 @@ class Cuts:
         self.figures[f"{name}_gap_ms"] = round(gap, 1)
 
     def taken(self, name, cut, at_most_ms):
-        """A fault after which the backup serves, and the old primary is a ready backup in the end."""
+        """A fault after which the backup serves, and the old primary is its ready backup."""
         old, epoch = self.pair.wait_ready(), self.pair.epoch()
         try:
             cut(old)
@@ -106,4 +106,4 @@ class Cuts:
 def run(options):
     with World(options, "cuts") as world:
         network = Namespaces(world)
-        return Cuts(world, network, world.start_pair(network), options).run()
+        return Cuts(world, network, world.start_pair(network, dedupe=DEDUPE), options).run()

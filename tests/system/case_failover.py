@@ -6,7 +6,7 @@ first of the new one. At the end nothing acknowledged is lost and nothing was ma
 
 import time
 
-from takeover import Load, expect_goals, gap_figures
+from takeover import DEDUPE, MOST, MOST_FULL, Load, expect_goals, gap_figures
 from waiting import expect
 from world import World
 
@@ -24,15 +24,15 @@ def one(pair, load, options):
     gap = load.prober.wait_taken(epoch)
     survivor.expect_alive()
     old.start(wait=False)
-    expect(pair.wait_ready() is survivor, f"{old.name} serves again though {survivor.name} took over")
+    expect(pair.wait_ready() is survivor, f"{old.name} serves though {survivor.name} took over")
     return gap * 1000
 
 
 def run(options):
     rounds = options.rounds or (200 if options.full else 20)
     with World(options, "failover") as world:
-        pair = world.start_pair()
-        load = Load(pair, seconds=4 * rounds)
+        pair = world.start_pair(dedupe=DEDUPE)
+        load = Load(pair, seconds=5 * rounds, most=MOST_FULL if options.full else MOST)
         gaps = [one(pair, load, options) for _ in range(rounds)]
         result = load.finish()
         figures = gap_figures(gaps, GOALS)

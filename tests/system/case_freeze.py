@@ -10,7 +10,7 @@ import uuid
 from contract import Client, pb
 from pair import READY
 from process import signal_pid
-from takeover import Load, expect_goals, gap_figures
+from takeover import DEDUPE, Load, expect_goals, gap_figures
 from waiting import expect
 from world import World
 
@@ -58,7 +58,7 @@ def one(pair, load, options):
 def run(options):
     rounds = options.rounds or (30 if options.full else 4)
     with World(options, "freeze") as world:
-        pair = world.start_pair()
+        pair = world.start_pair(dedupe=DEDUPE)
         load = Load(pair, rate=3000)
         gaps = [one(pair, load, options) for _ in range(rounds)]
         result = load.finish()

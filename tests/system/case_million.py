@@ -37,7 +37,7 @@ def run(options):
         checkpointed(world, 60 + COUNT / 5000)
         full = median(pair, options, rounds)
         limit = max(1.2 * empty, empty + FLOOR_MS)
-        expect(full <= limit, f"the median of fail-overs is {full:.1f} ms with {COUNT} interactions "
-               f"and {empty:.1f} ms with none; at most {limit:.1f} ms is good")
+        expect(full <= limit, f"the median of fail-overs is {full:.1f} ms with {COUNT} "
+               f"interactions and {empty:.1f} ms with none; at most {limit:.1f} ms is good")
         return {"interactions": COUNT, "rounds": rounds, "empty_p50_ms": round(empty, 1),
                 "full_p50_ms": round(full, 1), "ratio": full / empty}

@@ -1,13 +1,14 @@
 """An operator's switchover under load, back and forth: no client sees an error.
 
-`ixnctl switchover --wait` returns when the other node serves; SIGTERM of the primary hands over too.
+`ixnctl switchover --wait` returns when the other node serves; SIGTERM of the primary hands over
+too.
 """
 
 import json
 import signal
 
 from pair import PAIRED
-from takeover import Load, expect_goals, gap_figures
+from takeover import DEDUPE, Load, expect_goals, gap_figures
 from waiting import expect
 from world import World
 
@@ -48,9 +49,9 @@ def expect_status(pair):
 def run(options):
     rounds = options.rounds or (100 if options.full else 20)
     with World(options, "switchover") as world:
-        pair = world.start_pair()
+        pair = world.start_pair(dedupe=DEDUPE)
         expect_status(pair)
-        load = Load(pair, seconds=6 * rounds)
+        load = Load(pair, seconds=3 * rounds)
         gaps = [one(pair, load) for _ in range(rounds)]
         by_signal = [terminate(pair, load) for _ in range(2)]
         pair.wait_role(pair.wait_ready(), PAIRED)

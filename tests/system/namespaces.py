@@ -1,10 +1,10 @@
 """Namespaces: a network of its own for one case, with cuts that are real.
 
-The hosts a and b (nodes), d (database) and c (clients) are network namespaces, each joined by a veth
-pair to one bridge in a further namespace; nothing of it reaches the outside. A cut that drops is a
-rule in the bridge, so packets vanish on the way. A cut that resets is a rule at the sender, so each
-packet it sends closes its connection. Everything is named after this process and removed at exit;
-what a killed harness left behind is removed by the next one."""
+The hosts a and b (nodes), d (database) and c (clients) are network namespaces, each joined by a
+veth pair to one bridge in a further namespace; nothing of it reaches the outside. A cut that drops
+is a rule in the bridge, so packets vanish on the way. A cut that resets is a rule at the sender, so
+each packet it sends closes its connection. Everything is named after this process and removed at
+exit; what a killed harness left behind is removed by the next one."""
 
 import ctypes
 import os

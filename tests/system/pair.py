@@ -1,4 +1,4 @@
-"""Pair: two nodes on one database, and a prober that measures what its clients see of a take-over."""
+"""Pair: two nodes on one database, and a prober that measures what clients see of a take-over."""
 
 import json
 import math
@@ -154,7 +154,8 @@ class Sides:
             expect(role is None or role.startswith(side),
                    f"{node.name} is {role}, it was {side}…\n{self.pair.describe()}")
         epoch = self.pair.epoch()
-        expect(epoch == self.epoch, f"the epoch is {epoch}, it was {self.epoch}: somebody took over")
+        expect(epoch == self.epoch, f"the epoch is {epoch}, it was {self.epoch}: "
+               "somebody took over")
         expect(self._servings() == self.servings, "a node began to serve anew")
 
     def hold(self, seconds):

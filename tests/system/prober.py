@@ -5,7 +5,7 @@
 A program of its own, so that nothing else that the harness does falls into a gap that it measures.
 It is not the client library: what it hears is what the nodes say. One that does not answer within
 PATIENCE_SECONDS is asked no more, the other one is, with the same key. Ends after SIGTERM, when its
-last submit is answered. LOG gets one JSON object a line; times are of the machine's monotonic clock.
+last submit is answered. LOG gets one JSON object a line; times are of the monotonic clock.
 """
 
 import json

@@ -5,18 +5,22 @@ from pair import Prober, percentile
 from waiting import expect
 
 SHARE = 0.3  # of what the pair can do
-MOST = 1000000  # interactions of one case: more only take long to check
+MOST, MOST_FULL = 300000, 1500000  # interactions of one case: each is checked
+# A node that comes back loads what is remembered of completed interactions. Ten minutes of such a
+# load would be what a case waits for in every round.
+DEDUPE = {"window": "35s", "guaranteed": "35s"}
 
 
 class Load:
     """A prober, and ixn-bench at a share of what the pair can do, both recorded."""
 
-    def __init__(self, pair, rate=None, seconds=60):
+    def __init__(self, pair, rate=None, seconds=60, most=MOST):
         """`rate` instead of the share; `seconds`: how long it is expected to last."""
         self.pair = pair
         self.world = pair.world
         self.log = self.world.path("record.jsonl")
-        self.rate = rate or int(min(SHARE * self._capacity(), MOST / seconds))
+        self.capacity = None if rate else int(self._capacity())
+        self.rate = rate or int(min(SHARE * self.capacity, most / seconds))
         self.bench = self.world.start_bench(
             pair, "--rate", self.rate, "--submitters", 4, "--window", 1000, "--routers", 2,
             "--seconds", 100000, "--warmup", 0, "--drain", 60, "--log", self.log)
@@ -24,7 +28,7 @@ class Load:
 
     def _capacity(self):
         return self.world.bench(self.pair, "--submitters", 4, "--window", 100, "--routers", 2,
-                                "--seconds", 3, "--log", self.log)["complete_rate"]
+                                "--seconds", 2, "--log", self.log)["complete_rate"]
 
     def finish(self):
         """Ends it and checks every answer; figures."""
@@ -36,7 +40,7 @@ class Load:
         checked = check_record(self.world, self.log, self.prober.path)
         for name in ("lost", "repeated", "shared_ids", "refused", "unknown"):
             expect(figures.get(name, 0) == 0, f"ixn-bench counts {figures[name]} {name}")
-        return {"rate": self.rate, **checked, "lost": 0, "repeated": 0,
+        return {"capacity": self.capacity, "rate": self.rate, **checked, "lost": 0, "repeated": 0,
                 "longest_gap_ms": figures["longest_gap_ms"]}
 
 

@@ -1,4 +1,4 @@
-#include "tests/unit/pair_world.h"
+#include "tests/unit/pair_world_internal.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -8,67 +8,6 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
-
-enum { DATABASES = 2, NODES = 2, JOURNAL = 20000, FRAMES = 20000, WALL = 1769860800 };
-
-typedef struct {
-    identity_t identity;
-    uint64_t epoch;
-    id128_t generation;
-    char owner[CONFIG_NAME_SIZE];
-    batch_t *journal[JOURNAL];
-    size_t len;
-    uint64_t checkpoint;
-} model_t;
-
-typedef struct {
-    bool asked;
-    pair_action_t action;
-    int reaches;
-} access_model_t;
-
-typedef struct {
-    uint8_t *bytes;
-    size_t len;
-} frame_t;
-
-typedef struct {
-    pair_t *pair;
-    bool frozen;
-    bool hold_commits;
-    bool hold_claims;
-    access_model_t daps[PAIR_WORLD_DAPS];
-    bool has_memory;
-    identity_memory_t memory;
-    /* lanes */
-    bool open;
-    pair_action_t lanes; /* OPEN */
-    batch_t *batch;
-    uint64_t image; /* 0: none */
-    /* link */
-    frame_t inbox[FRAMES];
-    size_t inbox_len;
-    frame_t kept[FRAMES];
-    size_t kept_len;
-    bool up;
-    /* told */
-    uint64_t saved;
-    error_t error;
-    size_t claims;
-} member_t;
-
-struct pair_world {
-    usec_t now;
-    model_t databases[DATABASES];
-    member_t members[NODES];
-    bool cut;
-    bool mute;
-    bool wrong_reason;
-    uint64_t generations;
-    wire_arena_t *arena;
-    char told[16384];
-    char answer[1024];
-};
 
 static const char *const s_names[NODES] = {"A", "B"};
 static const char *const s_endpoints[NODES] = {"tcp://a:7420", "tcp://b:7420"};
@@ -95,7 +34,7 @@ static __attribute__((format(printf, 3, 4))) void s_tell(pair_world_t *self, int
 
 /* ---- Databases ---- */
 
-static const batch_t *s_head(const model_t *model)
+const batch_t *pair_world_newest(const model_t *model)
 {
     return model->len > 0 ? model->journal[model->len - 1] : NULL;
 }
@@ -109,7 +48,7 @@ static database_status_t s_status(const model_t *model)
                                 .generation = model->generation,
                                 .checkpoint_index = model->checkpoint};
     memcpy(status.owner, model->owner, sizeof status.owner);
-    const batch_t *head = s_head(model);
+    const batch_t *head = pair_world_newest(model);
     if (head) {
         status.head_index = head->last;
         status.head_hash = head->hash;
@@ -136,7 +75,7 @@ static void s_append(model_t *model, const batch_t *batch)
 void pair_world_append(pair_world_t *self)
 {
     model_t *model = &self->databases[OURS];
-    const batch_t *head = s_head(model);
+    const batch_t *head = pair_world_newest(model);
     Ixn__V1__Beat beat = IXN__V1__BEAT__INIT;
     Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
     buffer_t entries = {0};
@@ -265,7 +204,7 @@ static void s_commit(pair_world_t *self, member_t *member)
         member->daps[0].reaches == NOTHING)
         return;
     batch_t *batch = member->batch;
-    const batch_t *head = s_head(model);
+    const batch_t *head = pair_world_newest(model);
     error_t error = {0};
     if (model->epoch != member->lanes.epoch ||
         !id_equal(model->generation, member->lanes.generation))
@@ -312,7 +251,7 @@ static void s_push(frame_t *frames, size_t *len, const uint8_t *bytes, size_t si
     memcpy(frames[(*len)++].bytes, bytes, size);
 }
 
-static void s_drop(frame_t *frames, size_t *len)
+void pair_world_drop(frame_t *frames, size_t *len)
 {
     for (size_t i = 0; i < *len; i++)
         free(frames[i].bytes);
@@ -346,7 +285,7 @@ static void s_hear_link(pair_world_t *self, member_t *member)
     /* What comes in answer to what comes now is for the next step. */
     for (size_t i = 0; i < member->inbox_len; i++)
         pair_peer_receive(member->pair, member->inbox[i].bytes, member->inbox[i].len);
-    s_drop(member->inbox, &member->inbox_len);
+    pair_world_drop(member->inbox, &member->inbox_len);
 }
 
 void pair_world_again(pair_world_t *self, int node)
@@ -561,7 +500,7 @@ void pair_world_free(pair_world_t **self_p)
     pair_world_t *self = *self_p;
     for (int node = 0; node < NODES; node++) {
         pair_world_kill(self, node);
-        s_drop(self->members[node].kept, &self->members[node].kept_len);
+        pair_world_drop(self->members[node].kept, &self->members[node].kept_len);
     }
     for (size_t i = 0; i < DATABASES; i++)
         for (size_t j = 0; j < self->databases[i].len; j++)
@@ -629,7 +568,7 @@ void pair_world_kill(pair_world_t *self, int node)
     member_t *member = &self->members[node];
     pair_destroy(&member->pair);
     batch_destroy(&member->batch);
-    s_drop(member->inbox, &member->inbox_len);
+    pair_world_drop(member->inbox, &member->inbox_len);
     for (size_t i = 0; i < PAIR_WORLD_DAPS; i++)
         member->daps[i].asked = false;
     member->open = member->up = member->frozen = false;
@@ -677,136 +616,4 @@ void pair_world_hold_commits(pair_world_t *self, int node, bool hold)
 void pair_world_hold_claims(pair_world_t *self, int node, bool hold)
 {
     self->members[node].hold_claims = hold;
-}
-
-/* ---- Clients ---- */
-
-static void s_describe(pair_world_t *self, const Ixn__V1__Message *message)
-{
-    char *text = self->answer;
-    size_t size = sizeof self->answer;
-    switch (message->body_case) {
-    case IXN__V1__MESSAGE__BODY_PONG:
-        snprintf(text, size, "pong");
-        return;
-    case IXN__V1__MESSAGE__BODY_RETRY:
-        snprintf(text, size, "retry");
-        return;
-    case IXN__V1__MESSAGE__BODY_NOT_PRIMARY:
-        snprintf(text, size, "not primary: %s", message->not_primary->primary_endpoint);
-        return;
-    case IXN__V1__MESSAGE__BODY_PAIR_STATUS:
-        snprintf(text, size, "status: %s", message->pair_status->own->role);
-        return;
-    case IXN__V1__MESSAGE__BODY_ERROR:
-        snprintf(text, size, "error: %s", message->error->sentence);
-        return;
-    default:
-        snprintf(text, size, "%d", (int)message->body_case);
-    }
-}
-
-const char *pair_world_ask(pair_world_t *self, int node, Ixn__V1__Request *request)
-{
-    buffer_t bytes = {0};
-    error_t error = {0};
-    engine_frame_t frame;
-    request->id = 1;
-    wire_append_to_node_head(&bytes);
-    wire_append_request(&bytes, request);
-    bool answered = pair_visit(self->members[node].pair, bytes.bytes, bytes.len, &frame);
-    buffer_free(&bytes);
-    if (!answered)
-        return "serves";
-    wire_arena_reset(self->arena);
-    const Ixn__V1__FromNode *answer =
-        wire_decode_from_node(self->arena, frame.bytes, frame.len, &error);
-    CHECK(answer && answer->n_messages == 1);
-    s_describe(self, answer->messages[0]);
-    free(frame.bytes);
-    return self->answer;
-}
-
-const char *pair_world_ping(pair_world_t *self, int node)
-{
-    Ixn__V1__Ping ping = IXN__V1__PING__INIT;
-    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
-    request.body_case = IXN__V1__REQUEST__BODY_PING;
-    request.ping = &ping;
-    return pair_world_ask(self, node, &request);
-}
-
-const char *pair_world_get(pair_world_t *self, int node)
-{
-    Ixn__V1__Get get = IXN__V1__GET__INIT;
-    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
-    request.body_case = IXN__V1__REQUEST__BODY_GET;
-    request.get = &get;
-    return pair_world_ask(self, node, &request);
-}
-
-const char *pair_world_command(pair_world_t *self, int node, int kind, bool dry_run)
-{
-    Ixn__V1__PairCommand command = IXN__V1__PAIR_COMMAND__INIT;
-    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
-    command.kind = (Ixn__V1__PairCommand__Kind)kind;
-    command.dry_run = dry_run;
-    request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
-    request.pair_command = &command;
-    return pair_world_ask(self, node, &request);
-}
-
-/* ---- What they did ---- */
-
-const char *pair_world_told(const pair_world_t *self)
-{
-    return self->told;
-}
-
-void pair_world_forget(pair_world_t *self)
-{
-    self->told[0] = '\0';
-    for (int node = 0; node < NODES; node++)
-        s_drop(self->members[node].kept, &self->members[node].kept_len);
-}
-
-uint64_t pair_world_head(const pair_world_t *self)
-{
-    const batch_t *head = s_head(&self->databases[OURS]);
-    return head ? head->last : 0;
-}
-
-uint64_t pair_world_epoch(const pair_world_t *self)
-{
-    return self->databases[OURS].epoch;
-}
-
-uint64_t pair_world_saved(const pair_world_t *self, int node)
-{
-    return self->members[node].saved;
-}
-
-const error_t *pair_world_error(const pair_world_t *self, int node)
-{
-    return &self->members[node].error;
-}
-
-size_t pair_world_claims(const pair_world_t *self, int node)
-{
-    return self->members[node].claims;
-}
-
-bool pair_world_reasons_are_text(const pair_world_t *self)
-{
-    return !self->wrong_reason;
-}
-
-bool pair_world_rests(const pair_world_t *self, int node)
-{
-    return pair_next_wakeup(self->members[node].pair) > self->now;
-}
-
-const identity_memory_t *pair_world_memory(const pair_world_t *self, int node)
-{
-    return &self->members[node].memory;
 }

@@ -1,7 +1,9 @@
 /* Pair: stories of one or two nodes, each with what they did, in order. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/base/limits.h"
 #include "tests/unit/pair_world.h"
 
 #define TOLD(text) cr_assert_str_eq(pair_world_told(w), text)
@@ -657,4 +659,42 @@ Test(pair, it_does_not_spin_while_it_waits_for_a_claim)
     pair_world_append(w);
     pair_world_pass(w, 300);
     cr_assert(pair_world_rests(w, B));
+}
+
+/* Each request hears one answer, and no frame is larger than a client takes. */
+Test(pair, a_thousand_questions_in_one_frame)
+{
+    Ixn__V1__PairStatusRequest status = IXN__V1__PAIR_STATUS_REQUEST__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    Ixn__V1__PeerHello hello = IXN__V1__PEER_HELLO__INIT;
+    Ixn__V1__PeerFrame heard = IXN__V1__PEER_FRAME__INIT;
+    Ixn__V1__PeerDap dap = IXN__V1__PEER_DAP__INIT;
+    Ixn__V1__PeerDap *daps[16];
+    static char trouble[2000];
+    error_t error = {0};
+    memset(trouble, 'x', sizeof trouble - 1);
+    dap.trouble = trouble;
+    for (int i = 0; i < 16; i++)
+        daps[i] = &dap;
+    hello.name = "A";
+    hello.n_daps = 16;
+    hello.daps = daps;
+    heard.body_case = IXN__V1__PEER_FRAME__BODY_HELLO;
+    heard.hello = &hello;
+    pair_world_frame(w, B, &heard, false);
+    buffer_t bytes = {0};
+    engine_frame_t frame;
+    request.body_case = IXN__V1__REQUEST__BODY_PAIR_STATUS;
+    request.pair_status = &status;
+    wire_append_to_node_head(&bytes);
+    for (request.id = 1; request.id <= LIMIT_PACKET_REQUESTS; request.id++)
+        wire_append_request(&bytes, &request);
+    cr_assert(pair_visit(pair_world_pair(w, B), bytes.bytes, bytes.len, &frame));
+    cr_assert(frame.len < LIMIT_PACKET, "%zu", frame.len);
+    wire_arena_t *arena = wire_arena_new();
+    const Ixn__V1__FromNode *answer = wire_decode_from_node(arena, frame.bytes, frame.len, &error);
+    cr_assert(answer && answer->n_messages == LIMIT_PACKET_REQUESTS, "%s", error.text);
+    wire_arena_destroy(&arena);
+    buffer_free(&bytes);
+    free(frame.bytes);
 }
