@@ -1,6 +1,9 @@
 #include "core/configuration.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/alloc.h"
 
@@ -84,4 +87,98 @@ void configuration_destroy(Ixn__V1__EngineConfiguration **self_p)
     free(self->routers);
     free(self);
     *self_p = NULL;
+}
+
+/* ---- Differences ---- */
+
+typedef struct {
+    char *text;
+    size_t size;
+    bool found;
+} difference_t;
+
+/* The configuration has numbers of 32 and 64 bits at its top, and lists of messages. */
+static uint64_t s_number(const ProtobufCFieldDescriptor *field, const void *message)
+{
+    const uint8_t *at = (const uint8_t *)message + field->offset;
+    uint64_t wide = 0;
+    uint32_t narrow = 0;
+    if (field->type == PROTOBUF_C_TYPE_UINT64)
+        memcpy(&wide, at, sizeof wide);
+    else
+        memcpy(&narrow, at, sizeof narrow);
+    return wide + narrow;
+}
+
+static const ProtobufCMessage *const *s_list(const ProtobufCFieldDescriptor *field,
+                                             const void *message, size_t *ret_len)
+{
+    const uint8_t *base = message;
+    const ProtobufCMessage *const *list;
+    memcpy(ret_len, base + field->quantifier_offset, sizeof *ret_len);
+    memcpy(&list, base + field->offset, sizeof list);
+    return list;
+}
+
+static bool s_same(const ProtobufCMessage *a, const ProtobufCMessage *b)
+{
+    size_t size = protobuf_c_message_get_packed_size(a);
+    if (size != protobuf_c_message_get_packed_size(b))
+        return false;
+    uint8_t *packed = memory_new(size * 2);
+    protobuf_c_message_pack(a, packed);
+    protobuf_c_message_pack(b, packed + size);
+    bool same = memcmp(packed, packed + size, size) == 0;
+    free(packed);
+    return same;
+}
+
+/* The name of an element: its first field. */
+static const char *s_name(const ProtobufCMessage *message)
+{
+    const char *name;
+    memcpy(&name, (const uint8_t *)message + message->descriptor->fields[0].offset, sizeof name);
+    return name;
+}
+
+static void s_compare_list(difference_t *self, const ProtobufCFieldDescriptor *field, const void *a,
+                           const void *b)
+{
+    size_t a_len;
+    size_t b_len;
+    const ProtobufCMessage *const *a_list = s_list(field, a, &a_len);
+    const ProtobufCMessage *const *b_list = s_list(field, b, &b_len);
+    for (size_t i = 0; i < a_len && i < b_len; i++) {
+        if (s_same(a_list[i], b_list[i]))
+            continue;
+        self->found = true;
+        snprintf(self->text, self->size,
+                 "%s number %zu (\"%s\") differs from \"%s\", which is in force", field->name,
+                 i + 1, s_name(a_list[i]), s_name(b_list[i]));
+        return;
+    }
+    if (a_len == b_len)
+        return;
+    self->found = true;
+    snprintf(self->text, self->size, "%s has %zu elements, in force are %zu", field->name, a_len,
+             b_len);
+}
+
+bool configuration_difference(const Ixn__V1__EngineConfiguration *self,
+                              const Ixn__V1__EngineConfiguration *other, char *text, size_t size)
+{
+    const ProtobufCMessageDescriptor *descriptor = self->base.descriptor;
+    difference_t difference = {.text = text, .size = size};
+    text[0] = '\0';
+    for (unsigned i = 0; i < descriptor->n_fields && !difference.found; i++) {
+        const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+        if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+            s_compare_list(&difference, field, self, other);
+        } else if (s_number(field, self) != s_number(field, other)) {
+            difference.found = true;
+            snprintf(text, size, "%s is %" PRIu64 ", in force is %" PRIu64, field->name,
+                     s_number(field, self), s_number(field, other));
+        }
+    }
+    return difference.found;
 }

@@ -50,7 +50,7 @@ static void s_fill_own(const pair_t *self, status_view_t *view)
     } else {
         own->index = replica_index(self->replica);
     }
-    own->ready = pair_is_ready(self, view->readiness, sizeof view->readiness);
+    own->ready = pair_reports_ready(self, view->readiness, sizeof view->readiness);
     own->readiness = view->readiness;
     own->automatic = !self->manual;
     own->database = daps_proven(&self->daps) > 0;

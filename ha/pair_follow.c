@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/check.h"
+#include "core/configuration.h"
 #include "ha/pair_internal.h"
 
 enum {
@@ -121,6 +122,23 @@ bool pair_is_ready(const pair_t *self, char *reason, size_t size)
         snprintf(reason, size, "it is at index %" PRIu64 ", the head is at %" PRIu64,
                  replica_index(self->replica), head->index);
     return reason[0] == '\0';
+}
+
+bool pair_reports_ready(const pair_t *self, char *reason, size_t size)
+{
+    char difference[PAIR_REASON / 2];
+    const state_t *state = replica_state(self->replica);
+    if (!pair_is_ready(self, reason, size))
+        return false;
+    if (!state || !role_follows(self->role) || state->configuration->n_tenants == 0 ||
+        !configuration_difference(self->configuration, state->configuration, difference,
+                                  sizeof difference))
+        return true;
+    snprintf(reason, size,
+             "its configuration file is not what is in force: %s; make the files equal and start "
+             "this node again",
+             difference);
+    return false;
 }
 
 /* ---- A turn ---- */

@@ -153,6 +153,10 @@ bool pair_switchover(pair_t *self, const char *reason);
 void pair_follow_turn(pair_t *self);
 /* True when this node could take over now; otherwise why not, for people. */
 bool pair_is_ready(const pair_t *self, char *reason, size_t size);
+/* The same as people are told: a backup whose own configuration differs from the one in force is
+ * not ready either, and says where. It would serve the one in force, so it takes over all the same.
+ */
+bool pair_reports_ready(const pair_t *self, char *reason, size_t size);
 /* What follows is not the log: the state is dropped and loaded anew. */
 void pair_distrust(pair_t *self, const char *why);
 void pair_load(pair_t *self);

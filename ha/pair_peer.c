@@ -83,7 +83,7 @@ void pair_say_hello(pair_t *self)
     hello.client_endpoint = self->client_endpoint;
     hello.role = s_role(self);
     s_fill_place(self, &hello);
-    bool ready = pair_is_ready(self, reason, sizeof reason);
+    bool ready = pair_reports_ready(self, reason, sizeof reason);
     hello.ready = ready && self->role == ROLE_READY;
     hello.readiness = reason;
     hello.automatic = !self->manual;

@@ -120,6 +120,14 @@ static void s_judge_start(pair_t *self)
 
 /* ---- Is the primary gone? ---- */
 
+/* A link that is cut loudly looks as if the process were gone; a primary that is there moves the
+ * head with every beat. */
+static usec_t s_gone_after(const pair_t *self)
+{
+    usec_t beats = self->options.beat + self->options.beat / 2;
+    return beats > GONE_MS * USEC_PER_MS ? beats : GONE_MS * USEC_PER_MS;
+}
+
 static bool s_is_gone(const pair_t *self, char *why, size_t size)
 {
     const peer_view_t *peer = &self->peer;
@@ -130,7 +138,7 @@ static bool s_is_gone(const pair_t *self, char *why, size_t size)
         usec_t since = head->since > peer->closed_at ? head->since : peer->closed_at;
         since = peer->heard_at > since ? peer->heard_at : since;
         usec_t unmoved = head->confirmed - since;
-        if (unmoved >= GONE_MS * USEC_PER_MS) {
+        if (unmoved >= s_gone_after(self)) {
             snprintf(why, size,
                      "its connection is closed, its port refuses, and the head has not moved from "
                      "%" PRIu64 " for %" PRId64 " ms",

@@ -225,13 +225,13 @@ static const role_cell_t s_table[ROLES_LEN][ROLE_EVENTS_LEN] = {
 };
 
 static const char *const s_roles[] = {
-#define X(name, text) [ROLE_##name] = text,
+#define X(name, text) [ROLE_##name] = (text),
     ROLES(X)
 #undef X
 };
 
 static const char *const s_events[] = {
-#define X(name, text) [ROLE_EVENT_##name] = text,
+#define X(name, text) [ROLE_EVENT_##name] = (text),
     ROLE_EVENTS(X)
 #undef X
 };

@@ -26,7 +26,6 @@ struct schedule {
     int asked; /* the node that was told to hand over in peace; -1: none yet */
     usec_t asked_at;
     usec_t said_at;       /* the command may have been lost on its way */
-    uint64_t first_epoch; /* of the first primary */
 };
 
 static void s_fault(world_t *world, void *data);
@@ -308,6 +307,17 @@ static talker_t *s_operator(const world_t *world)
     return world->talkers[world->talkers_len - 1];
 }
 
+/* What breaks between the nodes, or among the clients, moves no epoch. */
+static void s_check_peace(world_t *world)
+{
+    const uint32_t harmless = 1u << FAULT_PEER_CUT | 1u << FAULT_PEER_NOISE |
+                              1u << FAULT_CLIENT_CUT | 1u << FAULT_ROUTER | 1u << FAULT_CLOCK;
+    if ((world->options.faults & ~harmless) == 0 && checker_epoch(world->checker) != 1)
+        world_violation(world, "flapping",
+                        "epoch %llu is there, though no node and no database failed",
+                        (unsigned long long)checker_epoch(world->checker));
+}
+
 static void s_heal_all(world_t *world, void *data)
 {
     static const noise_t no_noise = {0};
@@ -316,6 +326,7 @@ static void s_heal_all(world_t *world, void *data)
     self->healing = true;
     self->healed_at = world->now;
     world_trace(world, "faults", "all-heals", 0, 0);
+    s_check_peace(world);
     network_set_noise(world, &no_noise);
     database_sim_start(world);
     database_sim_thaw(world);

@@ -7,6 +7,7 @@
 
 struct wires {
     bool cut[WORLD_TALKERS_MAX][WORLD_NODES];
+    bool broken[WORLD_TALKERS_MAX][WORLD_NODES];    /* lost a frame: never goes on silently */
     uint64_t lives[WORLD_TALKERS_MAX][WORLD_NODES]; /* the process a connection leads to */
     usec_t last_in[WORLD_TALKERS_MAX][WORLD_NODES]; /* in order, each way */
     usec_t last_out[WORLD_TALKERS_MAX][WORLD_NODES];
@@ -40,6 +41,13 @@ static void s_drop(world_t *world, void *data)
     free(data);
 }
 
+/* Lost in a cut. */
+static void s_lose(world_t *world, parcel_t *parcel)
+{
+    world->wires->broken[parcel->talker][parcel->node] = true;
+    s_drop(world, parcel);
+}
+
 static void s_send(world_t *world, const parcel_t *parcel, usec_t *last, event_fn *run)
 {
     usec_t at = world->now + world_between(world, 50, 300);
@@ -54,8 +62,11 @@ static void s_at_machine(world_t *world, void *data)
 {
     parcel_t *parcel = data;
     machine_t *machine = world->machines[parcel->node];
-    if (!machine_runs(machine) || machine->life != parcel->life ||
-        world->wires->cut[parcel->talker][parcel->node]) {
+    if (world->wires->cut[parcel->talker][parcel->node]) {
+        s_lose(world, parcel);
+        return;
+    }
+    if (!machine_runs(machine) || machine->life != parcel->life) {
         s_drop(world, data);
         return;
     }
@@ -79,21 +90,28 @@ static void s_at_machine(world_t *world, void *data)
 
 static void s_at_talker(world_t *world, void *data);
 
-/* A connection to a process that is gone without a word is found dead by the first frame on it. */
+/* A connection to a process that is gone without a word, or that has lost a frame, is found dead by
+ * the next frame on it. */
 static bool s_is_dead(talker_t *talker, int node)
 {
     world_t *world = talker->world;
-    uint64_t *life = &world->wires->lives[talker->number][node];
-    if (!machine_runs(world->machines[node]) || *life == world->machines[node]->life)
-        return false;
-    bool dead = *life != 0;
-    if (dead && world->wires->cut[talker->number][node])
-        return true; /* nor does it hear that it is dead */
-    *life = world->machines[node]->life;
-    parcel_t reset = {.talker = talker->number, .node = node, .connection = talker->connection};
-    if (dead)
-        s_send(world, &reset, &world->wires->last_out[talker->number][node], s_at_talker);
-    return dead;
+    wires_t *wires = world->wires;
+    size_t number = talker->number;
+    uint64_t life = world->machines[node]->life;
+    bool dead = wires->broken[number][node] ||
+                (wires->lives[number][node] && life && wires->lives[number][node] != life);
+    if (!dead || wires->cut[number][node]) {
+        if (!wires->lives[number][node])
+            wires->lives[number][node] = life;
+        return dead;
+    }
+    parcel_t reset = {
+        .talker = number, .node = node, .life = life, .connection = talker->connection};
+    s_send(world, &reset, &wires->last_out[number][node], s_at_talker);
+    s_send(world, &reset, &wires->last_in[number][node], s_at_machine);
+    wires->lives[number][node] = life;
+    wires->broken[number][node] = false;
+    return true;
 }
 
 void wires_to_machine(talker_t *talker, int node, uint8_t *bytes, size_t len)
@@ -124,8 +142,11 @@ static void s_at_talker(world_t *world, void *data)
 {
     parcel_t *parcel = data;
     talker_t *talker = world->talkers[parcel->talker];
-    if (talker->alive && talker->connection == parcel->connection &&
-        !world->wires->cut[parcel->talker][parcel->node]) {
+    if (world->wires->cut[parcel->talker][parcel->node]) {
+        s_lose(world, parcel);
+        return;
+    }
+    if (talker->alive && talker->connection == parcel->connection) {
         if (parcel->bytes)
             talker_receive(talker, parcel->node, parcel->bytes, parcel->len);
         else

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Proves that the engine, the balancer and the pair logic are pure: what their objects take from
-outside is on the list purity.txt, which has no clock, socket, file, thread, randomness or log on it.
-Ends with code 1 and one line for each symbol that is not.
+outside is on the list purity.txt, which has no clock, socket, file, thread, randomness or log on
+it. Ends with code 1 and one line for each symbol that is not.
 
   purity.py BUILD      checks the libraries of a build without sanitizers
   purity.py --prove    shows on a library of its own that it finds what it must find

@@ -48,7 +48,7 @@ Test(client_pair, registers_at_both_and_uses_the_one_that_serves)
 Test(client_pair, follows_not_primary_with_all_requests_in_order)
 {
     s_connect(2, (ixn_client_options_t){0});
-    WAIT(&s_bench, node_count(s_b, REGISTER) == 1);
+    WAIT(&s_bench, node_count(s_b, REGISTER) >= 1);
     /* a switchover: A refers to B, and does so for requests, too */
     s_a->work = WORK_NOT_PRIMARY;
     s_a->admit = REGISTER_NOT_PRIMARY;
@@ -70,7 +70,7 @@ Test(client_pair, follows_not_primary_with_all_requests_in_order)
 Test(client_pair, goes_on_at_the_other_node_when_one_is_gone)
 {
     s_connect(2, (ixn_client_options_t){.resend_ms = 60000}); /* not by its timer */
-    WAIT(&s_bench, node_count(s_b, REGISTER) == 1);
+    WAIT(&s_bench, node_count(s_b, REGISTER) >= 1);
     s_a->work = WORK_KEEP;
     for (int i = 0; i < 10; i++)
         send_submit(s_bench.client);
@@ -90,7 +90,7 @@ Test(client_pair, goes_on_at_the_other_node_when_one_is_gone)
 Test(client_pair, finds_the_new_primary_while_the_old_one_is_frozen)
 {
     s_connect(2, (ixn_client_options_t){.resend_ms = 100});
-    WAIT(&s_bench, node_count(s_b, REGISTER) == 1);
+    WAIT(&s_bench, node_count(s_b, REGISTER) >= 1);
     s_a->frozen = true;
     uint64_t id = send_submit(s_bench.client);
     bench_turn(&s_bench);
@@ -148,11 +148,11 @@ Test(client_pair, does_not_register_at_a_lower_epoch)
 Test(client_pair, stays_when_two_nodes_claim_to_serve)
 {
     s_connect(2, (ixn_client_options_t){0});
-    WAIT(&s_bench, node_count(s_b, REGISTER) == 1);
+    WAIT(&s_bench, node_count(s_b, REGISTER) >= 1);
     s_b->admit = REGISTER_SERVE; /* the same epoch: a lie */
     node_stop(s_b);
     node_start(s_b);
-    WAIT(&s_bench, node_count(s_b, REGISTER) == 2);
+    WAIT(&s_bench, node_count(s_b, REGISTER) >= 2);
     for (int i = 0; i < 10; i++)
         bench_turn(&s_bench);
     cr_assert_str_eq(ixn_client_endpoint(s_bench.client), s_a->address);
@@ -223,7 +223,7 @@ Test(client_pair, registers_again_when_the_node_forgot_it)
 static void s_connect_patient(void)
 {
     s_connect(2, (ixn_client_options_t){.resend_ms = HOUR_MS, .give_up_ms = HOUR_MS});
-    WAIT(&s_bench, node_count(s_b, REGISTER) == 1);
+    WAIT(&s_bench, node_count(s_b, REGISTER) >= 1);
 }
 
 /* Waits until the pauses between registrations at `node` have grown to their longest. */
@@ -326,7 +326,7 @@ Test(client_pair, doubts_a_node_that_does_not_answer_a_ping)
     s_a->heartbeat_ms = 1200;
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 1 && node_count(s_b, REGISTER));
     s_a->frozen = true;
-    WAIT(&s_bench, node_count(s_b, REGISTER) == 2);
+    WAIT(&s_bench, node_count(s_b, REGISTER) >= 2);
     cr_assert_eq(bench_told(&s_bench, IXN_EVENT_DISCONNECTED), 0, "it is not given up yet");
     cr_assert_str_eq(ixn_client_endpoint(s_bench.client), s_a->address);
 }
