@@ -25,7 +25,7 @@ struct schedule {
     usec_t healed_at;
     int asked; /* the node that was told to hand over in peace; -1: none yet */
     usec_t asked_at;
-    usec_t said_at;       /* the command may have been lost on its way */
+    usec_t said_at; /* the command may have been lost on its way */
 };
 
 static void s_fault(world_t *world, void *data);
