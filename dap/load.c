@@ -41,12 +41,14 @@ static void s_progress(load_t *self)
     self->callbacks->progress(self->callbacks->context, self->interactions, self->batches);
 }
 
-/* The columns that both tables have, in the order in which s_read_row reads them. */
-#define COMMON_COLUMNS                                                                             \
+/* The columns that both tables have, in the order in which s_read_row reads them: those before and
+ * behind the attributes. */
+#define COLUMNS_BEFORE                                                                             \
     "id, parent_id, state, held, tenant, queue, media_type, type, subtype, external_id, "          \
-    "submitted_by, key, fingerprint, attributes, journey, router, strategy, reason, priority, "    \
-    "version, age, attempts, losses, received_at, submitted_at, placed_in_queue_at, "              \
-    "moved_to_queue_at, routed_at, held_at"
+    "submitted_by, key, fingerprint, "
+#define COLUMNS_BEHIND                                                                             \
+    ", journey, router, strategy, reason, priority, version, age, attempts, losses, "              \
+    "received_at, submitted_at, placed_in_queue_at, moved_to_queue_at, routed_at, held_at"
 #define COMMON_TYPES                                                                               \
     OID_UUID, OID_UUID, OID_TEXT, OID_BOOL, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT, OID_TEXT,      \
         OID_TEXT, OID_TEXT, OID_BYTEA, OID_INT8, OID_JSONB, OID_JSONB, OID_TEXT, OID_TEXT,         \
@@ -196,7 +198,7 @@ static bool s_interactions(load_t *self, error_t *ret_error)
     static const Oid types[] = {COMMON_TYPES, OID_INT8, OID_INT8, OID_INT8};
     static const copy_query_t query = {
         .what = "ixn.interaction",
-        .select = "SELECT " COMMON_COLUMNS
+        .select = "SELECT " COLUMNS_BEFORE "attributes" COLUMNS_BEHIND
                   ", token_epoch, token_index, deadline_log_us FROM ixn.interaction",
         .types = types,
         .columns = COMMON + 3};
@@ -210,8 +212,9 @@ static bool s_completed(load_t *self, usec_t dedupe_window_us, error_t *ret_erro
     if (__builtin_sub_overflow(self->checkpoint_log, dedupe_window_us, &since))
         since = INT64_MIN + 1;
     buffer_t select = {0};
+    /* They are remembered by their keys; their attributes may stay where they are. */
     buffer_printf(&select,
-                  "SELECT " COMMON_COLUMNS
+                  "SELECT " COLUMNS_BEFORE "'{}'::jsonb" COLUMNS_BEHIND
                   ", completed_at, completed_log_us"
                   " FROM ixn.interaction_history WHERE completed_log_us >= %" PRId64
                   " ORDER BY completed_log_us, age",
