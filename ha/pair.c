@@ -57,7 +57,7 @@ pair_t *pair_new(const pair_options_t *options)
     self->configuration = s_copy_configuration(options->configuration, &self->configuration_digest);
     self->arena = wire_arena_new();
     self->replica = replica_new();
-    self->now = self->started = self->role_since = options->boot_time;
+    self->now = self->role_since = options->boot_time;
     self->wall = options->wall_time;
     self->peer.heard_at = self->peer.served_at = self->now;
     self->hello_at = self->now;

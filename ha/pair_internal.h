@@ -25,7 +25,6 @@ typedef struct {
     bool ready;
     bool automatic;
     bool database;
-    id128_t configuration;
     size_t daps_len;
     dap_t daps[DAPS_MAX];      /* name, reachable, proven, latency, trouble */
     char trouble[PAIR_REASON]; /* why its frames are not listened to; empty: they are */
@@ -81,7 +80,6 @@ struct pair {
     bool manual; /* failover: manual, or paused */
     bool stopping;
     usec_t stop_by;
-    usec_t started;
     usec_t quiet_until;   /* no automatic take-over before */
     usec_t quiet;         /* how long the next one is */
     usec_t last_takeover; /* how long it took */
@@ -116,8 +114,6 @@ struct pair {
     /* the peer */
     peer_view_t peer;
     usec_t hello_at; /* the next one */
-    char told_readiness[PAIR_REASON];
-    bool told_ready;
     /* actions: a ring */
     pair_action_t *actions;
     size_t actions_first;

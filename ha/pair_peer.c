@@ -290,7 +290,6 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
     peer->ready = hello->ready;
     peer->automatic = hello->automatic;
     peer->database = hello->database;
-    wire_read_id(hello->configuration, &peer->configuration);
     s_hear_daps(peer, hello);
     if (!s_is_ours(self, frame))
         return;
