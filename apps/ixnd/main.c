@@ -1,6 +1,7 @@
 /* ixnd: the interaction server. This file: command line, signals, and the order of things. */
 #include <argp.h>
 #include <czmq.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,20 +83,24 @@ static void s_catch_signals(void)
 
 /* Asks the C library for memory in huge pages, which it decides when a process begins; so the
  * program begins anew, once. When a process is killed the kernel frees its memory before it closes
- * its connections, and the other node waits for that: 40 ms for 600 MB of small pages, 2 ms for huge
- * ones. Threads' heaps (the state of a backup is loaded by one) get them only when they are made
- * whole: top_pad. It stops the C library from raising its threshold for blocks of their own by
- * itself, so that is set too: batches stay below. An environment that has the variable already, or a
- * kernel without huge pages, is left alone. */
+ * its connections, and the other node waits for that: 40 ms for 600 MB of small pages, 2 ms for
+ * huge ones. Threads' heaps (the state of a backup is loaded by one) get them only when they are
+ * made whole: top_pad. It stops the C library from raising its threshold for blocks of their own by
+ * itself, so that is set too: batches stay below. An environment that has the variable already, or
+ * a kernel without huge pages, is left alone. */
 static void s_want_huge_pages(char **argv)
 {
     static const char name[] = "GLIBC_TUNABLES";
-    static const char value[] = "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:"
-                                "glibc.malloc.mmap_threshold=8388608:"
-                                "glibc.malloc.trim_threshold=268435456";
-    if (getenv(name) || setenv(name, value, 1) != 0)
+    static const char value[] =
+        "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:"
+        "glibc.malloc.mmap_threshold=8388608:"
+        "glibc.malloc.trim_threshold=268435456";
+    char path[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (getenv(name) || len < 0 || setenv(name, value, 1) != 0)
         return;
-    execv("/proc/self/exe", argv);
+    path[len] = 0;
+    execv(path, argv);
     log_warning("node.small_pages", "error=\"the program could not begin anew: %m\"");
 }
 
