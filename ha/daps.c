@@ -6,6 +6,12 @@
 
 #include "core/base/check.h"
 
+const char *dap_verdict_name(dap_verdict_t verdict)
+{
+    static const char *const names[] = {"unknown", "not now", "proving", "proven", "wrong"};
+    return names[verdict];
+}
+
 void daps_ask(daps_t *self, size_t dap, usec_t now)
 {
     CHECK(dap < self->len && !self->daps[dap].busy);

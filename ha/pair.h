@@ -40,6 +40,9 @@ typedef struct {
     id128_t database_id;
     size_t daps_len;
     const char *dap_names[PAIR_MAX_DAPS];
+    /* Its text is the one under which it was proven last, as state_dir remembers it. Only such a
+     * one may lead to a server that was started since, without the word of the other node. */
+    bool dap_remembered[PAIR_MAX_DAPS];
     usec_t failover_timeout; /* link silent and head unmoved for so long: the primary is gone */
     usec_t heartbeat;        /* hello to the peer */
     usec_t beat;             /* head moves while idle, with a peer */
@@ -111,14 +114,16 @@ void pair_stop(pair_t *self);
 /* ---- Actions ---- */
 
 typedef enum {
-    PAIR_OBSERVE,  /* dap: read identity, epoch, head */
-    PAIR_CLAIM,    /* dap, claim_…: take the next epoch */
-    PAIR_LOAD,     /* dap: load the whole state */
-    PAIR_FOLLOW,   /* dap, index, hash: the batches after it */
-    PAIR_OPEN,     /* open journal and checkpoint lanes: identity, epoch, generation, index, hash */
-    PAIR_CLOSE,    /* close both at once; what they have not committed is given up */
-    PAIR_REMEMBER, /* memory: durably into state_dir, before anything else is done */
-    PAIR_SEND,     /* bytes: a frame to the peer; dropped when the link does not take it */
+    PAIR_OBSERVE, /* dap, known: read identity, instance, epoch, head, lineage */
+    PAIR_CLAIM,   /* dap, claim_…: take the next epoch */
+    PAIR_LOAD,    /* dap: load the whole state */
+    PAIR_FOLLOW,  /* dap, index, hash: the batches after it */
+    PAIR_OPEN,  /* open journal and checkpoint lanes: identity, instance, epoch, generation, index,
+                   hash */
+    PAIR_PROVE, /* instance: another server is proven; the lanes write there from now on */
+    PAIR_CLOSE, /* close both at once; what they have not committed is given up */
+    PAIR_REMEMBER,  /* memory: durably into state_dir, before anything else is done */
+    PAIR_SEND,      /* bytes: a frame to the peer; dropped when the link does not take it */
     PAIR_BROADCAST, /* bytes: a frame to every connection of a client; all sessions are over */
     PAIR_SAVE, /* batch: decided, but not part of the committed log: into a file of state_dir */
     PAIR_SAY,  /* event, text, error: a line for the log */
@@ -128,11 +133,13 @@ typedef enum {
 typedef struct {
     pair_action_kind_t kind;
     size_t dap;
-    /* CLAIM: only while identity, epoch and generation, and with `claim_head` also the head, are
-     * still those of `judged` */
+    place_t known; /* OBSERVE: the newest that this node knows to be committed */
+    /* CLAIM: only while identity, instance, epoch and generation, and with `claim_head` also the
+     * head, are still those of `judged`, and what it `known` is held */
     database_status_t judged;
     bool claim_head;
     uint64_t highest_seen;
+    instance_t instance; /* OPEN, PROVE */
     /* FOLLOW, OPEN */
     identity_t identity;
     uint64_t epoch;

@@ -121,6 +121,7 @@ struct machine {
     bool open;
     uint64_t serial; /* of the lanes that are open */
     identity_t identity;
+    instance_t instance;
     uint64_t epoch;
     id128_t generation;
     journal_lane_t journal;
