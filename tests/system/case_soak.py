@@ -1,7 +1,8 @@
 """A pair under load meets one random fault after the other, some of them two at a time.
 
-After each the pair must be whole again within a bound (P6); at the end nothing acknowledged is lost,
-nothing was made or accepted twice, and both nodes are level. --full: 20 minutes, 200 faults at least.
+After each the pair must be whole again within a bound (P6); at the end nothing acknowledged is
+lost, nothing was made or accepted twice, and both nodes are level. --full: 20 minutes, 200 faults
+at least.
 """
 
 import collections
