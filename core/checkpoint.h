@@ -5,6 +5,7 @@
 #define IXN_CORE_CHECKPOINT_H
 
 #include "core/row.h"
+#include "core/service_row.h"
 
 typedef struct {
     uint64_t from;                    /* the index the tables are at */
@@ -17,6 +18,10 @@ typedef struct {
     size_t gone_len;
     const interaction_row_t *finished; /* rows to insert into ixn.interaction_history */
     size_t finished_len;
+    const service_row_t *services; /* rows of ixn.service_request to insert or update */
+    size_t services_len;
+    const service_token_t *services_gone; /* whose row leaves it; none is in `services` */
+    size_t services_gone_len;
     bool configuration_changed;
     text_t configuration; /* encoded ixn.v1.EngineConfiguration, when it changed */
     size_t bytes;         /* about how much memory this holds */

@@ -457,6 +457,7 @@ state_t *state_new(void)
     self->by_key = index_new(s_key_of, self);
     RB_INIT(&self->deadlines);
     remembered_init(&self->remembered);
+    services_init(self);
     self->image = image_new();
     Ixn__V1__EngineConfiguration none = IXN__V1__ENGINE_CONFIGURATION__INIT;
     state_set_configuration(self, &none);
@@ -468,6 +469,7 @@ void state_destroy(state_t **self_p)
     state_t *self = *self_p;
     if (!self)
         return;
+    services_free(self);
     image_destroy(&self->image);
     for (uint32_t i = 0; i < self->chunks_len * CHUNK; i++) {
         interaction_t *interaction = state_record(self, i);

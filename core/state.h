@@ -17,6 +17,7 @@
 #include "core/checkpoint.h"
 #include "core/index.h"
 #include "core/interaction.h"
+#include "core/service.h"
 #include "core/wire/wire.h"
 
 RB_HEAD(line, interaction);      /* of a queue: priority, then age */
@@ -50,6 +51,7 @@ typedef struct {
     uint16_t number;
     LIST_HEAD(, interaction) interactions; /* those it has under a token */
     uint32_t pending;                      /* how many */
+    uint32_t services; /* requests to application servers without an answer, of all of these */
 } state_router_t;
 
 /* A completed interaction, as long as its keys are remembered. */
@@ -75,7 +77,7 @@ typedef struct {
 
 typedef struct image image_t; /* core/image.c */
 
-typedef struct {
+typedef struct state {
     uint64_t epoch;
     uint64_t index;  /* of the last entry applied */
     id128_t hash;    /* of the last batch applied */
@@ -96,6 +98,7 @@ typedef struct {
     interaction_t *touched; /* by the entry that is being applied; NULL: none */
     struct deadlines deadlines;
     remembered_table_t remembered;
+    services_t services;
     /* tables */
     char (*tenants)[LIMIT_NAME + 1];
     size_t tenants_len;
@@ -167,6 +170,7 @@ bool state_load_checkpoint(state_t *self, uint64_t index, id128_t hash, usec_t l
 bool state_load_configuration(state_t *self, text_t encoded, error_t *ret_error);
 bool state_load_interaction(state_t *self, const interaction_row_t *row, error_t *ret_error);
 bool state_load_completed(state_t *self, const interaction_row_t *row, error_t *ret_error);
+bool state_load_service(state_t *self, const service_row_t *row, error_t *ret_error);
 
 /* ---- Checkpoint ---- */
 

@@ -121,6 +121,7 @@ typedef struct {
 } row_lock_t;
 
 typedef struct kept_row kept_row_t;
+typedef struct kept_service kept_service_t;
 
 struct database {
     world_t *world;
@@ -135,6 +136,7 @@ struct database {
     buffer_t configuration;
     kept_row_t *live;
     kept_row_t *history;
+    kept_service_t *services;
     row_lock_t pair;
     row_lock_t checkpoint;
     /* the server */

@@ -101,6 +101,7 @@ static void s_take(observer_t *self, checkpoint_image_t *image)
     s_take_live(self, image);
     s_take_finished(self, image);
     s_take_configuration(self, image);
+    cr_assert_eq(kept_services_write(&database->services, image), 0);
     database->index = image->to;
     database->hash = image->hash;
     database->log_time = image->log_time;
