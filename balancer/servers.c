@@ -433,6 +433,12 @@ static void s_refresh(servers_t *self, servers_pool_t *pool)
         s_make_members(self, pool);
 }
 
+servers_result_t servers_why_empty(servers_t *self, servers_pool_t *pool)
+{
+    s_refresh(self, pool);
+    return pool->members_len ? SERVERS_CHOSEN : pool->without;
+}
+
 uint32_t servers_queue(servers_t *self, servers_pool_t *pool)
 {
     if (pool->target == SERVERS_BY_CLUSTER)

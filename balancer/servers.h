@@ -111,6 +111,8 @@ uint32_t servers_queue(servers_t *self, servers_pool_t *pool);
 /* Chooses, and counts the request as sent. */
 servers_result_t servers_choose(servers_t *self, servers_pool_t *pool, usec_t now,
                                 server_t *ret_server);
+/* Why it has no member at all; SERVERS_CHOSEN: it has. */
+servers_result_t servers_why_empty(servers_t *self, servers_pool_t *pool);
 /* The round robin goes on behind this server. */
 void servers_set_last(servers_t *self, servers_pool_t *pool, text_t server_name);
 /* A request that it brought along, or is sent once more. */
