@@ -22,6 +22,7 @@ typedef enum {
     SCHEMA_SIZE,     /* a number and B, KiB, MiB, GiB or TiB; kept in bytes */
     SCHEMA_UUID,
     SCHEMA_CHOICE, /* one of `choices`; kept as its place among them */
+    SCHEMA_NAMES,  /* a list of names, up to LIMIT_SERVICES: config_names_t */
 } schema_type_t;
 
 #define SCHEMA_NOWHERE SIZE_MAX
@@ -51,6 +52,9 @@ typedef enum {
     SCHEMA_TENANTS,
     SCHEMA_QUEUES,
     SCHEMA_ROUTERS,
+    SCHEMA_APPLICATIONS,
+    SCHEMA_SERVERS,
+    SCHEMA_CLUSTERS,
     SCHEMA_ROUTING,
     SCHEMA_DEDUPE,
     SCHEMA_CLIENTS,

@@ -372,6 +372,8 @@ static bool s_durations_fit(const Ixn__V1__EngineConfiguration *configuration)
 {
     return configuration->routing_timeout_ms <= LIMIT_DURATION_MS &&
            configuration->hold_timeout_ms <= LIMIT_DURATION_MS &&
+           configuration->service_timeout_ms <= LIMIT_DURATION_MS &&
+           configuration->service_breaker_pause_ms <= LIMIT_DURATION_MS &&
            configuration->dedupe_window_ms <= LIMIT_DURATION_MS &&
            configuration->dedupe_guaranteed_ms <= LIMIT_DURATION_MS;
 }
@@ -401,6 +403,17 @@ bool state_check_configuration(const state_t *self,
     for (size_t i = 0; i < configuration->n_routers; i++)
         if (!s_name_fits(configuration->routers[i]->name))
             return false;
+    for (size_t i = 0; i < configuration->n_application_servers; i++)
+        if (!s_name_fits(configuration->application_servers[i]->name))
+            return false;
+    for (size_t i = 0; i < configuration->n_clusters; i++) {
+        const Ixn__V1__ClusterConfiguration *cluster = configuration->clusters[i];
+        for (size_t j = 0; j < cluster->n_members; j++)
+            if (!s_name_fits(cluster->members[j]))
+                return false;
+        if (!s_name_fits(cluster->name))
+            return false;
+    }
     return tenants <= LIMIT_SYMBOLS && queues <= LIMIT_SYMBOLS && s_durations_fit(configuration);
 }
 

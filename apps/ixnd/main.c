@@ -146,7 +146,7 @@ int main(int argc, char **argv)
     if (arguments.print_config)
         config_print(config, stdout);
     else if (arguments.check_config)
-        printf("%s: ok\n", arguments.config);
+        printf("%s: ok%s\n", arguments.config, config_notes(config, stdout) ? ", see above" : "");
     else
         code = s_serve(config, argv);
     config_destroy(&config);
