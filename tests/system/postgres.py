@@ -1,6 +1,7 @@
 """A private PostgreSQL and a private pgbouncer, by the scripts of deploy/."""
 
 import os
+import re
 import signal
 
 import psycopg2
@@ -130,3 +131,18 @@ class Pgbouncer:
 
     def conninfo(self):
         return f"host=127.0.0.1 port={self.port} user=ixn dbname=ixn"
+
+    def repoint(self, postgres, database="ixn"):
+        """What clients reach as `ixn` is another database from now on; they stay connected."""
+        path = f"{self.folder}/pgbouncer.ini"
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        line = f"ixn = host={postgres.host} port={postgres.port} dbname={database}"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(re.sub(r"(?m)^ixn = .*$", line, text))
+        console = psycopg2.connect(host="127.0.0.1", port=self.port, user="postgres",
+                                   dbname="pgbouncer", connect_timeout=5)
+        console.autocommit = True
+        with console.cursor() as cursor:
+            cursor.execute("RELOAD")
+        console.close()
