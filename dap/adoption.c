@@ -1,0 +1,323 @@
+#include "dap/adoption.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "dap/field.h"
+#include "dap/params.h"
+
+#define LOCK_TIMEOUT "2s"
+
+static bool s_run(connection_t *connection, const char *sql, const params_t *params,
+                  error_t *ret_error)
+{
+    connection_params_t all = params_all(params);
+    PGresult *result = connection_query(connection, sql, &all, ret_error);
+    PQclear(result);
+    return result != NULL;
+}
+
+/* ---- Is it the pair's own, moved? ---- */
+
+/* From what this database is now, backwards: a row counts only where it led to exactly the database
+ * that the row after it began with. */
+static const char s_find_sql[] =
+    "WITH RECURSIVE chain AS ("
+    " SELECT a.* FROM ixn.adoption AS a JOIN ixn.pair AS p USING (database_id)"
+    " WHERE a.system_identifier = (SELECT system_identifier FROM pg_control_system())"
+    " AND a.database_oid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " UNION ALL"
+    " SELECT a.* FROM chain AS c JOIN ixn.adoption AS a ON a.database_id = c.previous_database_id"
+    " AND a.system_identifier = c.previous_system_identifier"
+    " AND a.database_oid = c.previous_database_oid AND a.epoch < c.epoch)"
+    " SELECT max(c.known_index) FROM chain AS c JOIN chain AS first"
+    " ON c.epoch >= first.epoch"
+    " WHERE first.previous_database_id = $1 AND first.previous_system_identifier = $2"
+    " AND first.previous_database_oid = $3 HAVING count(*) > 0";
+
+bool adoption_find(connection_t *connection, const identity_t *previous, uint64_t *ret_known_index,
+                   error_t *ret_error)
+{
+    static const Oid types[] = {OID_INT8};
+    params_t params = {0};
+    params_id(&params, previous->database_id);
+    params_int8(&params, previous->system_identifier);
+    params_oid(&params, previous->database_oid);
+    connection_params_t all = params_all(&params);
+    PGresult *result = connection_query(connection, s_find_sql, &all, ret_error);
+    if (!result)
+        return false;
+    bool checked = field_check(result, "ixn.adoption", types, 1, ret_error);
+    bool found = checked && PQntuples(result) > 0;
+    if (found)
+        *ret_known_index = field_int8(field_of(result, 0, 0));
+    PQclear(result);
+    return found;
+}
+
+/* Sets `previous`: where it was adopted before, another node may remember that already. */
+static bool s_is_copy(connection_t *connection, const adoption_t *adoption,
+                      adoption_result_t *result, error_t *ret_error)
+{
+    char actual[IDENTITY_TEXT_SIZE];
+    char own[IDENTITY_TEXT_SIZE];
+    const database_status_t *found = &result->before;
+    error_t error = {0};
+    result->previous = adoption->previous;
+    if (adoption_find(connection, &adoption->previous, &result->covered_index, &error)) {
+        result->covered = true;
+        result->previous = found->identity;
+        return true;
+    }
+    if (error.code)
+        return error_set(ret_error, error.code, "%s", error.text);
+    if (id_equal(found->identity.database_id, adoption->previous.database_id))
+        return true;
+    return error_set(ret_error, ERROR_DATABASE_WRONG,
+                     "%s is %s, the pair's is %s: it is no copy of the pair's database, so it "
+                     "cannot be adopted; correct the DAP. (To begin anew with an empty database: "
+                     "ixnctl database init, and nodes with an empty state_dir)",
+                     found->server, identity_text(&found->identity, actual),
+                     identity_text(&adoption->previous, own));
+}
+
+/* ---- Does its log go as far as the pair's? ---- */
+
+typedef struct {
+    id128_t hash;   /* of the batch that ends at the place; zero: there is none */
+    uint64_t first; /* the oldest index that the journal still has */
+} lineage_t;
+
+static bool s_read_lineage(connection_t *connection, uint64_t index, lineage_t *ret_lineage,
+                           error_t *ret_error)
+{
+    static const Oid types[] = {OID_UUID, OID_INT8};
+    params_t params = {0};
+    params_int8(&params, index);
+    connection_params_t all = params_all(&params);
+    PGresult *result = connection_query(connection,
+                                        "SELECT (SELECT hash FROM ixn.journal WHERE last_index = "
+                                        "$1), (SELECT min(first_index) FROM ixn.journal)",
+                                        &all, ret_error);
+    bool checked = result && field_check(result, "the lineage", types, 2, ret_error);
+    if (checked)
+        *ret_lineage = (lineage_t){.hash = field_id(field_of(result, 0, 0)),
+                                   .first = field_int8(field_of(result, 0, 1))};
+    PQclear(result);
+    return checked;
+}
+
+/* A place beyond the head is lost; before the head it must be in the journal, unless that does not
+ * reach back so far. */
+static bool s_judge_place(connection_t *connection, const database_place_t *place,
+                          const database_status_t *found, uint64_t *lost, error_t *ret_error)
+{
+    lineage_t lineage;
+    char here[ID_TEXT_SIZE];
+    char known[ID_TEXT_SIZE];
+    if (place->index > found->head_index) {
+        uint64_t missing = place->index - found->head_index;
+        *lost = missing > *lost ? missing : *lost;
+        return true;
+    }
+    if (id_is_zero(place->hash))
+        return true;
+    if (!s_read_lineage(connection, place->index, &lineage, ret_error))
+        return false;
+    if (id_equal(lineage.hash, place->hash) || place->index < lineage.first)
+        return true;
+    return error_set(ret_error, ERROR_DATABASE_DIVERGED,
+                     "%s: at index %" PRIu64
+                     " its journal has %s, the pair's had %s: other work "
+                     "was written into it since they parted, so no number of entries describes "
+                     "what would be lost; adopt a copy that nobody wrote to",
+                     found->server, place->index,
+                     id_is_zero(lineage.hash) ? "no batch" : id_text(lineage.hash, here),
+                     id_text(place->hash, known));
+}
+
+/* An epoch of that number is the pair's own or another one; where it is missing, the copy is from
+ * before it. */
+static bool s_judge_epoch(connection_t *connection, const adoption_t *adoption,
+                          const database_status_t *found, error_t *ret_error)
+{
+    static const Oid types[] = {OID_UUID};
+    char here[ID_TEXT_SIZE];
+    char known[ID_TEXT_SIZE];
+    params_t params = {0};
+    params_int8(&params, adoption->epoch);
+    connection_params_t all = params_all(&params);
+    PGresult *result = connection_query(
+        connection, "SELECT generation FROM ixn.epoch WHERE epoch = $1", &all, ret_error);
+    bool checked = result && field_check(result, "ixn.epoch", types, 1, ret_error);
+    id128_t generation =
+        checked && PQntuples(result) ? field_id(field_of(result, 0, 0)) : (id128_t){0};
+    PQclear(result);
+    if (!checked || id_is_zero(generation) || id_equal(generation, adoption->generation))
+        return checked;
+    return error_set(ret_error, ERROR_DATABASE_DIVERGED,
+                     "%s: its epoch %" PRIu64
+                     " is %s, the pair's was %s: somebody else served from "
+                     "it since they parted; adopt a copy that nobody wrote to",
+                     found->server, adoption->epoch, id_text(generation, here),
+                     id_text(adoption->generation, known));
+}
+
+static bool s_accepts(const adoption_t *adoption, const database_status_t *found, uint64_t lost,
+                      error_t *ret_error)
+{
+    if (adoption->accepts_loss ? adoption->loss == lost : lost == 0)
+        return true;
+    if (adoption->accepts_loss)
+        return error_set(ret_error, ERROR_DATABASE_DIVERGED,
+                         "%" PRIu64 " entries would be lost, --accept-loss says %" PRIu64
+                         ": the head is index %" PRIu64 ", index %" PRIu64
+                         " is known to be committed; nothing was changed",
+                         lost, adoption->loss, found->head_index, found->head_index + lost);
+    return error_set(ret_error, ERROR_DATABASE_DIVERGED,
+                     "%" PRIu64 " entries would be lost: the head of %s is index %" PRIu64
+                     ", but index %" PRIu64
+                     " is known to be committed; look for a newer copy, or "
+                     "give them up with --accept-loss %" PRIu64,
+                     lost, found->server, found->head_index, found->head_index + lost, lost);
+}
+
+static bool s_judge(connection_t *connection, const adoption_t *adoption, adoption_result_t *result,
+                    error_t *ret_error)
+{
+    const database_status_t *found = &result->before;
+    if (!s_is_copy(connection, adoption, result, ret_error) ||
+        !s_judge_epoch(connection, adoption, found, ret_error))
+        return false;
+    for (size_t i = 0; i < adoption->places_len; i++)
+        if (!s_judge_place(connection, &adoption->places[i], found, &result->lost, ret_error))
+            return false;
+    result->known_index = found->head_index + result->lost;
+    if (result->covered && (result->lost == 0 || result->known_index <= result->covered_index))
+        return error_set(ret_error, ERROR_DATABASE_REFUSED,
+                         "%s was adopted before, from the database that is remembered here (table "
+                         "ixn.adoption): there is nothing to do but to start the nodes",
+                         found->server);
+    return s_accepts(adoption, found, result->lost, ret_error);
+}
+
+/* ---- The transaction ---- */
+
+static bool s_expect_primary(connection_t *connection, error_t *ret_error)
+{
+    static const Oid types[] = {OID_BOOL};
+    PGresult *result = connection_query(connection, "SELECT pg_is_in_recovery()", NULL, ret_error);
+    bool checked = result && field_check(result, "pg_is_in_recovery()", types, 1, ret_error);
+    bool standby = checked && field_bool(field_of(result, 0, 0));
+    PQclear(result);
+    if (standby)
+        return error_set(ret_error, ERROR_DATABASE_REFUSED,
+                         "DAP %s reaches a standby, which takes no writes; promote it first, when "
+                         "its primary is gone for good",
+                         connection_name(connection));
+    return checked;
+}
+
+static bool s_insert(connection_t *connection, const adoption_t *adoption,
+                     const adoption_result_t *result, error_t *ret_error)
+{
+    params_t params = {0};
+    params_id(&params, result->adopted.database_id);
+    params_int8(&params, result->adopted.system_identifier);
+    params_oid(&params, result->adopted.database_oid);
+    params_id(&params, result->previous.database_id);
+    params_int8(&params, result->previous.system_identifier);
+    params_oid(&params, result->previous.database_oid);
+    params_int8(&params, result->before.head_index);
+    params_id(&params, result->before.head_hash);
+    params_int8(&params, result->known_index);
+    params_int8(&params, result->lost);
+    params_int8(&params, result->epoch);
+    params_text(&params, text_of(adoption->reason));
+    params_text(&params, text_of(adoption->adopted_by));
+    return s_run(connection,
+                 "INSERT INTO ixn.adoption (database_id, system_identifier, database_oid,"
+                 " previous_database_id, previous_system_identifier, previous_database_oid,"
+                 " head_index, head_hash, known_index, entries_lost, epoch, reason, adopted_by)"
+                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                 &params, ret_error);
+}
+
+/* The epoch is a claim of nobody's: what could still write here, or remembers this database as it
+ * was, cannot any more. */
+static bool s_change(connection_t *connection, const adoption_t *adoption,
+                     const adoption_result_t *result, error_t *ret_error)
+{
+    char reason[300];
+    id128_t generation = id_random();
+    snprintf(reason, sizeof reason, "adopted: %s", adoption->reason);
+    params_t pair = {0};
+    params_id(&pair, result->adopted.database_id);
+    params_int8(&pair, result->epoch);
+    params_id(&pair, generation);
+    params_text(&pair, text_of(adoption->adopted_by));
+    params_t epoch = {0};
+    params_int8(&epoch, result->epoch);
+    params_id(&epoch, generation);
+    params_text(&epoch, text_of(adoption->adopted_by));
+    params_int8(&epoch, result->before.head_index + 1);
+    params_id(&epoch, result->before.head_hash);
+    params_text(&epoch, text_of(reason));
+    params_t checkpoint = {0};
+    params_id(&checkpoint, generation);
+    return s_insert(connection, adoption, result, ret_error) &&
+           s_run(connection,
+                 "UPDATE ixn.pair SET database_id = $1, epoch = $2, generation = $3, owner = $4,"
+                 " claimed_at = clock_timestamp()",
+                 &pair, ret_error) &&
+           s_run(connection,
+                 "INSERT INTO ixn.epoch (epoch, generation, owner, first_index, previous_hash,"
+                 " reason) VALUES ($1, $2, $3, $4, $5, $6)",
+                 &epoch, ret_error) &&
+           s_run(connection, "UPDATE ixn.checkpoint SET generation = $1", &checkpoint, ret_error);
+}
+
+static bool s_transaction(connection_t *connection, const adoption_t *adoption,
+                          adoption_result_t *result, error_t *ret_error)
+{
+    static const params_t none = {0};
+    uint32_t version;
+    if (!connection_command(connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ret_error) ||
+        !database_read_version(connection, &version, ret_error) ||
+        !s_expect_primary(connection, ret_error) ||
+        !connection_command(connection, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'", ret_error) ||
+        !s_run(connection, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, ret_error) ||
+        !database_read_status(connection, &result->before, ret_error) ||
+        !s_judge(connection, adoption, result, ret_error))
+        return false;
+    uint64_t heard = adoption->highest_epoch;
+    result->epoch = (result->before.epoch > heard ? result->before.epoch : heard) + 1;
+    result->adopted = result->before.identity;
+    if (adoption->dry_run)
+        return true;
+    result->adopted.database_id = id_random();
+    return s_change(connection, adoption, result, ret_error);
+}
+
+bool adoption_perform(database_t *self, const adoption_t *adoption, adoption_result_t *ret_result,
+                      error_t *ret_error)
+{
+    adoption_result_t result = {0};
+    error_t error = {0};
+    connection_t *connection = database_connection(self, ret_error);
+    if (!connection)
+        return false;
+    bool done = s_transaction(connection, adoption, &result, &error);
+    if (!done || adoption->dry_run)
+        connection_rollback(connection);
+    else if (!connection_command(connection, "COMMIT", &error)) {
+        /* If the answer is lost, the row tells whether it happened. */
+        database_status_t status;
+        done = database_status(self, &status, NULL) &&
+               id_equal(status.identity.database_id, result.adopted.database_id);
+    }
+    if (!done)
+        return error_set(ret_error, error.code, "%s", error.text);
+    *ret_result = result;
+    return true;
+}
