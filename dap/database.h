@@ -108,7 +108,8 @@ typedef struct {
                      uint64_t batches); /* about once a second */
     void *context;
 } database_load_t;
-/* `dedupe_window_us`: completed rows whose log time is at most that far before the checkpoint's;
+/* `dedupe_window_us`: completed rows whose log time is at most that far before the checkpoint's; of
+ * each only what is remembered: id, tenant, key, fingerprint, journey, when it was completed;
  * they come in the order of their log time. Batches: a journal that does not continue the
  * checkpoint, has a gap, or a row that is not what its hash says is DATABASE_DIVERGED, with both
  * values. */
