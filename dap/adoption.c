@@ -19,59 +19,18 @@ static bool s_run(connection_t *connection, const char *sql, const params_t *par
 
 /* ---- Is it the pair's own, moved? ---- */
 
-/* From what this database is now, backwards: a row counts only where it led to exactly the database
- * that the row after it began with. */
-static const char s_find_sql[] =
-    "WITH RECURSIVE chain AS ("
-    " SELECT a.* FROM ixn.adoption AS a JOIN ixn.pair AS p USING (database_id)"
-    " WHERE a.system_identifier = (SELECT system_identifier FROM pg_control_system())"
-    " AND a.database_oid = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    " UNION ALL"
-    " SELECT a.* FROM chain AS c JOIN ixn.adoption AS a ON a.database_id = c.previous_database_id"
-    " AND a.system_identifier = c.previous_system_identifier"
-    " AND a.database_oid = c.previous_database_oid AND a.epoch < c.epoch)"
-    " SELECT max(c.known_index) FROM chain AS c JOIN chain AS first"
-    " ON c.epoch >= first.epoch"
-    " WHERE first.previous_database_id = $1 AND first.previous_system_identifier = $2"
-    " AND first.previous_database_oid = $3 HAVING count(*) > 0";
-
-bool adoption_find(connection_t *connection, const identity_t *previous, uint64_t *ret_known_index,
-                   error_t *ret_error)
-{
-    static const Oid types[] = {OID_INT8};
-    params_t params = {0};
-    params_id(&params, previous->database_id);
-    params_int8(&params, previous->system_identifier);
-    params_oid(&params, previous->database_oid);
-    connection_params_t all = params_all(&params);
-    PGresult *result = connection_query(connection, s_find_sql, &all, ret_error);
-    if (!result)
-        return false;
-    bool checked = field_check(result, "ixn.adoption", types, 1, ret_error);
-    bool found = checked && PQntuples(result) > 0;
-    if (found)
-        *ret_known_index = field_int8(field_of(result, 0, 0));
-    PQclear(result);
-    return found;
-}
-
 /* Sets `previous`: where it was adopted before, another node may remember that already. */
-static bool s_is_copy(connection_t *connection, const adoption_t *adoption,
-                      adoption_result_t *result, error_t *ret_error)
+static bool s_is_copy(const adoption_t *adoption, adoption_result_t *result, error_t *ret_error)
 {
     char actual[IDENTITY_TEXT_SIZE];
     char own[IDENTITY_TEXT_SIZE];
     const database_status_t *found = &result->before;
-    error_t error = {0};
     result->previous = adoption->previous;
-    if (adoption_find(connection, &adoption->previous, &result->covered_index, &error)) {
-        result->covered = true;
+    result->covered =
+        moves_lead(&found->moves, &adoption->previous, &found->identity, &result->covered_index);
+    if (result->covered)
         result->previous = found->identity;
-        return true;
-    }
-    if (error.code)
-        return error_set(ret_error, error.code, "%s", error.text);
-    if (id_equal(found->identity.database_id, adoption->previous.database_id))
+    if (result->covered || id_equal(found->identity.database_id, adoption->previous.database_id))
         return true;
     return error_set(ret_error, ERROR_DATABASE_WRONG,
                      "%s is %s, the pair's is %s: it is no copy of the pair's database, so it "
@@ -186,7 +145,7 @@ static bool s_judge(connection_t *connection, const adoption_t *adoption, adopti
                     error_t *ret_error)
 {
     const database_status_t *found = &result->before;
-    if (!s_is_copy(connection, adoption, result, ret_error) ||
+    if (!s_is_copy(adoption, result, ret_error) ||
         !s_judge_epoch(connection, adoption, found, ret_error))
         return false;
     for (size_t i = 0; i < adoption->places_len; i++)

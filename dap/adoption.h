@@ -1,7 +1,7 @@
 /* Adoption: a copy of the pair's database is declared to be the pair's own, by an operator, in one
  * transaction: it gets a database_id of its own and a new epoch, and a row of ixn.adoption says
  * from which database to which one the pair has moved. A node that remembers the former and finds
- * the latter may go there (adoption_find).
+ * the latter may go there (dap/moves.h).
  *
  * Why a new database_id: a base backup is equal to its original in id, system identifier and oid.
  * If the moved database kept them, the original could be taken for it later.
@@ -49,11 +49,5 @@ typedef struct {
  * Sessions that hold the fence are not ended: who holds it for long makes it fail. */
 bool adoption_perform(database_t *self, const adoption_t *adoption, adoption_result_t *ret_result,
                       error_t *ret_error);
-
-/* True when an adoption, or several in a row, lead from `previous` to what the database of this
- * connection is now; `ret_known_index`: what was known then to be committed. False with ERROR_OK:
- * none does. */
-bool adoption_find(connection_t *connection, const identity_t *previous, uint64_t *ret_known_index,
-                   error_t *ret_error);
 
 #endif

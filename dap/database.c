@@ -138,16 +138,17 @@ const char database_status_sql[] =
     " p.epoch, p.generation, p.owner, j.last_index, j.hash, j.log_time_us, j.decided_at, c.index,"
     " format('database %s on %s, PostgreSQL %s', current_database(),"
     " coalesce(host(inet_server_addr()) || ':' || inet_server_port(), 'a local socket'),"
-    " split_part(current_setting('server_version'), ' ', 1))"
+    " split_part(current_setting('server_version'), ' ', 1)), " MOVES_SQL
     " FROM ixn.pair AS p LEFT JOIN ixn.checkpoint AS c ON true LEFT JOIN"
     " (SELECT * FROM ixn.journal ORDER BY last_index DESC LIMIT 1) AS j ON true";
 
 bool database_parse_status(const PGresult *result, database_status_t *ret_status,
                            error_t *ret_error)
 {
-    static const Oid types[] = {OID_UUID, OID_INT8, OID_OID,  OID_INT8,        OID_UUID, OID_TEXT,
-                                OID_INT8, OID_UUID, OID_INT8, OID_TIMESTAMPTZ, OID_INT8, OID_TEXT};
-    if (!field_check(result, "the status of the database", types, 12, ret_error))
+    static const Oid types[] = {OID_UUID, OID_INT8, OID_OID,  OID_INT8, OID_UUID,
+                                OID_TEXT, OID_INT8, OID_UUID, OID_INT8, OID_TIMESTAMPTZ,
+                                OID_INT8, OID_TEXT, OID_BYTEA};
+    if (!field_check(result, "the status of the database", types, 13, ret_error))
         return false;
     if (PQntuples(result) != 1 || field_is_null(field_of(result, 0, 6)) ||
         field_is_null(field_of(result, 0, 10)))
@@ -170,6 +171,7 @@ bool database_parse_status(const PGresult *result, database_status_t *ret_status
     };
     field_copy(field_of(result, 0, 5), ret_status->owner, sizeof ret_status->owner);
     field_copy(field_of(result, 0, 11), ret_status->server, sizeof ret_status->server);
+    moves_parse(field_text(field_of(result, 0, 12)), &ret_status->moves);
     return true;
 }
 

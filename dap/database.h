@@ -10,6 +10,7 @@
 #include "core/row.h"
 #include "dap/connection.h"
 #include "dap/identity.h"
+#include "dap/moves.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
 #define DATABASE_SCHEMA_VERSION 3
@@ -27,6 +28,7 @@ typedef struct {
     usec_t head_log_time;
     usec_t head_wall_time;
     uint64_t checkpoint_index;
+    moves_t moves; /* which database it was before */
 } database_status_t;
 
 /* A connection that blocks within deadlines; tries the DAPs in their order and takes the first that

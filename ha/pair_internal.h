@@ -87,6 +87,7 @@ struct pair {
     daps_t daps;
     bool has_memory;
     identity_memory_t memory;
+    bool worked;        /* an access point was proven since the process began */
     uint64_t epoch;     /* the highest heard of */
     id128_t generation; /* of it */
     uint64_t own_epoch; /* the one this node serves under, or has claimed; 0: none */
