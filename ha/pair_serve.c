@@ -42,6 +42,7 @@ void pair_serve(pair_t *self, state_t *state)
     open->generation = self->takeover.generation;
     open->index = state->index;
     open->hash = state->hash;
+    pair_fill_use(self, open);
     state_follow_end(state, status->checkpoint_index);
     self->node = node_new(&options);
     self->digest_index = self->digest_told = 0;
