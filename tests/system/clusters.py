@@ -103,8 +103,9 @@ def promote(cluster):
     as_server([program("pg_ctl"), "promote", "-w", "-D", f"{cluster.folder}/data"])
 
 
-def template_copy(cluster, name, source="ixn"):
+def template_copy(cluster, name):
     """CREATE DATABASE … TEMPLATE: nobody may be connected to the source meanwhile."""
+    source = cluster.database
     cluster.query(f"ALTER DATABASE {source} ALLOW_CONNECTIONS false", database="postgres")
     try:
         cluster.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -112,34 +113,30 @@ def template_copy(cluster, name, source="ixn"):
         cluster.query(f"CREATE DATABASE {name} TEMPLATE {source} OWNER ixn", database="postgres")
     finally:
         cluster.query(f"ALTER DATABASE {source} ALLOW_CONNECTIONS true", database="postgres")
+    return cluster.at(name)
 
 
 def create(cluster, name):
     """An empty database."""
     cluster.query(f"CREATE DATABASE {name} OWNER ixn", database="postgres")
+    return cluster.at(name)
 
 
-def dump_and_restore(source, target, name, file, database="ixn"):
-    """pg_dump of a running pair's database, and pg_restore into a database that is there."""
-    run([program("pg_dump"), "-Fc", "-f", file, "-d", source.conninfo(database=database)],
-        COPY_SECONDS)
-    restore(target, name, file)
+def dump_and_restore(source, target, file):
+    """pg_dump, which works while the nodes serve, and pg_restore into a database that is there."""
+    run([program("pg_dump"), "-Fc", "-f", file, "-d", source.conninfo()], COPY_SECONDS)
+    run([program("pg_restore"), "--exit-on-error", "-d", target.conninfo(), file], COPY_SECONDS)
 
 
-def restore(target, name, file):
-    run([program("pg_restore"), "--exit-on-error", "-d", target.conninfo(database=name), file],
-        COPY_SECONDS)
-
-
-def contents(cluster, database="ixn"):
+def contents(cluster):
     """Every table of schema ixn with its rows and a hash over all of them; {} where there is
     none."""
     tables = [name for name, in cluster.query(
         "SELECT c.oid::regclass::text FROM pg_class AS c WHERE relkind = 'r' "
-        "AND relnamespace = to_regnamespace('ixn') ORDER BY 1", database=database)]
+        "AND relnamespace = to_regnamespace('ixn') ORDER BY 1")]
     return {table: cluster.query(
         f"SELECT count(*), md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '')) "
-        f"FROM {table} AS t", database=database)[0] for table in tables}
+        f"FROM {table} AS t")[0] for table in tables}
 
 
 def differences(before, after):
@@ -149,11 +146,9 @@ def differences(before, after):
             for table in sorted({*before, *after}) if before.get(table) != after.get(table)]
 
 
-def identity(cluster, database="ixn"):
+def identity(cluster):
     """(database_id or None, system_identifier, oid), as text."""
     system, oid, has = cluster.query(
         "SELECT (SELECT system_identifier::text FROM pg_control_system()), oid::text, "
-        "to_regclass('ixn.pair') IS NOT NULL FROM pg_database WHERE datname = current_database()",
-        database=database)[0]
-    return (str(cluster.value("SELECT database_id FROM ixn.pair", database=database)) if has
-            else None, system, oid)
+        "to_regclass('ixn.pair') IS NOT NULL FROM pg_database WHERE datname = current_database()")[0]
+    return (str(cluster.value("SELECT database_id FROM ixn.pair")) if has else None, system, oid)

@@ -85,7 +85,7 @@ class World:
         os.chmod(self.folder, 0o755)  # the database's user has to come through
         self.postgres = Postgres(os.path.join(self.folder, "pg"))
         self.pgbouncer = Pgbouncer(os.path.join(self.folder, "pgbouncer"), self.postgres)
-        self.clusters = []  # besides that one: clusters.py
+        self.clusters = [self.postgres]  # more of them: clusters.py
         self.poolers = []
         self.processes = []
         self.at_exit = []
@@ -210,7 +210,7 @@ class World:
             self._attempt(action, problems)
         for pooler in self._all_poolers():
             self._attempt(pooler.stop, problems)
-        for cluster in [*self.clusters, self.postgres]:
+        for cluster in reversed(self.clusters):
             cluster.thaw()
             self._attempt(lambda: cluster.stop("immediate"), problems)
         problems += self._leftovers()
@@ -270,7 +270,7 @@ class World:
         os.makedirs(target)
         candidates = [os.path.join(self.folder, name) for name in os.listdir(self.folder)]
         candidates += [os.path.join(server.folder, "log") for server in
-                       [self.postgres, *self.clusters, *self._all_poolers()]]
+                       [*self.clusters, *self._all_poolers()]]
         for path in candidates:
             if os.path.isfile(path) and os.path.getsize(path) < 64 * 1024 * 1024:
                 name = os.path.relpath(path, self.folder).replace("/", "-")
