@@ -42,56 +42,25 @@ static bool s_is_copy(const adoption_t *adoption, adoption_result_t *result, err
 
 /* ---- Does its log go as far as the pair's? ---- */
 
-typedef struct {
-    id128_t hash;   /* of the batch that ends at the place; zero: there is none */
-    uint64_t first; /* the oldest index that the journal still has */
-} lineage_t;
-
-static bool s_read_lineage(connection_t *connection, uint64_t index, lineage_t *ret_lineage,
-                           error_t *ret_error)
+static bool s_judge_place(connection_t *connection, const place_t *place, uint64_t *lost,
+                          error_t *ret_error)
 {
-    static const Oid types[] = {OID_UUID, OID_INT8};
-    params_t params = {0};
-    params_int8(&params, index);
-    connection_params_t all = params_all(&params);
-    PGresult *result = connection_query(connection,
-                                        "SELECT (SELECT hash FROM ixn.journal WHERE last_index = "
-                                        "$1), (SELECT min(first_index) FROM ixn.journal)",
-                                        &all, ret_error);
-    bool checked = result && field_check(result, "the lineage", types, 2, ret_error);
-    if (checked)
-        *ret_lineage = (lineage_t){.hash = field_id(field_of(result, 0, 0)),
-                                   .first = field_int8(field_of(result, 0, 1))};
-    PQclear(result);
-    return checked;
-}
-
-/* A place beyond the head is lost; before the head it must be in the journal, unless that does not
- * reach back so far. */
-static bool s_judge_place(connection_t *connection, const database_place_t *place,
-                          const database_status_t *found, uint64_t *lost, error_t *ret_error)
-{
-    lineage_t lineage;
+    database_status_t status;
     char here[ID_TEXT_SIZE];
     char known[ID_TEXT_SIZE];
-    if (place->index > found->head_index) {
-        uint64_t missing = place->index - found->head_index;
-        *lost = missing > *lost ? missing : *lost;
-        return true;
-    }
-    if (id_is_zero(place->hash))
-        return true;
-    if (!s_read_lineage(connection, place->index, &lineage, ret_error))
+    if (!database_read_status(connection, place, &status, ret_error))
         return false;
-    if (id_equal(lineage.hash, place->hash) || place->index < lineage.first)
+    uint64_t missing = database_lost(&status);
+    *lost = missing > *lost ? missing : *lost;
+    if (status.lineage != LINEAGE_DIVERGED)
         return true;
     return error_set(ret_error, ERROR_DATABASE_DIVERGED,
                      "%s: at index %" PRIu64
                      " its journal has %s, the pair's had %s: other work "
                      "was written into it since they parted, so no number of entries describes "
                      "what would be lost; adopt a copy that nobody wrote to",
-                     found->server, place->index,
-                     id_is_zero(lineage.hash) ? "no batch" : id_text(lineage.hash, here),
+                     status.server, place->index,
+                     id_is_zero(status.there) ? "no batch" : id_text(status.there, here),
                      id_text(place->hash, known));
 }
 
@@ -149,7 +118,7 @@ static bool s_judge(connection_t *connection, const adoption_t *adoption, adopti
         !s_judge_epoch(connection, adoption, found, ret_error))
         return false;
     for (size_t i = 0; i < adoption->places_len; i++)
-        if (!s_judge_place(connection, &adoption->places[i], found, &result->lost, ret_error))
+        if (!s_judge_place(connection, &adoption->places[i], &result->lost, ret_error))
             return false;
     result->known_index = found->head_index + result->lost;
     if (result->covered && (result->lost == 0 || result->known_index <= result->covered_index))
@@ -162,19 +131,21 @@ static bool s_judge(connection_t *connection, const adoption_t *adoption, adopti
 
 /* ---- The transaction ---- */
 
-static bool s_expect_primary(connection_t *connection, error_t *ret_error)
+/* What a standby holds is not locked, so it is looked at first. */
+static bool s_lock(connection_t *connection, adoption_result_t *result, error_t *ret_error)
 {
-    static const Oid types[] = {OID_BOOL};
-    PGresult *result = connection_query(connection, "SELECT pg_is_in_recovery()", NULL, ret_error);
-    bool checked = result && field_check(result, "pg_is_in_recovery()", types, 1, ret_error);
-    bool standby = checked && field_bool(field_of(result, 0, 0));
-    PQclear(result);
-    if (standby)
+    static const params_t none = {0};
+    if (!database_read_status(connection, NULL, &result->before, ret_error))
+        return false;
+    if (result->before.standby)
         return error_set(ret_error, ERROR_DATABASE_REFUSED,
-                         "DAP %s reaches a standby, which takes no writes; promote it first, when "
-                         "its primary is gone for good",
-                         connection_name(connection));
-    return checked;
+                         "DAP %s reaches a standby, %s, which takes no writes; promote it first, "
+                         "when its primary is gone for good",
+                         connection_name(connection), result->before.server);
+    return connection_command(connection, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'",
+                              ret_error) &&
+           s_run(connection, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, ret_error) &&
+           database_read_status(connection, NULL, &result->before, ret_error);
 }
 
 static bool s_insert(connection_t *connection, const adoption_t *adoption,
@@ -239,15 +210,8 @@ static bool s_change(connection_t *connection, const adoption_t *adoption,
 static bool s_transaction(connection_t *connection, const adoption_t *adoption,
                           adoption_result_t *result, error_t *ret_error)
 {
-    static const params_t none = {0};
-    uint32_t version;
     if (!connection_command(connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ret_error) ||
-        !database_read_version(connection, &version, ret_error) ||
-        !s_expect_primary(connection, ret_error) ||
-        !connection_command(connection, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'", ret_error) ||
-        !s_run(connection, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, ret_error) ||
-        !database_read_status(connection, &result->before, ret_error) ||
-        !s_judge(connection, adoption, result, ret_error))
+        !s_lock(connection, result, ret_error) || !s_judge(connection, adoption, result, ret_error))
         return false;
     uint64_t heard = adoption->highest_epoch;
     result->epoch = (result->before.epoch > heard ? result->before.epoch : heard) + 1;
@@ -272,7 +236,7 @@ bool adoption_perform(database_t *self, const adoption_t *adoption, adoption_res
     else if (!connection_command(connection, "COMMIT", &error)) {
         /* If the answer is lost, the row tells whether it happened. */
         database_status_t status;
-        done = database_status(self, &status, NULL) &&
+        done = database_status(self, NULL, &status, NULL) &&
                id_equal(status.identity.database_id, result.adopted.database_id);
     }
     if (!done)

@@ -20,7 +20,7 @@ typedef struct {
     id128_t generation;
     uint64_t highest_epoch;
     /* What is known to have been committed, as far as somebody knows it. */
-    database_place_t places[ADOPTION_PLACES];
+    place_t places[ADOPTION_PLACES];
     size_t places_len;
     bool accepts_loss; /* of exactly so many entries */
     uint64_t loss;

@@ -113,10 +113,12 @@ static bool s_refuses(const char *endpoint)
     return refused;
 }
 
+/* An epoch of which nothing but the number is known is that of the memory. */
 static void s_know(adoption_t *adoption, uint64_t index, id128_t hash)
 {
     if (index && adoption->places_len < ADOPTION_PLACES)
-        adoption->places[adoption->places_len++] = (database_place_t){index, hash};
+        adoption->places[adoption->places_len++] =
+            (place_t){index, hash, adoption->epoch, adoption->generation};
 }
 
 static bool s_is_over(const Ixn__V1__PairNode *node)
@@ -142,9 +144,10 @@ static bool s_take_status(const Ixn__V1__PairStatus *status, adoption_t *adoptio
         return s_serves(own, status->database, ret_error);
     if (status->link && status->peer && !s_is_over(status->peer))
         return s_serves(status->peer, status->database, ret_error);
-    if (own->hash.len == sizeof hash.bytes)
+    if (own->hash.len == sizeof hash.bytes) {
         memcpy(hash.bytes, own->hash.data, sizeof hash.bytes);
-    s_know(adoption, own->index, hash);
+        s_know(adoption, own->index, hash);
+    }
     if (status->epoch > adoption->highest_epoch)
         adoption->highest_epoch = status->epoch;
     return true;
@@ -216,7 +219,7 @@ static bool s_look(survey_t *self, size_t dap, error_t *first, error_t *ret_erro
     database_status_t status;
     error_t error = {0};
     database_t *database = database_of_dap(self->config, dap, -1);
-    bool answered = database_status(database, &status, &error);
+    bool answered = database_status(database, NULL, &status, &error);
     database_destroy(&database);
     if (!answered) {
         if (first->code == ERROR_OK || first->code == ERROR_DATABASE_UNREACHABLE)
@@ -258,7 +261,7 @@ static bool s_is_still(const survey_t *self, database_t *database, error_t *ret_
     database_status_t status;
     usec_t end = connection_now() + STILL_MS * USEC_PER_MS;
     do {
-        if (!database_status(database, &status, ret_error))
+        if (!database_status(database, NULL, &status, ret_error))
             return false;
         if (status.head_index != self->status.head_index)
             return error_set(ret_error, ERROR_WRONG_STATE,
@@ -365,8 +368,9 @@ static bool s_recall(const config_t *config, adoption_t *adoption, error_t *ret_
     adoption->previous = memory.identity;
     adoption->epoch = memory.epoch;
     adoption->generation = memory.generation;
-    if (memory.epoch > adoption->highest_epoch)
-        adoption->highest_epoch = memory.epoch;
+    adoption->highest_epoch = memory.epoch;
+    if (memory.place.index)
+        adoption->places[adoption->places_len++] = memory.place;
     return true;
 }
 
