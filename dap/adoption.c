@@ -27,7 +27,7 @@ static bool s_is_copy(const adoption_t *adoption, adoption_result_t *result, err
     const database_status_t *found = &result->before;
     result->previous = adoption->previous;
     result->covered =
-        moves_lead(&found->moves, &adoption->previous, &found->identity, &result->covered_index);
+        moves_lead(&found->moves, &adoption->previous, &found->identity, &result->move);
     if (result->covered)
         result->previous = found->identity;
     if (result->covered || id_equal(found->identity.database_id, adoption->previous.database_id))
@@ -121,7 +121,8 @@ static bool s_judge(connection_t *connection, const adoption_t *adoption, adopti
         if (!s_judge_place(connection, &adoption->places[i], &result->lost, ret_error))
             return false;
     result->known_index = found->head_index + result->lost;
-    if (result->covered && (result->lost == 0 || result->known_index <= result->covered_index))
+    if (result->covered && move_is_fresh(&result->move, found->epoch, &found->instance) &&
+        (result->lost == 0 || result->known_index <= result->move.known_index))
         return error_set(ret_error, ERROR_DATABASE_REFUSED,
                          "%s was adopted before, from the database that is remembered here (table "
                          "ixn.adoption): there is nothing to do but to start the nodes",
@@ -155,6 +156,8 @@ static bool s_insert(connection_t *connection, const adoption_t *adoption,
     params_id(&params, result->adopted.database_id);
     params_int8(&params, result->adopted.system_identifier);
     params_oid(&params, result->adopted.database_oid);
+    params_wall(&params, result->before.instance.started_at);
+    params_int4(&params, (int32_t)result->before.instance.port);
     params_id(&params, result->previous.database_id);
     params_int8(&params, result->previous.system_identifier);
     params_oid(&params, result->previous.database_oid);
@@ -167,9 +170,10 @@ static bool s_insert(connection_t *connection, const adoption_t *adoption,
     params_text(&params, text_of(adoption->adopted_by));
     return s_run(connection,
                  "INSERT INTO ixn.adoption (database_id, system_identifier, database_oid,"
-                 " previous_database_id, previous_system_identifier, previous_database_oid,"
-                 " head_index, head_hash, known_index, entries_lost, epoch, reason, adopted_by)"
-                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                 " server_started_at, server_port, previous_database_id,"
+                 " previous_system_identifier, previous_database_oid, head_index, head_hash,"
+                 " known_index, entries_lost, epoch, reason, adopted_by)"
+                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
                  &params, ret_error);
 }
 

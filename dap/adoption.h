@@ -36,8 +36,8 @@ typedef struct {
     uint64_t epoch;
     uint64_t known_index;
     uint64_t lost;
-    bool covered; /* there was an adoption before, which knew of that index */
-    uint64_t covered_index;
+    bool covered; /* it was adopted before: `move` is the last one */
+    move_t move;
 } adoption_result_t;
 
 /* False, and nothing was changed:

@@ -298,36 +298,10 @@ static bool s_is_late(const pair_t *self, const database_status_t *status)
             (status->epoch == seen->epoch && status->head_index < seen->head_index));
 }
 
-/* The pair's database has moved, says the one that answers: an operator has adopted it in place of
- * the one that is remembered. Only a process that has not worked with a database yet goes there: a
- * node that serves, or follows one that does, never changes to another. */
-static void s_follow_move(pair_t *self, const dap_t *dap, const database_status_t *status)
-{
-    uint64_t known;
-    char from[IDENTITY_TEXT_SIZE];
-    char to[IDENTITY_TEXT_SIZE];
-    const identity_t own = self->daps.own;
-    const daps_t *daps = &self->daps;
-    bool demanded = !daps->has_demanded || id_equal(daps->demanded, status->identity.database_id);
-    if (self->worked || self->role != ROLE_STARTING || !daps->known || !demanded ||
-        identity_equal(&own, &status->identity) || pair_peer_serves(self) ||
-        !moves_lead(&status->moves, &own, &status->identity, &known))
-        return;
-    pair_say(self, true, "database.adopted",
-             "dap=%s server=\"%s\" epoch=%" PRIu64 " head=%" PRIu64 " from=\"%s\" to=\"%s\"",
-             dap->name, status->server, status->epoch, status->head_index,
-             identity_text(&own, from), identity_text(&status->identity, to));
-    daps_learn(&self->daps, &status->identity);
-    pair_set_epoch(self, status->epoch, status->generation);
-    self->has_seen = false;
-    self->head = (head_t){0};
-    pair_remember(self);
-}
-
 void pair_observed(pair_t *self, size_t dap, const database_status_t *status, const error_t *error)
 {
     if (status)
-        s_follow_move(self, &self->daps.daps[dap], status);
+        pair_follow_move(self, dap, status);
     usec_t asked = self->daps.daps[dap].asked_at;
     bool was_proven = self->daps.daps[dap].proven;
     bool was_reachable = self->daps.daps[dap].reachable;

@@ -6,6 +6,8 @@ CREATE TABLE ixn.adoption (
     database_id uuid PRIMARY KEY,
     system_identifier bigint NOT NULL,
     database_oid oid NOT NULL,
+    server_started_at timestamptz NOT NULL,
+    server_port integer NOT NULL,
     previous_database_id uuid NOT NULL,
     previous_system_identifier bigint NOT NULL,
     previous_database_oid oid NOT NULL,
@@ -27,6 +29,9 @@ COMMENT ON COLUMN ixn.adoption.database_id IS
     'now, it is a copy made later, and the row says nothing about it.';
 COMMENT ON COLUMN ixn.adoption.system_identifier IS 'Of the PostgreSQL cluster that it was in then.';
 COMMENT ON COLUMN ixn.adoption.database_oid IS 'Number of the database in that cluster.';
+COMMENT ON COLUMN ixn.adoption.server_started_at IS
+    'When that server had been started; a clone of its files is another run.';
+COMMENT ON COLUMN ixn.adoption.server_port IS 'Its port.';
 COMMENT ON COLUMN ixn.adoption.previous_database_id IS 'What the nodes remembered until then.';
 COMMENT ON COLUMN ixn.adoption.previous_system_identifier IS 'The cluster of that one.';
 COMMENT ON COLUMN ixn.adoption.previous_database_oid IS 'Its number in that cluster.';

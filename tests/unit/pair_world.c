@@ -98,7 +98,7 @@ void pair_world_usurp(pair_world_t *self)
     s_take_epoch(self, &self->databases[OURS], "C", 0);
 }
 
-void pair_world_move(pair_world_t *self, bool copied)
+void pair_world_move(pair_world_t *self, pair_world_copy_t copied)
 {
     model_t *model = &self->databases[OURS];
     moves_t *moves = &model->moves;
@@ -108,8 +108,18 @@ void pair_world_move(pair_world_t *self, bool copied)
     s_take_epoch(self, model, "an operator", 0);
     model->identity.database_id = model->generation;
     moves->moves[0].to = model->identity;
-    if (copied)
+    moves->moves[0].epoch = model->epoch;
+    moves->moves[0].instance = model->instance;
+    switch (copied) {
+    case COPY_NONE:
+        break;
+    case COPY_ELSEWHERE:
         model->identity.system_identifier++;
+        break;
+    case COPY_CLONE:
+        model->instance.started_at++;
+        break;
+    }
 }
 
 static void s_observe(member_t *member, size_t dap, const database_status_t *status,

@@ -14,16 +14,24 @@ static moves_t s_moves(size_t len, const uint32_t (*pairs)[2])
 {
     moves_t moves = {.len = len};
     for (size_t i = 0; i < len; i++)
-        moves.moves[i] =
-            (move_t){s_identity(pairs[i][0]), s_identity(pairs[i][1]), 1000 + pairs[i][1]};
+        moves.moves[i] = (move_t){.from = s_identity(pairs[i][0]),
+                                  .to = s_identity(pairs[i][1]),
+                                  .epoch = 100 - i,
+                                  .known_index = 1000 + pairs[i][1]};
     return moves;
 }
 
 static bool s_lead(const moves_t *moves, uint32_t from, uint32_t to, uint64_t *ret_known)
 {
+    move_t move;
     identity_t a = s_identity(from);
     identity_t b = s_identity(to);
-    return moves_lead(moves, &a, &b, ret_known);
+    bool found = moves_lead(moves, &a, &b, &move);
+    if (found) {
+        cr_assert(identity_equal(&move.to, &b)); /* the last one on the way */
+        *ret_known = move.known_index;
+    }
+    return found;
 }
 
 Test(moves, lead_from_each_place_they_went_through)
@@ -59,7 +67,7 @@ Test(moves, differ_in_every_part_of_an_identity)
 {
     static const uint32_t pairs[][2] = {{1, 2}};
     moves_t moves = s_moves(1, pairs);
-    uint64_t known;
+    move_t move;
     for (int part = 0; part < 3; part++) {
         identity_t from = s_identity(1);
         identity_t to = s_identity(2);
@@ -72,35 +80,47 @@ Test(moves, differ_in_every_part_of_an_identity)
                 changed[end]->system_identifier++;
             else
                 changed[end]->database_oid++;
-            cr_assert(!moves_lead(&moves, &from, &to, &known));
+            cr_assert(!moves_lead(&moves, &from, &to, &move));
             *changed[end] = kept;
         }
-        cr_assert(moves_lead(&moves, &from, &to, &known));
+        cr_assert(moves_lead(&moves, &from, &to, &move));
     }
 }
 
 Test(moves, are_read_whole_or_not)
 {
-    char bytes[64 * (MOVES_MAX + 2)];
+    char bytes[84 * (MOVES_MAX + 2)];
     moves_t moves;
     for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (char)(i / 64 * 7 + i);
+        bytes[i] = (char)(i / 84 * 7 + i);
     moves_parse((text_t){NULL, 0}, &moves);
     cr_assert_eq(moves.len, 0);
-    moves_parse((text_t){bytes, 63}, &moves);
+    moves_parse((text_t){bytes, 83}, &moves);
     cr_assert_eq(moves.len, 0);
-    moves_parse((text_t){bytes, 64 * 2 + 5}, &moves);
+    moves_parse((text_t){bytes, 84 * 2 + 5}, &moves);
     cr_assert_eq(moves.len, 2);
     moves_parse((text_t){bytes, sizeof bytes}, &moves);
     cr_assert_eq(moves.len, MOVES_MAX);
-    memset(bytes, 0, 64);
+    memset(bytes, 0, 84);
     bytes[15] = 1, bytes[23] = 2, bytes[27] = 3, bytes[43] = 4, bytes[51] = 5, bytes[55] = 6;
-    bytes[63] = 8;
-    moves_parse((text_t){bytes, 64}, &moves);
+    bytes[63] = 7, bytes[67] = 8, bytes[75] = 9, bytes[83] = 10;
+    moves_parse((text_t){bytes, 84}, &moves);
     const move_t *move = &moves.moves[0];
     cr_assert(move->from.database_id.bytes[15] == 1 && move->from.system_identifier == 2 &&
               move->from.database_oid == 3);
     cr_assert(move->to.database_id.bytes[15] == 4 && move->to.system_identifier == 5 &&
               move->to.database_oid == 6);
-    cr_assert_eq(move->known_index, 8);
+    cr_assert(move->instance.started_at == 946684800 * USEC_PER_SECOND + 7 &&
+              move->instance.port == 8);
+    cr_assert(move->epoch == 9 && move->known_index == 10);
+}
+
+Test(moves, are_fresh_until_somebody_claims_or_another_server_answers)
+{
+    const move_t move = {.instance = {.started_at = 5, .port = 6}, .epoch = 7};
+    instance_t other = move.instance;
+    cr_assert(move_is_fresh(&move, 7, &move.instance));
+    cr_assert(!move_is_fresh(&move, 8, &move.instance));
+    other.started_at++;
+    cr_assert(!move_is_fresh(&move, 7, &other));
 }
