@@ -150,5 +150,6 @@ def identity(cluster):
     """(database_id or None, system_identifier, oid), as text."""
     system, oid, has = cluster.query(
         "SELECT (SELECT system_identifier::text FROM pg_control_system()), oid::text, "
-        "to_regclass('ixn.pair') IS NOT NULL FROM pg_database WHERE datname = current_database()")[0]
+        "to_regclass('ixn.pair') IS NOT NULL FROM pg_database "
+        "WHERE datname = current_database()")[0]
     return (str(cluster.value("SELECT database_id FROM ixn.pair")) if has else None, system, oid)
