@@ -1,7 +1,7 @@
 """The same work through other stores and through a pair, as durable, in turn, several rounds.
 
-Installs and builds what that needs (deploy/bench-packages.txt, npm). docs/performance.md tells how to
-read it, and what each store does not do that ours does, and the reverse."""
+Installs and builds what that needs (deploy/bench-packages.txt, npm). docs/performance.md tells how
+to read it, and what each store does not do that ours does, and the reverse."""
 
 import os
 import shutil

@@ -1,9 +1,9 @@
 """Stores of work that ours is compared with, and ours: each is started on loopback in the world's
-folder, as durable as ours (what is acknowledged is synced), and is frozen while others are measured,
-so that it costs them nothing.
+folder, as durable as ours (what is acknowledged is synced), and is frozen while others are
+measured, so that it costs them nothing.
 
-A store has a name, `can(work)`, `start()`, `freeze()`, `thaw()`, `measure(work)`, `stop()`. Figures are
-what bench-peer prints."""
+A store has a name, `can(work)`, `start()`, `freeze()`, `thaw()`, `measure(work)`, `stop()`. Figures
+are what bench-peer prints."""
 
 import glob
 import json
@@ -131,7 +131,7 @@ class Echo(Store):
 
 
 class Relay(Echo):
-    """Bare ZeroMQ, the five messages of an interaction: the limit of the transport for all of it."""
+    """Bare ZeroMQ, the five messages of an interaction: the limit of the transport for all."""
 
     name = "relay"
     lifecycle, submits = True, False
@@ -152,8 +152,9 @@ class Redis(Store):
     batch = {(64, 16): 512}
 
     def start(self):
-        self.spawn(["redis-server", "--bind", "127.0.0.1", "--port", self.port, "--dir", self.folder,
-                    "--appendonly", "yes", "--appendfsync", "always", "--save", "",
+        self.spawn(["redis-server", "--bind", "127.0.0.1", "--port", self.port,
+                    "--dir", self.folder, "--appendonly", "yes", "--appendfsync", "always",
+                    "--save", "",
                     "--auto-aof-rewrite-percentage", "0"])
 
 
