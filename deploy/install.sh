@@ -6,9 +6,9 @@
 #   deploy/install.sh                      the packages of packages.txt
 #   deploy/install.sh --also PACKAGE…      … and these
 #   deploy/install.sh --only PACKAGE…      just these
-#   deploy/install.sh --bench              the packages of packages.txt and of bench-packages.txt: the
-#                                          stores that tests/bench compares us with. What services
-#                                          these bring do not start with the machine, either.
+#   deploy/install.sh --bench              those of packages.txt and of bench-packages.txt: the
+#                                          stores that tests/bench compares us with. Services that
+#                                          come with them do not start with the machine, either.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
