@@ -11,6 +11,7 @@
 #include "core/service_row.h"
 #include "dap/connection.h"
 #include "dap/identity.h"
+#include "dap/moves.h"
 #include "dap/params.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
@@ -38,6 +39,7 @@ typedef struct {
     usec_t head_log_time;
     usec_t head_wall_time;
     uint64_t checkpoint_index;
+    moves_t moves;       /* which database it was before */
     instance_t instance; /* which run of which server answers */
     bool standby;        /* it is in recovery: read only, and behind its primary */
     lineage_t lineage;
