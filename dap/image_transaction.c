@@ -149,6 +149,11 @@ static void s_end_abandoned(image_transaction_t *self, connection_t *connection)
     PQclear(result);
 }
 
+const char image_move_sql[] =
+    "UPDATE ixn.checkpoint AS c SET index = $4, hash = $5, log_time_us = $6, "
+    "written_at = clock_timestamp() FROM ixn.pair AS p "
+    "WHERE p.database_id = $1 AND c.generation = $2 AND c.index = $3";
+
 /* Moves the checkpoint's row, which proves the fence and keeps others out until the end.
  * `ret_moved`: false when the row was not as it had to be. */
 static bool s_move(attempt_t *self, bool *ret_moved, error_t *ret_error)
@@ -166,11 +171,7 @@ static bool s_move(attempt_t *self, bool *ret_moved, error_t *ret_error)
     bool done = pipeline_begin(&self->pipeline, self->connection, ret_error) &&
                 s_send(self, PIPELINE_BEGIN, NULL, NULL, timeout_ms, ret_error) &&
                 s_send_limits(self, ret_error) &&
-                s_send(self,
-                       "UPDATE ixn.checkpoint AS c SET index = $4, hash = $5, log_time_us = $6, "
-                       "written_at = clock_timestamp() FROM ixn.pair AS p "
-                       "WHERE p.database_id = $1 AND c.generation = $2 AND c.index = $3",
-                       &all, NULL, timeout_ms, ret_error) &&
+                s_send(self, image_move_sql, &all, NULL, timeout_ms, ret_error) &&
                 pipeline_end(&self->pipeline, ret_error);
     s_note_session(self);
     if (done)

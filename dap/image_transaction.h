@@ -44,6 +44,11 @@ void image_transaction_init(image_transaction_t *self, const fence_t *fence,
                             uint32_t statement_timeout_ms);
 void image_transaction_free(image_transaction_t *self);
 
+/* The statement that comes first, for tests that stand between it and the commit: no row unless the
+ * pair is $1, the generation $2 and the checkpoint at $3; then it is at $4 with hash $5 and log
+ * time $6. */
+extern const char image_move_sql[];
+
 /* No transaction is open afterwards. */
 image_outcome_t image_transaction_run(image_transaction_t *self, connection_t *connection,
                                       const checkpoint_image_t *image, error_t *ret_error);
