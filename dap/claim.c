@@ -26,12 +26,6 @@ const char claim_end_blockers_sql[] =
     " CASE WHEN usename = current_user THEN pg_terminate_backend(pid) ELSE false END"
     " FROM unnest(pg_blocking_pids($1)) AS b (pid) JOIN pg_stat_activity USING (pid)";
 
-const char *claim_lock_sql(void)
-{
-    return MUTATION(CLAIM_UNLOCKED) ? "SELECT 1 FROM ixn.pair"
-                                    : "SELECT 1 FROM ixn.pair FOR UPDATE";
-}
-
 static void s_end_blockers(claiming_t *self)
 {
     if (!self->breaker)
@@ -118,11 +112,30 @@ static bool s_begin(claiming_t *self, error_t *ret_error)
     return true;
 }
 
-static bool s_lock(claiming_t *self, error_t *ret_error)
+/* What is not the database that was judged is not even locked, and nobody there is in the way. */
+void claim_lock(const database_status_t *judged, claim_statement_t *ret_lock)
 {
-    static const params_t none = {0};
+#define JUDGED_SQL                                                                                 \
+    "SELECT 1 FROM ixn.pair WHERE database_id = $1"                                                \
+    " AND (SELECT system_identifier FROM pg_control_system()) = $2"                                \
+    " AND (SELECT oid FROM pg_database WHERE datname = current_database()) = $3"                   \
+    " AND pg_postmaster_start_time() = $4 AND current_setting('port')::int4 = $5"
+    *ret_lock = (claim_statement_t){.sql = MUTATION(CLAIM_UNLOCKED) ? JUDGED_SQL
+                                                                    : JUDGED_SQL " FOR UPDATE"};
+    params_t *params = &ret_lock->params;
+    params_id(params, judged->identity.database_id);
+    params_int8(params, judged->identity.system_identifier);
+    params_oid(params, judged->identity.database_oid);
+    params_wall(params, judged->instance.started_at);
+    params_int4(params, (int32_t)judged->instance.port);
+}
+
+static bool s_lock(claiming_t *self, const database_status_t *judged, error_t *ret_error)
+{
+    claim_statement_t lock;
     error_t error = {0};
-    if (s_run(self, claim_lock_sql(), &none, &error))
+    claim_lock(judged, &lock);
+    if (s_run(self, lock.sql, &lock.params, &error))
         return true;
     return error_set(ret_error, error.code, "the pair's row could not be locked: %s%s",
                      self->blocker, error.text);
@@ -143,6 +156,29 @@ static bool s_compare_head(const database_status_t *judged, const database_statu
                      id_text(found->head_hash, b), found->owner);
 }
 
+/* The same server, in the same run, that still holds what is known to be committed. */
+static bool s_compare_lineage(const database_status_t *judged, const database_status_t *found,
+                              error_t *ret_error)
+{
+    char a[INSTANCE_TEXT_SIZE];
+    char b[INSTANCE_TEXT_SIZE];
+    if (!instance_equal(&judged->instance, &found->instance))
+        return error_set(ret_error, ERROR_DATABASE_FENCED,
+                         "%s is a server that was %s, the one that was judged was %s; nothing was "
+                         "claimed; judge again",
+                         found->server, instance_text(&found->instance, a),
+                         instance_text(&judged->instance, b));
+    if (found->lineage == LINEAGE_SHORT || found->lineage == LINEAGE_DIVERGED)
+        return error_set(
+            ret_error, ERROR_DATABASE_FENCED,
+            "%s %s index %" PRIu64 ", which is known to be committed (its head is %" PRIu64
+            "); nothing was claimed; judge again",
+            found->server,
+            found->lineage == LINEAGE_SHORT ? "does not reach" : "has another batch at",
+            found->known.index, found->head_index);
+    return true;
+}
+
 /* What is there must be what was judged. */
 static bool s_compare(const database_status_t *judged, const database_claim_t *claim,
                       const database_status_t *found, error_t *ret_error)
@@ -154,6 +190,8 @@ static bool s_compare(const database_status_t *judged, const database_claim_t *c
                          "%s is %s, but the database that was judged is %s; nothing was claimed",
                          found->server, identity_text(&found->identity, a),
                          identity_text(&judged->identity, b));
+    if (!s_compare_lineage(judged, found, ret_error))
+        return false;
     if (judged->epoch != found->epoch || !id_equal(judged->generation, found->generation))
         return error_set(ret_error, ERROR_DATABASE_FENCED,
                          "epoch %" PRIu64 " was judged, but epoch %" PRIu64
@@ -164,34 +202,34 @@ static bool s_compare(const database_status_t *judged, const database_claim_t *c
 }
 
 void claim_changes(const database_claim_t *claim, const database_status_t *found,
-                   claim_change_t changes[CLAIM_CHANGES])
+                   claim_statement_t changes[CLAIM_CHANGES])
 {
     uint64_t seen = found->epoch > claim->highest_seen ? found->epoch : claim->highest_seen;
     text_t owner = text_of(claim->owner);
-    changes[0] = (claim_change_t){.sql =
-                                      "UPDATE ixn.pair SET epoch = $1, generation = $2,"
-                                      " owner = $3, claimed_at = clock_timestamp()"};
+    changes[0] = (claim_statement_t){.sql =
+                                         "UPDATE ixn.pair SET epoch = $1, generation = $2,"
+                                         " owner = $3, claimed_at = clock_timestamp()"};
     params_int8(&changes[0].params, seen + 1);
     params_id(&changes[0].params, claim->generation);
     params_text(&changes[0].params, owner);
-    changes[1] = (claim_change_t){.sql =
-                                      "INSERT INTO ixn.epoch (epoch, generation, owner,"
-                                      " first_index, previous_hash, reason)"
-                                      " VALUES ($1, $2, $3, $4, $5, $6)"};
+    changes[1] = (claim_statement_t){.sql =
+                                         "INSERT INTO ixn.epoch (epoch, generation, owner,"
+                                         " first_index, previous_hash, reason)"
+                                         " VALUES ($1, $2, $3, $4, $5, $6)"};
     params_int8(&changes[1].params, seen + 1);
     params_id(&changes[1].params, claim->generation);
     params_text(&changes[1].params, owner);
     params_int8(&changes[1].params, found->head_index + 1);
     params_id(&changes[1].params, found->head_hash);
     params_text(&changes[1].params, text_of(claim->reason));
-    changes[2] = (claim_change_t){.sql = "UPDATE ixn.checkpoint SET generation = $1"};
+    changes[2] = (claim_statement_t){.sql = "UPDATE ixn.checkpoint SET generation = $1"};
     params_id(&changes[2].params, claim->generation);
 }
 
 static bool s_change(claiming_t *self, const database_claim_t *claim,
                      const database_status_t *found, error_t *ret_error)
 {
-    claim_change_t changes[CLAIM_CHANGES];
+    claim_statement_t changes[CLAIM_CHANGES];
     claim_changes(claim, found, changes);
     for (int i = 0; i < CLAIM_CHANGES; i++)
         if (!s_run(self, changes[i].sql, &changes[i].params, ret_error))
@@ -205,11 +243,11 @@ static bool s_prepare(claiming_t *self, const database_status_t *judged,
                       error_t *ret_error)
 {
     database_status_t found;
-    return s_begin(self, ret_error) && s_lock(self, ret_error) &&
-           database_read_status(self->connection, &found, ret_error) &&
+    return s_begin(self, ret_error) && s_lock(self, judged, ret_error) &&
+           database_read_status(self->connection, &judged->known, &found, ret_error) &&
            s_compare(judged, claim, &found, ret_error) &&
            s_change(self, claim, &found, ret_error) &&
-           database_read_status(self->connection, ret_status, ret_error);
+           database_read_status(self->connection, &judged->known, ret_status, ret_error);
 }
 
 bool database_claim(database_t *self, const database_status_t *judged,
@@ -233,7 +271,7 @@ bool database_claim(database_t *self, const database_status_t *judged,
     }
     /* If the answer is lost, the row tells whether it happened. */
     if (!connection_command(claiming.connection, "COMMIT", &error)) {
-        if (!database_status(self, &status, NULL) ||
+        if (!database_status(self, &judged->known, &status, NULL) ||
             !id_equal(status.generation, claim->generation)) {
             if (ret_error)
                 *ret_error = error;

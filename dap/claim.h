@@ -14,19 +14,20 @@
 #include "dap/database.h"
 #include "dap/params.h"
 
-const char *claim_lock_sql(void);
+typedef struct {
+    const char *sql;
+    params_t params; /* they may point into what the statement was made of */
+} claim_statement_t;
+
+/* The lock of the pair's row, where it is the database that was judged. */
+void claim_lock(const database_status_t *judged, claim_statement_t *ret_lock);
 
 /* Who is in the way of the session $1, ended where that is allowed: pid, role, program, ended. */
 extern const char claim_end_blockers_sql[];
 
-/* What is changed, in this order; `found` was read under the lock. The parameters point into
- * `claim`. */
+/* What is changed, in this order; `found` was read under the lock. */
 enum { CLAIM_CHANGES = 3 };
-typedef struct {
-    const char *sql;
-    params_t params;
-} claim_change_t;
 void claim_changes(const database_claim_t *claim, const database_status_t *found,
-                   claim_change_t changes[CLAIM_CHANGES]);
+                   claim_statement_t changes[CLAIM_CHANGES]);
 
 #endif

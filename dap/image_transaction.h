@@ -12,6 +12,7 @@
 #include "core/checkpoint.h"
 #include "dap/connection.h"
 #include "dap/fence.h"
+#include "dap/params.h"
 #include "dap/rows.h"
 
 typedef enum {
@@ -45,9 +46,10 @@ void image_transaction_init(image_transaction_t *self, const fence_t *fence,
 void image_transaction_free(image_transaction_t *self);
 
 /* The statement that comes first, for tests that stand between it and the commit: no row unless the
- * pair is $1, the generation $2 and the checkpoint at $3; then it is at $4 with hash $5 and log
- * time $6. */
-extern const char image_move_sql[];
+ * fence holds and the checkpoint is where the image begins. */
+#define IMAGE_MOVE_SQL_SIZE (FENCE_TEXT_SIZE + 256)
+void image_move(const fence_t *fence, const checkpoint_image_t *image,
+                char sql[IMAGE_MOVE_SQL_SIZE], params_t *params);
 
 /* No transaction is open afterwards. */
 image_outcome_t image_transaction_run(image_transaction_t *self, connection_t *connection,

@@ -137,7 +137,7 @@ static bool s_may_end(const run_t *self, int session)
     for (int i = 0; i < SESSIONS; i++)
         if (self->shown[session].behind & 1u << i &&
             (self->kinds[i] == ACT_IMAGE ||
-             (self->kinds[i] == ACT_INSERT && self->shown[i].place == PLACE_COMMIT)))
+             (self->kinds[i] == ACT_INSERT && self->shown[i].place == STAND_COMMIT)))
             return false;
     return true;
 }
@@ -147,16 +147,16 @@ static bool s_draw_step(run_t *self, int session, act_t *step)
 {
     *step = (act_t){.session = session, .identity = self->identity};
     switch (self->shown[session].place) {
-    case PLACE_IDLE:
+    case STAND_IDLE:
         s_draw_idle(self, step);
         return true;
-    case PLACE_LOCKED:
+    case STAND_LOCKED:
         step->kind = s_chance(self, 70) ? ACT_CHANGE : ACT_LEAVE;
         if (step->kind == ACT_CHANGE && self->claims_len == CLAIMS_MAX)
             step->kind = ACT_LEAVE;
         step->generation = random_id(&self->random);
         return true;
-    case PLACE_COMMIT:
+    case STAND_COMMIT:
         step->kind = ACT_COMMIT;
         return true;
     default:
@@ -208,7 +208,7 @@ static void s_holders(shown_t shown[SESSIONS])
                     shown[i].behind |= shown[j].behind;
     for (int i = 0; i < SESSIONS; i++)
         for (int j = 0; j < SESSIONS; j++)
-            if (shown[j].place == PLACE_WAITS)
+            if (shown[j].place == STAND_WAITS)
                 shown[i].behind &= ~(1u << j);
 }
 
@@ -235,7 +235,7 @@ static void s_write_shown(buffer_t *history, const shown_t before[SESSIONS],
     static const char *const places[] = {"", "waits", "locked", "at commit"};
     buffer_printf(history, " →");
     for (int i = 0; i < SESSIONS; i++) {
-        if (shown[i].place != PLACE_IDLE)
+        if (shown[i].place != STAND_IDLE)
             buffer_printf(history, " %c %s", 'a' + i, places[shown[i].place]);
         for (int j = 0; j < SESSIONS; j++)
             if (shown[i].behind & 1u << j)
@@ -273,7 +273,7 @@ static bool s_both(run_t *self, simulated_t *simulated, real_t *real, const act_
         s_write_shown(&self->histories[side], self->shown, shown[side]);
     }
     figures->steps++;
-    figures->waited += shown[1][step->session].place == PLACE_WAITS && step->kind != ACT_END;
+    figures->waited += shown[1][step->session].place == STAND_WAITS && step->kind != ACT_END;
     figures->ended += step->kind == ACT_END;
     memcpy(self->shown, shown[1], sizeof self->shown);
     s_learn(self, step);
@@ -296,12 +296,12 @@ static bool s_steps(run_t *self, simulated_t *simulated, real_t *real, figures_t
     for (bool any = true; any;) {
         any = false;
         for (int i = 0; i < SESSIONS; i++) {
-            if (self->shown[i].place != PLACE_COMMIT && self->shown[i].place != PLACE_LOCKED)
+            if (self->shown[i].place != STAND_COMMIT && self->shown[i].place != STAND_LOCKED)
                 continue;
             any = true;
             step = (act_t){.session = i,
                            .identity = self->identity,
-                           .kind = self->shown[i].place == PLACE_COMMIT ? ACT_COMMIT : ACT_LEAVE};
+                           .kind = self->shown[i].place == STAND_COMMIT ? ACT_COMMIT : ACT_LEAVE};
             if (!s_both(self, simulated, real, &step, figures))
                 return false;
         }

@@ -42,14 +42,14 @@ typedef struct {
 } act_t;
 
 typedef enum {
-    PLACE_IDLE,
-    PLACE_WAITS,  /* for a lock */
-    PLACE_LOCKED, /* a claim between its look and its changes */
-    PLACE_COMMIT, /* what it changes is done but for the commit */
-} place_t;
+    STAND_IDLE,
+    STAND_WAITS,  /* for a lock */
+    STAND_LOCKED, /* a claim between its look and its changes */
+    STAND_COMMIT, /* what it changes is done but for the commit */
+} stand_t;
 
 typedef struct {
-    place_t place;
+    stand_t place;
     unsigned behind;          /* WAITS: set of the sessions that the server names */
     char answer[ANSWER_SIZE]; /* of the last statement or transaction that ended */
 } shown_t;

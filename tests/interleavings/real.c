@@ -97,7 +97,7 @@ real_t *real_new(const char *conninfo)
                               .state_dir = "/nowhere"};
     self->database = database_open(&self->config, &self->error);
     s_need(self->database && database_init(self->database, &identity, &self->error) &&
-               database_status(self->database, &self->first, &self->error),
+               database_status(self->database, NULL, &self->first, &self->error),
            self, "a new database");
     self->control = connection_new(&self->dap, PATIENCE_MS, PATIENCE_MS);
     for (int i = 0; i < SESSIONS; i++)
@@ -156,7 +156,7 @@ static void s_close(session_t *session, const char *answer)
 {
     connection_rollback(session->connection);
     session->busy = session->open = false;
-    session->shown.place = PLACE_IDLE;
+    session->shown.place = STAND_IDLE;
     snprintf(session->shown.answer, ANSWER_SIZE, "%.150s", answer);
 }
 
@@ -178,9 +178,12 @@ static void s_failed(real_t *self, session_t *session)
 
 static bool s_status(real_t *self, session_t *session)
 {
+    params_t params = {0};
+    database_status_params(&params, NULL);
+    connection_params_t all = params_all(&params);
     PGresult *result =
-        connection_query(session->connection, database_status_sql, NULL, &self->error);
-    bool read = result && database_parse_status(result, &session->found, &self->error);
+        connection_query(session->connection, database_status_sql, &all, &self->error);
+    bool read = result && database_parse_status(result, NULL, &session->found, &self->error);
     PQclear(result);
     return read;
 }
@@ -208,10 +211,10 @@ static bool s_send(real_t *self, session_t *session, const char *sql, const para
 /* The next of the claim's changes. */
 static bool s_change(real_t *self, session_t *session)
 {
-    claim_change_t changes[CLAIM_CHANGES];
+    claim_statement_t changes[CLAIM_CHANGES];
     database_claim_t claim = {.generation = session->generation, .owner = "node", .reason = "test"};
     claim_changes(&claim, &session->found, changes);
-    const claim_change_t *change = &changes[session->changes++];
+    const claim_statement_t *change = &changes[session->changes++];
     session->busy = s_send(self, session, change->sql, &change->params);
     return session->busy;
 }
@@ -223,20 +226,20 @@ static void s_done(real_t *self, session_t *session, const PGresult *result)
     switch (session->kind) {
     case ACT_INSERT:
         if (commit_inserted(result))
-            session->shown.place = PLACE_COMMIT;
+            session->shown.place = STAND_COMMIT;
         else
             s_close(session, "nothing");
         return;
     case ACT_IMAGE:
         if (strcmp(PQcmdTuples((PGresult *)result), "1") == 0)
-            session->shown.place = PLACE_COMMIT;
+            session->shown.place = STAND_COMMIT;
         else
             s_judge_image(self, session);
         return;
     case ACT_LOCK:
         s_need(s_status(self, session), self, "the status under the lock");
         s_answer_status(session);
-        session->shown.place = PLACE_LOCKED;
+        session->shown.place = STAND_LOCKED;
         return;
     default:
         if (session->changes < CLAIM_CHANGES) {
@@ -245,7 +248,7 @@ static void s_done(real_t *self, session_t *session, const PGresult *result)
             return;
         }
         s_need(s_status(self, session), self, "the status after the change");
-        session->shown.place = PLACE_COMMIT;
+        session->shown.place = STAND_COMMIT;
     }
 }
 
@@ -322,20 +325,25 @@ static bool s_settle(real_t *self)
 
 static bool s_insert(real_t *self, session_t *session, const act_t *step)
 {
-    const commit_t commit = {step->identity, step->epoch, step->generation};
+    const commit_t commit = {step->identity, step->epoch, step->generation, self->first.instance};
     return commit_send(&commit, session->connection, step->batch, PATIENCE_MS, &self->error);
 }
 
 static bool s_image(real_t *self, session_t *session, const act_t *step)
 {
-    params_t params = {0};
-    params_id(&params, step->identity.database_id);
-    params_id(&params, step->generation);
-    params_int8(&params, step->from);
-    params_int8(&params, step->index);
-    params_id(&params, step->hash);
-    params_int8(&params, 0);
-    return s_send(self, session, image_move_sql, &params);
+    char sql[IMAGE_MOVE_SQL_SIZE];
+    params_t params;
+    const fence_t fence = {step->identity, step->generation, self->first.instance};
+    const checkpoint_image_t image = {.from = step->from, .to = step->index, .hash = step->hash};
+    image_move(&fence, &image, sql, &params);
+    return s_send(self, session, sql, &params);
+}
+
+static bool s_lock(real_t *self, session_t *session)
+{
+    claim_statement_t lock;
+    claim_lock(&self->first, &lock);
+    return s_send(self, session, lock.sql, &lock.params);
 }
 
 static void s_begin(real_t *self, session_t *session, const act_t *step)
@@ -343,18 +351,17 @@ static void s_begin(real_t *self, session_t *session, const act_t *step)
     bool sent =
         session->open || connection_command(session->connection,
                                             "BEGIN ISOLATION LEVEL READ COMMITTED", &self->error);
-    static const params_t none = {0};
     session->open = true;
     session->kind = step->kind;
     session->generation = step->generation;
     session->changes = 0;
-    session->shown.place = PLACE_WAITS;
+    session->shown.place = STAND_WAITS;
     if (sent && step->kind == ACT_INSERT)
         sent = s_insert(self, session, step);
     else if (sent && step->kind == ACT_IMAGE)
         sent = s_image(self, session, step);
     else if (sent && step->kind == ACT_LOCK)
-        sent = s_send(self, session, claim_lock_sql(), &none);
+        sent = s_lock(self, session);
     else if (sent)
         sent = s_change(self, session);
     session->busy = sent;

@@ -39,7 +39,7 @@ static bool s_gate(world_t *world, ask_t *ask, event_fn *commit)
     visitor_t *visitor = &s_of(world)->visitors[ask->dap];
     visitor->held = ask;
     visitor->commit = commit;
-    visitor->shown.place = PLACE_COMMIT;
+    visitor->shown.place = STAND_COMMIT;
     return true;
 }
 
@@ -50,8 +50,8 @@ static size_t s_choose(world_t *world, const row_lock_t *lock)
     const shown_t *hint = s_of(world)->hint;
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < lock->waiters_len; i++) {
-            place_t place = hint[lock->waiters[i]->dap].place;
-            if (place == PLACE_IDLE || (pass == 1 && place != PLACE_WAITS))
+            stand_t place = hint[lock->waiters[i]->dap].place;
+            if (place == STAND_IDLE || (pass == 1 && place != STAND_WAITS))
                 return i;
         }
     return 0;
@@ -162,9 +162,9 @@ static void s_answered(machine_t *machine, ask_t *ask)
 {
     visitor_t *visitor = &s_of(machine->world)->visitors[ask->dap];
     s_answer(ask, visitor->shown.answer);
-    visitor->shown.place = PLACE_IDLE;
+    visitor->shown.place = STAND_IDLE;
     if (ask->kind == ASK_LOCK && ask->ok)
-        visitor->shown.place = PLACE_LOCKED;
+        visitor->shown.place = STAND_LOCKED;
     else
         visitor->owner = 0;
     ask_destroy(&ask);
@@ -221,7 +221,7 @@ static void s_send(simulated_t *self, const act_t *step)
     } else {
         visitor->owner = ask->id;
     }
-    visitor->shown.place = PLACE_WAITS;
+    visitor->shown.place = STAND_WAITS;
     database_sim_ask(&self->world, ask);
 }
 
@@ -229,7 +229,7 @@ static void s_commit(simulated_t *self, visitor_t *visitor)
 {
     ask_t *ask = visitor->held;
     visitor->held = NULL;
-    visitor->shown.place = PLACE_WAITS;
+    visitor->shown.place = STAND_WAITS;
     visitor->commit(&self->world, ask);
 }
 
@@ -272,7 +272,7 @@ void simulated_step(simulated_t *self, const act_t *step, const shown_t hint[SES
     case ACT_LEAVE:
         database_sim_release(world, visitor->owner);
         snprintf(visitor->shown.answer, ANSWER_SIZE, "left");
-        visitor->shown.place = PLACE_IDLE;
+        visitor->shown.place = STAND_IDLE;
         visitor->owner = 0;
         break;
     case ACT_END:
