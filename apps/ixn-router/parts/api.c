@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/ixn-router/parts/calling.h"
 #include "apps/ixn-router/parts/run.h"
 #include "apps/ixn-router/parts/value.h"
 #include "core/base/alloc.h"
@@ -427,6 +428,7 @@ void api_open(lua_State *lua)
                                           {"__pairs", s_attributes_pairs},
                                           {NULL, NULL}};
     luaL_setfuncs(lua, functions, 0);
+    calling_open(lua);
     s_push_object(lua, INTERACTION, interaction);
     lua_getmetatable(lua, -1);
     luaL_newlib(lua, methods);
