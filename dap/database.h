@@ -12,7 +12,7 @@
 #include "dap/identity.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
-#define DATABASE_SCHEMA_VERSION 2
+#define DATABASE_SCHEMA_VERSION 3
 
 /* What the pair's row and the journal's head say. */
 typedef struct {
