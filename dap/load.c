@@ -111,13 +111,21 @@ static bool s_on_interaction(load_t *self, const field_t *fields, error_t *ret_e
     return self->callbacks->interaction(self->callbacks->context, &row, ret_error);
 }
 
+enum { COMPLETED = 7 };
+
 static bool s_on_completed(load_t *self, const field_t *fields, error_t *ret_error)
 {
-    interaction_row_t row;
-    if (!s_read_row(fields, &row, ret_error))
-        return false;
-    row.completed_at = field_wall(fields[COMMON]);
-    row.completed_log = (usec_t)field_int8(fields[COMMON + 1]);
+    interaction_row_t row = {
+        .id = field_id(fields[0]),
+        .state = INTERACTION_COMPLETED,
+        .tenant = field_text(fields[1]),
+        .key = field_text(fields[2]),
+        .fingerprint = field_int8(fields[3]),
+        .journey = field_jsonb(fields[4]),
+        .deadline = USEC_NEVER,
+        .completed_at = field_wall(fields[5]),
+        .completed_log = (usec_t)field_int8(fields[6]),
+    };
     self->interactions++;
     return self->callbacks->completed(self->callbacks->context, &row, ret_error);
 }
@@ -205,24 +213,26 @@ static bool s_interactions(load_t *self, error_t *ret_error)
     return s_stream(self, &query, s_on_interaction, ret_error);
 }
 
+/* What is remembered of them, and nothing else: ten minutes may be millions, and each column that
+ * is read costs the server more than it costs us. They are sorted in memory where that is possible.
+ */
 static bool s_completed(load_t *self, usec_t dedupe_window_us, error_t *ret_error)
 {
-    static const Oid types[] = {COMMON_TYPES, OID_TIMESTAMPTZ, OID_INT8};
+    static const Oid types[COMPLETED] = {OID_UUID,  OID_TEXT,        OID_BYTEA, OID_INT8,
+                                         OID_JSONB, OID_TIMESTAMPTZ, OID_INT8};
     usec_t since;
     if (__builtin_sub_overflow(self->checkpoint_log, dedupe_window_us, &since))
         since = INT64_MIN + 1;
     buffer_t select = {0};
-    /* They are remembered by their keys; their attributes may stay where they are. */
     buffer_printf(&select,
-                  "SELECT " COLUMNS_BEFORE "'{}'::jsonb" COLUMNS_BEHIND
-                  ", completed_at, completed_log_us"
+                  "SELECT id, tenant, key, fingerprint, journey, completed_at, completed_log_us"
                   " FROM ixn.interaction_history WHERE completed_log_us >= %" PRId64
                   " ORDER BY completed_log_us, age",
                   since);
     copy_query_t query = {.what = "ixn.interaction_history",
                           .select = (const char *)select.bytes,
                           .types = types,
-                          .columns = COMMON + 2};
+                          .columns = COMPLETED};
     bool done = s_stream(self, &query, s_on_completed, ret_error);
     buffer_free(&select);
     return done;
@@ -270,7 +280,8 @@ bool database_load(database_t *self, usec_t dedupe_window_us, const database_loa
         return false;
     /* Compiling the queries would take longer than running them for a small state. */
     bool done = connection_command(load.connection, "SET LOCAL jit = off", ret_error) &&
-                database_read_status(load.connection, &status, ret_error) &&
+                connection_command(load.connection, "SET LOCAL work_mem = '64MB'", ret_error) &&
+                database_read_status(load.connection, NULL, &status, ret_error) &&
                 s_told(&load, &status) && s_checkpoint(&load, ret_error) &&
                 s_configuration(&load, ret_error) && s_interactions(&load, ret_error) &&
                 s_completed(&load, dedupe_window_us, ret_error) && s_batches(&load, ret_error) &&

@@ -1,8 +1,11 @@
 /* ixnd: the interaction server. This file: command line, signals, and the order of things. */
 #include <argp.h>
 #include <czmq.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "apps/ixnd/server.h"
 #include "apps/ixnd/state_dir.h"
@@ -78,14 +81,38 @@ static void s_catch_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* Asks the C library for memory in huge pages, which it decides when a process begins; so the
+ * program begins anew, once. When a process is killed the kernel frees its memory before it closes
+ * its connections, and the other node waits for that: 40 ms for 600 MB of small pages, 2 ms for
+ * huge ones. Threads' heaps (the state of a backup is loaded by one) get them only when they are
+ * made whole: top_pad. It stops the C library from raising its threshold for blocks of their own by
+ * itself, so that is set too: batches stay below. An environment that has the variable already, or
+ * a kernel without huge pages, is left alone. */
+static void s_want_huge_pages(char **argv)
+{
+    static const char name[] = "GLIBC_TUNABLES";
+    static const char value[] =
+        "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:"
+        "glibc.malloc.mmap_threshold=8388608:"
+        "glibc.malloc.trim_threshold=268435456";
+    char path[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (getenv(name) || len < 0 || setenv(name, value, 1) != 0)
+        return;
+    path[len] = 0;
+    execv(path, argv);
+    log_warning("node.small_pages", "error=\"the program could not begin anew: %m\"");
+}
+
 static int s_exit_code(const error_t *error)
 {
     return error->code == ERROR_DATABASE_FENCED ? EXIT_FENCED : EXIT_OPERATOR;
 }
 
-static int s_serve(const config_t *config)
+static int s_serve(const config_t *config, char **argv)
 {
     error_t error = {0};
+    s_want_huge_pages(argv);
     zsys_init();
     zsys_handler_set(NULL); /* signals are ours, not the library's */
     s_catch_signals();
@@ -121,7 +148,7 @@ int main(int argc, char **argv)
     else if (arguments.check_config)
         printf("%s: ok\n", arguments.config);
     else
-        code = s_serve(config);
+        code = s_serve(config, argv);
     config_destroy(&config);
     return code;
 }

@@ -257,7 +257,10 @@ Test(load, goes_on_from_the_checkpoint_in_order)
     cr_assert_eq(seen.completed, 6, "2500 … 3000 of log time");
     cr_assert_eq(seen.row.completed_at, 1769860800000000);
     cr_assert_eq(seen.row.state, INTERACTION_COMPLETED);
-    cr_assert(text_equal(seen.row.reason, TEXT("answered")));
+    cr_assert(text_equal(seen.row.tenant, TEXT("default")));
+    cr_assert(text_equal(seen.row.key, TEXT("key")));
+    cr_assert_eq(seen.row.fingerprint, 1);
+    cr_assert(text_equal(seen.row.journey, TEXT("[]")));
     cr_assert_eq(seen.batches, 5);
     cr_assert_eq(seen.last, 9);
     /* The same after retention has taken all that it may. */
