@@ -10,6 +10,7 @@
 #include "core/row.h"
 #include "dap/connection.h"
 #include "dap/identity.h"
+#include "dap/moves.h"
 #include "dap/params.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
@@ -37,6 +38,7 @@ typedef struct {
     usec_t head_log_time;
     usec_t head_wall_time;
     uint64_t checkpoint_index;
+    moves_t moves;       /* which database it was before */
     instance_t instance; /* which run of which server answers */
     bool standby;        /* it is in recovery: read only, and behind its primary */
     lineage_t lineage;

@@ -186,6 +186,7 @@ static enum MHD_Result s_handle(http_t *self, http_request_t *request)
     return MHD_YES;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are libmicrohttpd's. */
 static enum MHD_Result s_on_access(void *context, struct MHD_Connection *connection,
                                    const char *path, const char *method, const char *version,
                                    const char *bytes, size_t *len, void **own)
