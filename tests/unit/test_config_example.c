@@ -11,10 +11,7 @@
 
 static char *s_example(size_t *ret_len)
 {
-    char path[1000];
-    const char *name = strrchr(__FILE__, '/');
-    cr_assert(name);
-    snprintf(path, sizeof path, "%.*s/../../config/ixnd.yaml", (int)(name - __FILE__), __FILE__);
+    static const char path[] = IXN_SOURCE "/config/ixnd.yaml";
     FILE *file = fopen(path, "re");
     cr_assert(file, "%s", path);
     char *text = memory_zero(1, TREE_MAX_SIZE);
