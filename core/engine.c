@@ -256,6 +256,11 @@ batch_t *engine_turn_end(engine_t *self, bool close, bool *ret_more)
 
 /* ---- Sessions ---- */
 
+bool engine_may_see(const engine_session_t *slot, uint16_t tenant)
+{
+    return slot->tenant == tenant || slot->role == IXN__V1__ROLE__OPERATOR;
+}
+
 session_t engine_ref(const engine_t *self, const engine_session_t *slot)
 {
     (void)self;
@@ -423,6 +428,13 @@ void engine_tick(engine_t *self, bool drained)
 
 /* ---- Requests ---- */
 
+static const char *s_role(Ixn__V1__Role role)
+{
+    static const char *const names[] = {"", "MEDIA_SERVER", "ROUTER", "OPERATOR",
+                                        "APPLICATION_SERVER"};
+    return (size_t)role < sizeof names / sizeof *names ? names[role] : "";
+}
+
 static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error_t *ret_error)
 {
     if (request->body_case == IXN__V1__REQUEST__BODY_REGISTER ||
@@ -440,6 +452,8 @@ static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error
     bool others_only = request->body_case == IXN__V1__REQUEST__BODY_SUBMIT ||
                        request->body_case == IXN__V1__REQUEST__BODY_HOLD ||
                        request->body_case == IXN__V1__REQUEST__BODY_RESUME;
+    bool operator_only = request->body_case == IXN__V1__REQUEST__BODY_LIST_QUEUES ||
+                         request->body_case == IXN__V1__REQUEST__BODY_LIST_INTERACTIONS;
     bool router = slot->role == IXN__V1__ROLE__ROUTER;
     if (server_only && !slot->server)
         return error_set(ret_error, ERROR_WRONG_ROLE,
@@ -451,12 +465,14 @@ static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error
                          "\"%s\" is registered as APPLICATION_SERVER; register as MEDIA_SERVER "
                          "with `application_server` to be both",
                          slot->name);
+    if (operator_only && slot->role != IXN__V1__ROLE__OPERATOR)
+        return error_set(ret_error, ERROR_WRONG_ROLE,
+                         "\"%s\" is registered as %s; only an OPERATOR may ask this", slot->name,
+                         s_role(slot->role));
     if (router_only && !router)
         return error_set(ret_error, ERROR_WRONG_ROLE,
                          "\"%s\" is registered as %s; only a ROUTER may ask this", slot->name,
-                         slot->role == IXN__V1__ROLE__OPERATOR       ? "OPERATOR"
-                         : slot->role == IXN__V1__ROLE__MEDIA_SERVER ? "MEDIA_SERVER"
-                                                                     : "APPLICATION_SERVER");
+                         s_role(slot->role));
     if (others_only && router)
         return error_set(ret_error, ERROR_WRONG_ROLE,
                          "\"%s\" is registered as ROUTER; only a MEDIA_SERVER or an OPERATOR may "
@@ -522,6 +538,12 @@ static void s_handle(engine_t *self, engine_session_t *slot, const Ixn__V1__Requ
         return;
     case IXN__V1__REQUEST__BODY_APPLICATIONS:
         engine_applications(self, slot->ref, request->id);
+        return;
+    case IXN__V1__REQUEST__BODY_LIST_QUEUES:
+        engine_list_queues(self, slot->ref, request->id, request->list_queues);
+        return;
+    case IXN__V1__REQUEST__BODY_LIST_INTERACTIONS:
+        engine_list_interactions(self, slot->ref, request->id, request->list_interactions);
         return;
     case IXN__V1__REQUEST__BODY_LEAVE:
         s_leave(self, slot, request->id);
