@@ -4,8 +4,8 @@
     deploy/labelled-mail.py MAIL.mbox [LEAST] > examples.jsonl
 
 The label of a mail is its list (List-Id); lists with fewer than LEAST (80) mails are left out. The
-text is the subject and the plain text of the mail, without what names the list: tags in the subject,
-quoted lines, and the footer that list servers add.
+text is the subject and the plain text of the mail, without what names the list: tags in the
+subject, quoted lines, and the footer that list servers add.
 """
 
 import collections
