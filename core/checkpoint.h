@@ -4,6 +4,7 @@
 #ifndef IXN_CORE_CHECKPOINT_H
 #define IXN_CORE_CHECKPOINT_H
 
+#include "core/catalog.h"
 #include "core/row.h"
 
 typedef struct {
@@ -19,6 +20,8 @@ typedef struct {
     size_t finished_len;
     bool configuration_changed;
     text_t configuration; /* encoded ixn.v1.EngineConfiguration, when it changed */
+    const catalog_row_t *catalog; /* rows of strategies and agents: those that go come first */
+    size_t catalog_len;
     size_t bytes;         /* about how much memory this holds */
 } checkpoint_image_t;
 

@@ -12,7 +12,7 @@
 #include "dap/identity.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
-#define DATABASE_SCHEMA_VERSION 2
+#define DATABASE_SCHEMA_VERSION 3
 
 /* What the pair's row and the journal's head say. */
 typedef struct {
@@ -101,6 +101,7 @@ typedef struct {
                        error_t *ret_error);
     bool (*configuration)(void *context, text_t encoded,
                           error_t *ret_error); /* absent: not called */
+    bool (*catalog)(void *context, const catalog_row_t *row, error_t *ret_error);
     bool (*interaction)(void *context, const interaction_row_t *row, error_t *ret_error);
     bool (*completed)(void *context, const interaction_row_t *row, error_t *ret_error);
     bool (*batch)(void *context, const batch_t *batch, error_t *ret_error);
