@@ -390,6 +390,8 @@ static bool s_returned(state_t *self, const Ixn__V1__Returned *entry, error_t *r
                entry->cause == IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT) {
         more->attempts++;
     }
+    if (MUTATION(RETURNED_TO_TAIL))
+        interaction->age = self->index + 1;
     interaction->state = entry->quarantined ? INTERACTION_QUARANTINED : INTERACTION_QUEUED;
     if (entry->reason[0]) {
         free(more->reason);

@@ -387,7 +387,8 @@ bool strategies_load_turn(state_t *self, uint16_t tenant, const catalog_row_t *r
     if (strategy->turn.digest || row->version < strategy->highest)
         return false;
     strategy->highest = row->version;
-    s_copy(strategy->last, row->router);
+    if (!MUTATION(CURSOR_LOST))
+        s_copy(strategy->last, row->router);
     s_turn_changed(self, strategy);
     return true;
 }

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "core/batch.h"
+#include "core/catalog.h"
 #include "core/row.h"
 #include "dap/connection.h"
 #include "dap/identity.h"

@@ -6,6 +6,37 @@
 
 #include "core/base/check.h"
 
+/* How much a new value counts in the average: an eighth, as TCP does it (RFC 6298). */
+enum { AVERAGE_SHIFT = 3 };
+
+bool dap_is_used(const dap_t *dap)
+{
+    return dap->standing == DAP_IN_USE || dap->standing == DAP_RETIRING;
+}
+
+bool daps_place(daps_t *self, size_t *ret_dap)
+{
+    for (size_t i = 0; i < DAPS_MAX; i++) {
+        if (i < self->len && self->daps[i].standing != DAP_ABSENT)
+            continue;
+        if (i >= self->len)
+            self->len = i + 1;
+        self->daps[i] = (dap_t){0};
+        *ret_dap = i;
+        return true;
+    }
+    return false;
+}
+
+void dap_worked(dap_t *dap, usec_t elapsed, bool failed)
+{
+    dap->done++;
+    dap->errors += failed;
+    if (!failed)
+        dap->average =
+            dap->average ? dap->average + ((elapsed - dap->average) >> AVERAGE_SHIFT) : elapsed;
+}
+
 void daps_ask(daps_t *self, size_t dap, usec_t now)
 {
     CHECK(dap < self->len && !self->daps[dap].busy);
@@ -66,6 +97,7 @@ bool daps_answer(daps_t *self, size_t dap_number, const database_status_t *statu
     dap_t *dap = &self->daps[dap_number];
     dap->busy = false;
     dap->latency = now - dap->asked_at;
+    dap_worked(dap, dap->latency, !status);
     if (!status) {
         /* "Not now", never "wrong": what it reached before stays what is known of it. */
         dap->reachable = false;
@@ -92,16 +124,20 @@ void daps_learn(daps_t *self, const identity_t *own)
 
 bool daps_choose(daps_t *self, size_t *ret_dap)
 {
+    weighted_t *turns[DAPS_MAX];
+    size_t numbers[DAPS_MAX];
+    size_t len = 0;
     for (size_t i = 0; i < self->len; i++) {
-        size_t number = (self->next + i) % self->len;
-        const dap_t *dap = &self->daps[number];
-        if (dap->busy || !dap->proven)
+        dap_t *dap = &self->daps[i];
+        if (dap->busy || !dap->proven || !dap_is_used(dap))
             continue;
-        self->next = number + 1;
-        *ret_dap = number;
-        return true;
+        numbers[len] = i;
+        turns[len++] = &dap->turn;
     }
-    return false;
+    if (len == 0)
+        return false;
+    *ret_dap = numbers[weighted_choose(turns, len)];
+    return true;
 }
 
 bool daps_choose_first(const daps_t *self, size_t *ret_dap)
@@ -111,7 +147,7 @@ bool daps_choose_first(const daps_t *self, size_t *ret_dap)
         return false;
     for (size_t i = self->len; i > 0; i--) {
         const dap_t *dap = &self->daps[i - 1];
-        if (!dap->reachable || dap->trouble.text[0])
+        if (!dap->reachable || dap->trouble.text[0] || !dap_is_used(dap))
             continue;
         if (first && !identity_equal(&first->status.identity, &dap->status.identity))
             return false;
@@ -128,8 +164,8 @@ bool daps_oldest(const daps_t *self, usec_t now, usec_t age, size_t *ret_dap)
     bool found = false;
     for (size_t i = 0; i < self->len; i++) {
         const dap_t *dap = &self->daps[i];
-        if (dap->busy || now - dap->asked_at < age ||
-            (found && dap->asked_at >= self->daps[*ret_dap].asked_at))
+        if (dap->busy || dap->standing == DAP_LEAVING || dap->standing == DAP_ABSENT ||
+            now - dap->asked_at < age || (found && dap->asked_at >= self->daps[*ret_dap].asked_at))
             continue;
         *ret_dap = i;
         found = true;
@@ -148,9 +184,11 @@ bool daps_are_hopeless(const daps_t *self, error_t *ret_error)
     const dap_t *final = NULL;
     for (size_t i = 0; i < self->len; i++) {
         const dap_t *dap = &self->daps[i];
-        if (dap->trouble.code == ERROR_OK)
-            return false; /* of use, or not asked yet */
-        if (s_is_final(dap->trouble.code) && !final)
+        if (dap->standing == DAP_LEAVING || dap->standing == DAP_ABSENT)
+            continue;
+        if (!s_is_final(dap->trouble.code))
+            return false; /* of use, or not asked yet, or it may come back */
+        if (!final)
             final = dap;
     }
     if (!final)
@@ -163,7 +201,7 @@ size_t daps_proven(const daps_t *self)
 {
     size_t count = 0;
     for (size_t i = 0; i < self->len; i++)
-        count += self->daps[i].proven;
+        count += self->daps[i].proven && dap_is_used(&self->daps[i]);
     return count;
 }
 
@@ -172,7 +210,7 @@ size_t daps_alive(const daps_t *self, usec_t now, usec_t patience)
     size_t count = 0;
     for (size_t i = 0; i < self->len; i++) {
         const dap_t *dap = &self->daps[i];
-        count += dap->proven && !(dap->busy && now - dap->asked_at > patience);
+        count += dap->proven && dap_is_used(dap) && !(dap->busy && now - dap->asked_at > patience);
     }
     return count;
 }
@@ -180,7 +218,7 @@ size_t daps_alive(const daps_t *self, usec_t now, usec_t patience)
 const char *daps_trouble(const daps_t *self)
 {
     for (size_t i = 0; i < self->len; i++)
-        if (self->daps[i].trouble.text[0])
+        if (dap_is_used(&self->daps[i]) && self->daps[i].trouble.text[0])
             return self->daps[i].trouble.text;
     return "";
 }

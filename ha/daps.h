@@ -6,12 +6,39 @@
 #ifndef IXN_HA_DAPS_H
 #define IXN_HA_DAPS_H
 
+#include "core/base/weighted.h"
 #include "dap/database.h"
 
-#define DAPS_MAX 16
+/* Those of the file, and as many that are on their way out. */
+#define DAPS_MAX 32
+
+/* What a place in the table stands for. */
+typedef enum {
+    DAP_IN_USE,    /* zero: a way that may be used as soon as, and as long as, it is proven */
+    DAP_CANDIDATE, /* new in the file: looked at and judged, not used before it is proven */
+    DAP_RETIRING,  /* no longer in the file: used until one that takes its place is proven */
+    DAP_LEAVING,   /* not used any more; closed as soon as it has answered */
+    DAP_ABSENT,    /* a free place */
+} dap_standing_t;
+
+/* Who uses it now. */
+enum { DAP_JOURNAL = 1, DAP_CHECKPOINT = 2 };
 
 typedef struct {
     char name[CONFIG_NAME_SIZE];
+    dap_standing_t standing;
+    id128_t route;   /* equal for equal connection strings */
+    uint32_t rank;   /* its place in the order of the file */
+    uint32_t line;   /* of the file; 0: the route is remembered, the file does not give it */
+    bool remembered; /* state_dir holds this very route as one that was proven */
+    weighted_t turn; /* its share of the work that is spread */
+    uint32_t lanes;  /* DAP_JOURNAL, DAP_CHECKPOINT: those that are on it now */
+    usec_t average;  /* of its answers and commits, smoothed */
+    uint64_t done;   /* pieces of work done through it: commits, checkpoints, loads, looks */
+    uint64_t spread; /* of these, the ones that are spread: checkpoints, loads */
+    uint64_t errors;
+    bool trusted; /* was proven, and has not shown anything else since */
+    bool refused; /* that it is no way to the own database was said */
     bool busy;
     usec_t asked_at; /* of the request under way, or of the last one */
     bool reachable;
@@ -25,9 +52,8 @@ typedef struct {
 
 typedef struct {
     dap_t daps[DAPS_MAX];
-    size_t len;
-    size_t next; /* the one to prefer, in turn */
-    bool known;  /* `own` is the pair's own */
+    size_t len; /* places that were ever taken */
+    bool known; /* `own` is the pair's own */
     identity_t own;
     /* The highest epoch that was heard of, and since when: a database that is asked later and has
      * less is a copy that stayed behind. */
@@ -38,6 +64,13 @@ typedef struct {
     id128_t demanded; /* the only database_id that the configuration accepts */
 } daps_t;
 
+/* One that work may be given to: in use, or not replaced yet. */
+bool dap_is_used(const dap_t *dap);
+/* A free place; false: there is none. */
+bool daps_place(daps_t *self, size_t *ret_dap);
+/* A piece of work ended: how long it took, or NULL and … it failed. */
+void dap_worked(dap_t *dap, usec_t elapsed, bool failed);
+
 /* A request goes out. */
 void daps_ask(daps_t *self, size_t dap, usec_t now);
 /* Its answer: a status (judged here) or NULL and an error. True: proven. */
@@ -46,15 +79,15 @@ bool daps_answer(daps_t *self, size_t dap, const database_status_t *status, cons
 /* The identity is known from now on; what was seen is judged again. */
 void daps_learn(daps_t *self, const identity_t *own);
 
-/* One that is free and proven, in turn; false: none. */
+/* One that is used, free and proven, in weighted turn; false: none. */
 bool daps_choose(daps_t *self, size_t *ret_dap);
 /* While the identity is not known yet (the first start): the first that answers, if all that answer
  * reach the same database. */
 bool daps_choose_first(const daps_t *self, size_t *ret_dap);
 /* One that is free and was asked longest ago, at least `age` ago; false: none. */
 bool daps_oldest(const daps_t *self, usec_t now, usec_t age, size_t *ret_dap);
-/* True when all have answered, none is of use, and waiting will not mend at least one of them
- * (another database, an empty one, another schema): the error says which and why. */
+/* True when all have answered, and waiting will mend none of them (another database, an empty one,
+ * another schema): the error says which is the first, and why. */
 bool daps_are_hopeless(const daps_t *self, error_t *ret_error);
 /* Those that are proven and have not kept an answer back for so long. */
 size_t daps_alive(const daps_t *self, usec_t now, usec_t patience);

@@ -33,21 +33,6 @@ s_copy_configuration(const Ixn__V1__EngineConfiguration *configuration, id128_t 
     return copy;
 }
 
-static void s_init_daps(pair_t *self, const pair_options_t *options)
-{
-    daps_t *daps = &self->daps;
-    CHECK(options->daps_len > 0 && options->daps_len <= DAPS_MAX);
-    daps->len = options->daps_len;
-    for (size_t i = 0; i < daps->len; i++) {
-        snprintf(daps->daps[i].name, sizeof daps->daps[i].name, "%s", options->dap_names[i]);
-        daps->daps[i].asked_at = options->boot_time - LOOK_MS * USEC_PER_MS;
-    }
-    daps->has_demanded = options->has_database_id;
-    daps->demanded = options->database_id;
-    if (options->has_memory)
-        daps_learn(daps, &options->memory.identity);
-}
-
 pair_t *pair_new(const pair_options_t *options)
 {
     pair_t *self = memory_zero(1, sizeof *self);
@@ -62,7 +47,7 @@ pair_t *pair_new(const pair_options_t *options)
     self->peer.heard_at = self->peer.served_at = self->now;
     self->hello_at = self->now;
     self->manual = options->manual;
-    s_init_daps(self, options);
+    pair_init_daps(self);
     self->has_memory = options->has_memory;
     if (options->has_memory) {
         self->memory = options->memory;
@@ -128,6 +113,17 @@ void pair_say(pair_t *self, bool warning, const char *event, const char *format,
     va_list arguments;
     pair_action_t *action = pair_do(self, PAIR_SAY);
     action->warning = warning;
+    action->event = event;
+    va_start(arguments, format);
+    vsnprintf(action->text, sizeof action->text, format, arguments);
+    va_end(arguments);
+}
+
+void pair_alarm(pair_t *self, const char *event, const char *format, ...)
+{
+    va_list arguments;
+    pair_action_t *action = pair_do(self, PAIR_SAY);
+    action->severe = true;
     action->event = event;
     va_start(arguments, format);
     vsnprintf(action->text, sizeof action->text, format, arguments);
@@ -271,6 +267,7 @@ void pair_turn_end(pair_t *self, bool drained)
     pair_judge_turn(self);
     pair_follow_turn(self);
     pair_takeover_turn(self);
+    pair_daps_turn(self);
     pair_serve_turn(self);
     s_stop_turn(self);
     s_look(self);

@@ -10,21 +10,33 @@
  * done, in this order: pair_next_action until none, pair_next_batch, pair_next_image,
  * pair_next_frame, pair_next_ended.
  *
- * The access points (DAPs) are known by their number, 0 … daps_len - 1. At most one request is
+ * The access points (DAPs) are known by their number, below PAIR_MAX_DAPS. At most one request is
  * under way on each: the shell answers every OBSERVE, CLAIM, LOAD and FOLLOW exactly once, also
- * when it failed.
+ * when it failed. A DAP that the configuration gives anew gets a lane of its own by DAP_OPEN; a
+ * number is free again after DAP_CLOSE, which comes when nothing is under way on it. Which DAPs the
+ * journal and checkpoint lanes may use, OPEN says, and USE whenever that changes.
  */
 #ifndef IXN_HA_PAIR_H
 #define IXN_HA_PAIR_H
 
 #include "dap/database.h"
+#include "ha/daps.h"
 #include "ha/node.h"
 #include "ha/role.h"
 
-#define PAIR_MAX_DAPS 16
+#define PAIR_MAX_DAPS DAPS_MAX
 #define PAIR_REASON 256
 
 typedef struct pair pair_t;
+
+/* A DAP as the configuration, or state_dir, names it. */
+typedef struct {
+    char name[CONFIG_NAME_SIZE];
+    id128_t route;   /* equal for equal connection strings; the shell knows them */
+    uint32_t weight; /* 0 counts as 1 */
+    uint32_t line;   /* of the file; 0: only remembered */
+    bool remembered; /* state_dir holds this very route as one that was proven */
+} pair_dap_t;
 
 typedef struct {
     const char *name;            /* of this node */
@@ -38,8 +50,10 @@ typedef struct {
     identity_memory_t memory;
     bool has_database_id; /* the only one that the configuration accepts */
     id128_t database_id;
+    /* Numbered 0 … daps_len - 1; their lanes are open. What state_dir remembers, where it does:
+     * the file's list then follows by pair_set_daps. */
     size_t daps_len;
-    const char *dap_names[PAIR_MAX_DAPS];
+    pair_dap_t daps[PAIR_MAX_DAPS];
     usec_t failover_timeout; /* link silent and head unmoved for so long: the primary is gone */
     usec_t heartbeat;        /* hello to the peer */
     usec_t beat;             /* head moves while idle, with a peer */
@@ -81,6 +95,16 @@ typedef enum {
 void pair_peer_link(pair_t *self, peer_link_t event);
 void pair_peer_receive(pair_t *self, const uint8_t *bytes, size_t len);
 
+/* The DAPs that the file names from now on, in its order. A route that is there already stays; a
+ * new one is a candidate until it is proven, and until then what it replaces is used on. False:
+ * too many are still on their way out; nothing was changed. */
+bool pair_set_daps(pair_t *self, const pair_dap_t *daps, size_t len, error_t *ret_error);
+/* What a lane found through a DAP: something that is not the pair's own database (the error names
+ * both). It is not used until it is proven again. */
+void pair_dap_wrong(pair_t *self, size_t dap, const error_t *error);
+/* A piece of work that the journal or checkpoint lane did, or failed to do, through a DAP. */
+void pair_dap_worked(pair_t *self, size_t dap, unsigned lane, usec_t elapsed, bool failed);
+
 /* OBSERVE's answer: a status, or NULL and why not. */
 void pair_observed(pair_t *self, size_t dap, const database_status_t *status, const error_t *error);
 /* CLAIM's answer: the status after it and the generation that was drawn, or NULL and why not
@@ -101,8 +125,8 @@ void pair_journal_committed(pair_t *self, uint64_t index, bool clean);
 void pair_journal_waiting(pair_t *self,
                           const error_t *error); /* the database does not take it now */
 void pair_checkpoint_written(pair_t *self, uint64_t index);
-/* Journal or checkpoint lane: another epoch is in the row (DATABASE_FENCED), another database
- * answers (DATABASE_WRONG), the head is not ours (DATABASE_DIVERGED). */
+/* Journal or checkpoint lane: another epoch is in the row (DATABASE_FENCED), the head is not ours
+ * (DATABASE_DIVERGED). */
 void pair_lane_stopped(pair_t *self, const error_t *error);
 
 /* The process is asked to end: a paired primary hands over first. PAIR_STOP follows. */
@@ -117,9 +141,13 @@ typedef enum {
     PAIR_FOLLOW,   /* dap, index, hash: the batches after it */
     PAIR_OPEN,     /* open journal and checkpoint lanes: identity, epoch, generation, index, hash */
     PAIR_CLOSE,    /* close both at once; what they have not committed is given up */
-    PAIR_REMEMBER, /* memory: durably into state_dir, before anything else is done */
-    PAIR_SEND,     /* bytes: a frame to the peer; dropped when the link does not take it */
-    PAIR_BROADCAST, /* bytes: a frame to every connection of a client; all sessions are over */
+    PAIR_USE,      /* daps, rearranged: what journal and checkpoint lanes may use from now on */
+    PAIR_DAP_OPEN, /* dap, route: open a lane for it */
+    PAIR_DAP_CLOSE,     /* dap: close its lane; nothing is under way on it */
+    PAIR_REMEMBER_DAPS, /* daps: their routes durably into state_dir; they are proven */
+    PAIR_REMEMBER,      /* memory: durably into state_dir, before anything else is done */
+    PAIR_SEND,          /* bytes: a frame to the peer; dropped when the link does not take it */
+    PAIR_BROADCAST,     /* bytes: a frame to every connection of a client; all sessions are over */
     PAIR_SAVE, /* batch: decided, but not part of the committed log: into a file of state_dir */
     PAIR_SAY,  /* event, text, error: a line for the log */
     PAIR_STOP, /* the process ends; error.code OK: in order */
@@ -128,6 +156,12 @@ typedef enum {
 typedef struct {
     pair_action_kind_t kind;
     size_t dap;
+    id128_t route; /* DAP_OPEN */
+    /* OPEN, USE, REMEMBER_DAPS: numbers in the order of preference, and the weight of each */
+    size_t daps_len;
+    uint8_t daps[PAIR_MAX_DAPS];
+    uint32_t weights[PAIR_MAX_DAPS];
+    bool rearranged; /* USE: the operator has changed the order; go to the first that works */
     /* CLAIM: only while identity, epoch and generation, and with `claim_head` also the head, are
      * still those of `judged` */
     database_status_t judged;
@@ -144,8 +178,9 @@ typedef struct {
     size_t len;
     batch_t *batch; /* SAVE; owned by the taker */
     bool warning;   /* SAY */
+    bool severe;    /* SAY: an error that an operator must mend */
     const char *event;
-    char text[PAIR_REASON * 2]; /* SAY: the sentence; CLAIM: the reason */
+    char text[PAIR_REASON * 5]; /* SAY: the sentence; CLAIM: the reason */
     error_t error;
 } pair_action_t;
 

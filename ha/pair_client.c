@@ -22,18 +22,35 @@ typedef struct {
     char readiness[PAIR_REASON];
 } status_view_t;
 
-static void s_fill_daps(const dap_t *daps, size_t len, Ixn__V1__PairDap *messages,
-                        Ixn__V1__PairDap **list)
+static void s_fill_dap(const dap_t *dap, Ixn__V1__PairDap *message)
 {
+    ixn__v1__pair_dap__init(message);
+    message->name = (char *)dap->name;
+    message->reachable = dap->reachable;
+    message->proven = dap->proven;
+    message->latency_us = (uint32_t)dap->latency;
+    message->trouble = (char *)dap->trouble.text;
+    message->standing = (Ixn__V1__DapStanding)dap->standing;
+    message->weight = dap->turn.weight;
+    message->lanes = dap->lanes;
+    message->average_us = (uint32_t)dap->average;
+    message->done = dap->done;
+    message->spread = dap->spread;
+    message->errors = dap->errors;
+}
+
+static size_t s_fill_daps(const dap_t *daps, size_t len, Ixn__V1__PairDap *messages,
+                          Ixn__V1__PairDap **list)
+{
+    size_t shown = 0;
     for (size_t i = 0; i < len; i++) {
-        ixn__v1__pair_dap__init(&messages[i]);
-        messages[i].name = (char *)daps[i].name;
-        messages[i].reachable = daps[i].reachable;
-        messages[i].proven = daps[i].proven;
-        messages[i].latency_us = (uint32_t)daps[i].latency;
-        messages[i].trouble = (char *)daps[i].trouble.text;
-        list[i] = &messages[i];
+        if (!pair_shows_dap(&daps[i]))
+            continue;
+        s_fill_dap(&daps[i], &messages[shown]);
+        list[shown] = &messages[shown];
+        shown++;
     }
+    return shown;
 }
 
 static void s_fill_own(const pair_t *self, status_view_t *view)
@@ -54,9 +71,8 @@ static void s_fill_own(const pair_t *self, status_view_t *view)
     own->readiness = view->readiness;
     own->automatic = !self->manual;
     own->database = daps_proven(&self->daps) > 0;
-    own->n_daps = self->daps.len;
     own->daps = view->lists;
-    s_fill_daps(self->daps.daps, self->daps.len, view->daps, view->lists);
+    own->n_daps = s_fill_daps(self->daps.daps, self->daps.len, view->daps, view->lists);
 }
 
 static const char *s_peer_role(const peer_view_t *peer, bool alive)
@@ -83,9 +99,9 @@ static void s_fill_peer(const pair_t *self, status_view_t *view)
     message->readiness = (char *)(peer->trouble[0] ? peer->trouble : peer->readiness);
     message->automatic = peer->automatic;
     message->database = alive && peer->database;
-    message->n_daps = peer->daps_len;
     message->daps = view->lists + DAPS_MAX;
-    s_fill_daps(peer->daps, peer->daps_len, view->daps + DAPS_MAX, view->lists + DAPS_MAX);
+    message->n_daps =
+        s_fill_daps(peer->daps, peer->daps_len, view->daps + DAPS_MAX, view->lists + DAPS_MAX);
 }
 
 static void s_fill_status(const pair_t *self, status_view_t *view)

@@ -82,9 +82,17 @@ struct pair {
     usec_t stop_by;
     usec_t quiet_until;   /* no automatic take-over before */
     usec_t quiet;         /* how long the next one is */
+    bool was_backed;      /* the last epoch of this node had a backup that was ready */
     usec_t last_takeover; /* how long it took */
     /* what the database is */
     daps_t daps;
+    struct {
+        size_t len; /* what the lanes were told to use */
+        uint8_t daps[PAIR_MAX_DAPS];
+        uint32_t weights[PAIR_MAX_DAPS];
+    } used;
+    bool rearranged;      /* the operator has changed the order since */
+    bool daps_remembered; /* state_dir holds what is to be remembered of them */
     bool has_memory;
     identity_memory_t memory;
     uint64_t epoch;     /* the highest heard of */
@@ -125,6 +133,9 @@ struct pair {
 pair_action_t *pair_do(pair_t *self, pair_action_kind_t kind);
 void pair_say(pair_t *self, bool warning, const char *event, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same for what an operator must mend. */
+void pair_alarm(pair_t *self, const char *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The only way to another role; `detail` may be NULL. True when the role changed. */
 bool pair_event(pair_t *self, role_event_t event, const char *detail);
 void pair_set_epoch(pair_t *self, uint64_t epoch, id128_t generation);
@@ -134,6 +145,14 @@ void pair_remember(pair_t *self);
 /* The head is at `index`, says the database to a question that was asked at `asked`; or the peer
  * does (`asked` is 0), which shows that it moves, but never that it stands still. */
 void pair_learn_head(pair_t *self, uint64_t index, usec_t asked);
+
+/* pair_daps.c */
+void pair_init_daps(pair_t *self);
+/* Fills `action` with what the lanes may use, and keeps that it was told. */
+void pair_fill_use(pair_t *self, pair_action_t *action);
+void pair_daps_turn(pair_t *self);
+/* What is told of one; false: it is not worth telling. */
+bool pair_shows_dap(const dap_t *dap);
 
 /* pair_serve.c */
 void pair_serve(pair_t *self, state_t *state); /* begins, with the claimed epoch */

@@ -51,6 +51,13 @@ static void s_fill_dap(const dap_t *dap, Ixn__V1__PeerDap *message)
     message->proven = dap->proven;
     message->latency_us = (uint32_t)dap->latency;
     message->trouble = (char *)dap->trouble.text;
+    message->standing = dap->standing;
+    message->weight = dap->turn.weight;
+    message->lanes = dap->lanes;
+    message->average_us = (uint32_t)dap->average;
+    message->done = dap->done;
+    message->spread = dap->spread;
+    message->errors = dap->errors;
 }
 
 static void s_fill_place(const pair_t *self, Ixn__V1__PeerHello *hello)
@@ -76,8 +83,11 @@ void pair_say_hello(pair_t *self)
     Ixn__V1__PeerDap *list[DAPS_MAX];
     char reason[PAIR_REASON];
     for (size_t i = 0; i < self->daps.len; i++) {
-        s_fill_dap(&self->daps.daps[i], &daps[i]);
-        list[i] = &daps[i];
+        if (!pair_shows_dap(&self->daps.daps[i]))
+            continue;
+        s_fill_dap(&self->daps.daps[i], &daps[hello.n_daps]);
+        list[hello.n_daps] = &daps[hello.n_daps];
+        hello.n_daps++;
     }
     hello.name = self->name;
     hello.client_endpoint = self->client_endpoint;
@@ -89,7 +99,6 @@ void pair_say_hello(pair_t *self)
     hello.automatic = !self->manual;
     hello.database = daps_proven(&self->daps) > 0;
     hello.configuration = wire_bytes(&self->configuration_digest);
-    hello.n_daps = self->daps.len;
     hello.daps = list;
     if (self->daps.known) {
         hello.system_identifier = self->daps.own.system_identifier;
@@ -221,6 +230,13 @@ static void s_hear_daps(peer_view_t *peer, const Ixn__V1__PeerHello *hello)
         dap->reachable = hello->daps[i]->reachable;
         dap->proven = hello->daps[i]->proven;
         dap->latency = hello->daps[i]->latency_us;
+        dap->standing = (dap_standing_t)hello->daps[i]->standing;
+        dap->turn.weight = hello->daps[i]->weight;
+        dap->lanes = hello->daps[i]->lanes;
+        dap->average = hello->daps[i]->average_us;
+        dap->done = hello->daps[i]->done;
+        dap->spread = hello->daps[i]->spread;
+        dap->errors = hello->daps[i]->errors;
     }
 }
 

@@ -42,9 +42,11 @@ void pair_serve(pair_t *self, state_t *state)
     open->generation = self->takeover.generation;
     open->index = state->index;
     open->hash = state->hash;
+    pair_fill_use(self, open);
     state_follow_end(state, status->checkpoint_index);
     self->node = node_new(&options);
     self->digest_index = self->digest_told = 0;
+    self->was_backed = false;
     pair_say_hello(self); /* what is sent from now on is of an epoch that the peer must know */
 }
 
@@ -224,6 +226,7 @@ void pair_serve_turn(pair_t *self)
     if (!self->node)
         return;
     s_take_batch(self);
+    self->was_backed |= pair_peer_alive(self) && self->peer.ready;
     if (pair_peer_alive(self) && (self->peer.role == IXN__V1__PEER_ROLE__PEER_SYNCING ||
                                   self->peer.role == IXN__V1__PEER_ROLE__PEER_READY))
         pair_event(self, ROLE_EVENT_PEER_FOLLOWS, self->peer.name);

@@ -190,7 +190,7 @@ static bool s_open_pair(server_t *self, error_t *ret_error)
         .wall_time = s_wall_time(),
     };
     for (size_t i = 0; i < config->daps_len; i++)
-        options.dap_names[i] = config->daps[i].name;
+        snprintf(options.daps[i].name, sizeof options.daps[i].name, "%s", config->daps[i].name);
     if (!s_recall(config, &options, ret_error))
         return false;
     Ixn__V1__EngineConfiguration *configuration = configuration_of(config);

@@ -146,7 +146,9 @@ static void s_save(server_t *self, pair_action_t *action)
 
 static void s_say(const pair_action_t *action)
 {
-    if (action->warning)
+    if (action->severe)
+        log_error(action->event, "%s", action->text);
+    else if (action->warning)
         log_warning(action->event, "%s", action->text);
     else
         log_info(action->event, "%s", action->text);
@@ -174,6 +176,11 @@ static void s_do(server_t *self, pair_action_t *action)
     case PAIR_CLOSE:
         journal_destroy(&self->journal);
         checkpoint_writer_destroy(&self->writer);
+        return;
+    case PAIR_USE:
+    case PAIR_DAP_OPEN:
+    case PAIR_DAP_CLOSE:
+    case PAIR_REMEMBER_DAPS:
         return;
     case PAIR_REMEMBER:
         if (!identity_remember(self->config->state_dir, &action->memory, &error))

@@ -46,9 +46,13 @@ static usec_t s_back_off(usec_t *backoff)
     return pause;
 }
 
-static size_t s_next_dap(const machine_t *self, size_t dap)
+/* The DAP at this place among those that are used; false: none is. */
+static bool s_dap(const machine_t *self, size_t place, size_t *ret_dap)
 {
-    return (dap + 1) % self->world->options.daps_len;
+    if (self->used_len == 0)
+        return false;
+    *ret_dap = self->used[place % self->used_len];
+    return true;
 }
 
 /* ---- Journal ---- */
@@ -66,7 +70,7 @@ static void s_journal_failed(machine_t *self, const error_t *error)
 {
     journal_lane_t *lane = &self->journal;
     lane->asking = 0;
-    lane->dap = s_next_dap(self, lane->dap);
+    lane->dap++;
     if (!lane->waiting) {
         lane->waiting = true;
         input_t *input = machine_input(self, INPUT_WAITING);
@@ -106,7 +110,10 @@ static void s_insert(machine_t *self)
     if (lane->len == 0 || lane->asking || lane->stopped)
         return;
     const batch_t *batch = lane->batches[0];
-    ask_t *ask = ask_new(self, ASK_INSERT, lane->dap, s_inserted);
+    size_t dap;
+    if (!s_dap(self, lane->dap, &dap))
+        return; /* lanes_use goes on */
+    ask_t *ask = ask_new(self, ASK_INSERT, dap, s_inserted);
     ask->batch = batch_new(batch->epoch, batch->first, batch->last, batch->previous,
                            batch->log_time, batch->wall_time, batch->entries);
     s_journal_ask(self, ask);
@@ -147,21 +154,25 @@ static void s_inserted(machine_t *self, ask_t *ask)
         } else if (ask->inserted) {
             s_committed(self, true);
         } else {
-            s_journal_ask(self, ask_new(self, ASK_STATUS, lane->dap, s_asked));
+            s_journal_ask(self, ask_new(self, ASK_STATUS, ask->dap, s_asked));
         }
     }
     ask_destroy(&ask);
 }
 
 /* No row was inserted: why. */
-static void s_judge(machine_t *self, const database_status_t *status)
+static void s_judge(machine_t *self, size_t dap, const database_status_t *status)
 {
     journal_lane_t *lane = &self->journal;
     const batch_t *batch = lane->batches[0];
     error_t error;
     if (!identity_equal(&status->identity, &self->identity)) {
-        lane->stopped = true;
-        s_stop_lane(self, ERROR_DATABASE_WRONG, "another database answers");
+        input_t *input = machine_input(self, INPUT_DAP_WRONG);
+        input->dap = dap;
+        error_set(&error, ERROR_DATABASE_WRONG, "another database answers");
+        input->error = error;
+        machine_give(self, input);
+        s_journal_failed(self, &error);
     } else if (status->epoch != self->epoch || !id_equal(status->generation, self->generation)) {
         lane->stopped = true;
         s_stop_lane(self, ERROR_DATABASE_FENCED, "another epoch is in the row");
@@ -186,7 +197,7 @@ static void s_asked(machine_t *self, ask_t *ask)
 {
     if (s_is_mine(self, ask, &self->journal.asking)) {
         if (ask->ok)
-            s_judge(self, &ask->status);
+            s_judge(self, ask->dap, &ask->status);
         else
             s_journal_failed(self, &ask->error);
     }
@@ -222,7 +233,7 @@ static void s_write_failed(machine_t *self)
 {
     checkpoint_lane_t *lane = &self->checkpoint;
     lane->asking = 0;
-    lane->dap = s_next_dap(self, lane->dap);
+    lane->dap++;
     s_later(self, s_back_off(&lane->backoff), 0, s_write_again);
 }
 
@@ -239,9 +250,10 @@ static void s_write_timeout(world_t *world, void *data)
 static void s_write(machine_t *self)
 {
     checkpoint_lane_t *lane = &self->checkpoint;
-    if (!lane->image || lane->asking || lane->stopped)
+    size_t dap;
+    if (!lane->image || lane->asking || lane->stopped || !s_dap(self, lane->dap, &dap))
         return;
-    ask_t *ask = ask_new(self, ASK_IMAGE, lane->dap, s_written);
+    ask_t *ask = ask_new(self, ASK_IMAGE, dap, s_written);
     ask->identity = self->identity;
     ask->generation = self->generation;
     ask->image = lane->image;
@@ -313,6 +325,16 @@ void lanes_open(machine_t *self, const pair_action_t *action)
     self->generation = action->generation;
     self->journal = (journal_lane_t){.backoff = BACKOFF_MIN_US};
     self->checkpoint = (checkpoint_lane_t){.backoff = BACKOFF_MIN_US};
+    lanes_use(self, action);
+}
+
+void lanes_use(machine_t *self, const pair_action_t *action)
+{
+    self->used_len = action->daps_len;
+    for (size_t i = 0; i < action->daps_len; i++)
+        self->used[i] = action->daps[i];
+    s_insert(self);
+    s_write(self);
 }
 
 void lanes_close(machine_t *self)

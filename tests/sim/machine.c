@@ -152,7 +152,7 @@ void machine_start(machine_t *self)
         .wall_time = world->now + self->wall_offset,
     };
     for (size_t i = 0; i < options->daps_len; i++)
-        pair.dap_names[i] = daps[i];
+        snprintf(pair.daps[i].name, sizeof pair.daps[i].name, "%s", daps[i]);
     world_trace(world, self->name, "started", self->life, self->has_memory);
     self->pair = pair_new(&pair);
     self->role = pair_role(self->pair);
@@ -332,6 +332,9 @@ static void s_lane_input(machine_t *self, const input_t *input)
     case INPUT_WRITTEN:
         pair_checkpoint_written(self->pair, input->index);
         return;
+    case INPUT_DAP_WRONG:
+        pair_dap_wrong(self->pair, input->dap, &input->error);
+        return;
     default:
         pair_lane_stopped(self->pair, &input->error);
     }
@@ -442,6 +445,13 @@ static bool s_act(machine_t *self, pair_action_t *action)
         return true;
     case PAIR_CLOSE:
         lanes_close(self);
+        return true;
+    case PAIR_USE:
+        lanes_use(self, action);
+        return true;
+    case PAIR_DAP_OPEN:
+    case PAIR_DAP_CLOSE:
+    case PAIR_REMEMBER_DAPS:
         return true;
     case PAIR_REMEMBER:
         s_remember(self, &action->memory);

@@ -25,6 +25,7 @@ typedef enum {
     INPUT_WAITING,
     INPUT_WRITTEN,
     INPUT_LANE_STOPPED,
+    INPUT_DAP_WRONG, /* a lane found another database behind a DAP */
     INPUT_STOP,
 } input_kind_t;
 
@@ -58,7 +59,7 @@ typedef struct {
     bool tried;
     bool waiting;
     usec_t backoff;
-    size_t dap;
+    size_t dap; /* its place among those that are used */
     bool stopped;
 } journal_lane_t;
 
@@ -123,6 +124,8 @@ struct machine {
     identity_t identity;
     uint64_t epoch;
     id128_t generation;
+    size_t used[PAIR_MAX_DAPS]; /* the DAPs that the lanes may use */
+    size_t used_len;
     journal_lane_t journal;
     checkpoint_lane_t checkpoint;
     access_lane_t access[MACHINE_DAPS];
@@ -151,6 +154,7 @@ void machine_give(machine_t *self, input_t *input);         /* into the queue */
 
 /* lanes.c */
 void lanes_open(machine_t *self, const pair_action_t *action);
+void lanes_use(machine_t *self, const pair_action_t *action); /* also of lanes_open */
 void lanes_close(machine_t *self);
 void lanes_append(machine_t *self, batch_t *batch);
 void lanes_write(machine_t *self, checkpoint_image_t *image);

@@ -386,6 +386,11 @@ static void s_do(pair_world_t *self, int node, pair_action_t *action)
         batch_destroy(&member->batch);
         s_tell(self, node, "closes");
         return;
+    case PAIR_USE:
+    case PAIR_DAP_OPEN:
+    case PAIR_DAP_CLOSE:
+    case PAIR_REMEMBER_DAPS:
+        return;
     case PAIR_REMEMBER:
         member->has_memory = true;
         member->memory = action->memory;
@@ -525,7 +530,7 @@ static pair_options_t s_options(const pair_world_t *self, int node, const pair_w
         .has_database_id = start->demands_other,
         .database_id = self->databases[OTHER].identity.database_id,
         .daps_len = PAIR_WORLD_DAPS,
-        .dap_names = {"dap-1", "dap-2"},
+        .daps = {{.name = "dap-1"}, {.name = "dap-2"}},
         .failover_timeout = PAIR_WORLD_TIMEOUT_MS * USEC_PER_MS,
         .heartbeat = 100 * USEC_PER_MS,
         .beat = 40 * USEC_PER_MS,

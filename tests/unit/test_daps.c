@@ -144,19 +144,57 @@ Test(daps, the_one_that_was_asked_longest_ago)
     cr_assert(!daps_oldest(&s_daps, 600, 400, &dap));
 }
 
-Test(daps, hopeless_when_none_is_of_use_and_waiting_mends_nothing)
+Test(daps, hopeless_when_waiting_mends_none)
 {
     error_t error = {0};
     daps_learn(&s_daps, &s_own);
     s_sees(0, &s_other, 0, 100);
-    s_fails(1, ERROR_DATABASE_UNREACHABLE, 100);
+    s_fails(1, ERROR_DATABASE_EMPTY, 100);
     cr_assert(!daps_are_hopeless(&s_daps, &error), "one was not asked yet");
-    s_fails(2, ERROR_DATABASE_EMPTY, 100);
-    cr_assert(daps_are_hopeless(&s_daps, &error));
+    s_fails(2, ERROR_DATABASE_UNREACHABLE, 100);
+    cr_assert(!daps_are_hopeless(&s_daps, &error), "one may come back");
+    s_daps.daps[2].standing = DAP_LEAVING;
+    cr_assert(daps_are_hopeless(&s_daps, &error), "one that is given up saves nothing");
     cr_assert_eq(error.code, ERROR_DATABASE_WRONG);
-    s_fails(0, ERROR_DATABASE_UNREACHABLE, 200);
-    s_fails(2, ERROR_DATABASE_REFUSED, 200);
-    cr_assert(!daps_are_hopeless(&s_daps, &error), "all of that may pass");
+    s_fails(0, ERROR_DATABASE_REFUSED, 200);
+    cr_assert(!daps_are_hopeless(&s_daps, &error), "that may pass");
+}
+
+Test(daps, what_is_spread_follows_the_weights)
+{
+    size_t dap;
+    size_t chosen[3] = {0};
+    daps_learn(&s_daps, &s_own);
+    s_daps.daps[0].turn.weight = 5;
+    s_daps.daps[2].turn.weight = 2;
+    for (size_t i = 0; i < 3; i++)
+        s_sees(i, &s_own, 0, 100);
+    for (int i = 0; i < 80; i++) {
+        cr_assert(daps_choose(&s_daps, &dap));
+        chosen[dap]++;
+    }
+    cr_assert(chosen[0] == 50 && chosen[1] == 10 && chosen[2] == 20, "%zu %zu %zu", chosen[0],
+              chosen[1], chosen[2]);
+}
+
+Test(daps, only_what_is_in_use_is_given_work)
+{
+    size_t dap;
+    daps_learn(&s_daps, &s_own);
+    for (size_t i = 0; i < 3; i++)
+        s_sees(i, &s_own, 0, 100);
+    s_daps.daps[0].standing = DAP_CANDIDATE;
+    s_daps.daps[1].standing = DAP_LEAVING;
+    for (int i = 0; i < 3; i++)
+        cr_assert(daps_choose(&s_daps, &dap) && dap == 2);
+    cr_assert_eq(daps_proven(&s_daps), 1);
+    cr_assert_eq(daps_alive(&s_daps, 200, 100), 1);
+    s_daps.daps[2].standing = DAP_RETIRING;
+    cr_assert(daps_choose(&s_daps, &dap) && dap == 2, "until it is replaced");
+    s_daps.daps[2].standing = DAP_ABSENT;
+    cr_assert(!daps_choose(&s_daps, &dap));
+    cr_assert(daps_oldest(&s_daps, 1000, 100, &dap) && dap == 0, "a candidate is looked at");
+    cr_assert(daps_place(&s_daps, &dap) && dap == 2, "its place is free");
 }
 
 Test(daps, who_keeps_an_answer_back_is_not_alive)
