@@ -9,10 +9,10 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 
-/* Members of a strategy are sorted by name; a bit for each says "may be chosen". A choice that finds
- * a router full clears its bit and puts the strategy into that router's line; when the router has
- * room, as many strategies leave the line as it has room for. So a choice costs the same with two
- * routers and with five hundred, and a router that runs a thousand strategies does not touch a
+/* Members of a strategy are sorted by name; a bit for each says "may be chosen". A choice that
+ * finds a router full clears its bit and puts the strategy into that router's line; when the router
+ * has room, as many strategies leave the line as it has room for. So a choice costs the same with
+ * two routers and with five hundred, and a router that runs a thousand strategies does not touch a
  * thousand tables at each piece of work. */
 
 enum { NONE = UINT32_MAX };
@@ -237,8 +237,8 @@ void balancer_wake(balancer_t *self)
                 s_let_one(self, router);
         }
         /* Of one that is full, work that comes back tells. */
-        router->noted = router->line_len > 0 &&
-                        (router->rate.count > 0 || s_can_take(self, router));
+        router->noted =
+            router->line_len > 0 && (router->rate.count > 0 || s_can_take(self, router));
         if (router->noted)
             self->roomy[kept++] = self->roomy[i];
     }
@@ -310,7 +310,8 @@ balancer_strategy_t balancer_strategy(balancer_t *self, text_t name)
 balancer_router_t balancer_add_router(balancer_t *self, const balancer_router_options_t *options)
 {
     uint32_t handle = 0;
-    while (handle < self->routers_len && (self->routers[handle].used || self->routers[handle].noted))
+    while (handle < self->routers_len &&
+           (self->routers[handle].used || self->routers[handle].noted))
         handle++;
     if (handle == self->routers_len) {
         size_t len = ++self->routers_len;

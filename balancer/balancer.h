@@ -12,8 +12,8 @@
  *     to it meanwhile. If all are busy, one is drained for it.
  *
  * What one choice costs does not depend on how many routers and strategies there are. A router that
- * is full remembers which strategies would have chosen it; when it has room it wakes as many of them
- * as it has room for, the one that has waited longest first.
+ * is full remembers which strategies would have chosen it; when it has room it wakes as many of
+ * them as it has room for, the one that has waited longest first.
  */
 #ifndef IXN_BALANCER_BALANCER_H
 #define IXN_BALANCER_BALANCER_H

@@ -45,8 +45,8 @@ static const char *s_tenant_of(const config_t *config, schema_section_id_t id, s
     }
 }
 
-/* Names of a list are unique (in their tenant, where they have one). The first item in the file that
- * takes a name again is the error. */
+/* Names of a list are unique (in their tenant, where they have one). The first item in the file
+ * that takes a name again is the error. */
 static bool s_check_names(const config_t *config, const places_t *places, schema_section_id_t id,
                           error_t *ret_error)
 {
@@ -237,7 +237,7 @@ static bool s_check_pair(const config_t *config, const places_t *places, error_t
 
 bool check_all(const config_t *config, const places_t *places, error_t *ret_error)
 {
-    static const schema_section_id_t lists[] = {SCHEMA_DAPS, SCHEMA_TENANTS, SCHEMA_QUEUES,
+    static const schema_section_id_t lists[] = {SCHEMA_DAPS,    SCHEMA_TENANTS,    SCHEMA_QUEUES,
                                                 SCHEMA_ROUTERS, SCHEMA_STRATEGIES, SCHEMA_AGENTS};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         if (!s_check_names(config, places, lists[i], ret_error))

@@ -30,7 +30,8 @@ static const unit_t s_sizes[] = {
     {NULL, 0},
 };
 /* Of a rate: in milliseconds. */
-static const unit_t s_intervals[] = {{"second", 1000}, {"minute", 60000}, {"hour", 3600000}, {NULL, 0}};
+static const unit_t s_intervals[] = {
+    {"second", 1000}, {"minute", 60000}, {"hour", 3600000}, {NULL, 0}};
 static const unit_t s_ones[] = {{"", 1}, {NULL, 0}};
 
 static const unit_t *s_units(schema_type_t type)

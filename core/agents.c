@@ -8,7 +8,8 @@
 #include "core/state_internal.h"
 
 /* Agents: who is declared, by the configuration or by an operator, and for which piece of work each
- * is kept. A grant ends with its time and with the work it was given for; neither needs an entry. */
+ * is kept. A grant ends with its time and with the work it was given for; neither needs an entry.
+ */
 
 agent_record_t *catalog_agent(const state_t *self, uint16_t tenant, text_t name)
 {
@@ -65,10 +66,11 @@ catalog_row_t agent_row(const state_t *self, const agent_record_t *agent)
 
 static void s_changed(state_t *self, agent_record_t *agent)
 {
-    const uint64_t content[] = {
-        htole64(agent->names),       htole64(agent->added),      htole64(agent->configured),
-        htole64(agent->grant_epoch), htole64(agent->grant_index), htole64(agent->work_epoch),
-        htole64(agent->work_index),  htole64((uint64_t)agent->expires), htole64(agent->change)};
+    const uint64_t content[] = {htole64(agent->names),       htole64(agent->added),
+                                htole64(agent->configured),  htole64(agent->grant_epoch),
+                                htole64(agent->grant_index), htole64(agent->work_epoch),
+                                htole64(agent->work_index),  htole64((uint64_t)agent->expires),
+                                htole64(agent->change)};
     uint64_t digest = XXH3_64bits_withSeed(content, sizeof content, CATALOG_AGENT);
     catalog_changed(self, &agent->stamp, digest);
 }

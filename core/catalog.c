@@ -43,11 +43,10 @@ void catalog_left(state_t *self, const catalog_stamp_t *stamp, const catalog_row
     catalog->digest -= stamp->digest;
     catalog->changed = self->index + 1;
     if ((catalog->gone_len & (catalog->gone_len - 1)) == 0)
-        catalog->gone = memory_resize(catalog->gone, (catalog->gone_len ? catalog->gone_len * 2 : 1) *
-                                                         sizeof *catalog->gone);
+        catalog->gone = memory_resize(
+            catalog->gone, (catalog->gone_len ? catalog->gone_len * 2 : 1) * sizeof *catalog->gone);
     catalog_gone_t *gone = &catalog->gone[catalog->gone_len++];
-    *gone = (catalog_gone_t){
-        .index = self->index + 1, .kind = row->kind, .version = row->version};
+    *gone = (catalog_gone_t){.index = self->index + 1, .kind = row->kind, .version = row->version};
     s_copy(gone->tenant, row->tenant);
     s_copy(gone->name, row->name);
     if (row->kind == CATALOG_ACTIVATION)
@@ -105,8 +104,8 @@ static void s_push(rows_t *self, const catalog_row_t *row)
         *texts[i] = s_keep(self->arena, *texts[i]);
 }
 
-static void s_collect_strategy(const state_t *self, uint64_t base, const strategy_record_t *strategy,
-                               catalog_kind_t kind, rows_t *rows)
+static void s_collect_strategy(const state_t *self, uint64_t base,
+                               const strategy_record_t *strategy, catalog_kind_t kind, rows_t *rows)
 {
     size_t len = kind == CATALOG_STRATEGY     ? strategy->versions_len
                  : kind == CATALOG_ACTIVATION ? strategy->activations_len
@@ -118,12 +117,11 @@ static void s_collect_strategy(const state_t *self, uint64_t base, const strateg
                                            : &strategy->turn;
         if (stamp->index <= base)
             continue;
-        catalog_row_t row =
-            kind == CATALOG_STRATEGY
-                ? strategy_version_row(self, strategy, &strategy->versions[i])
-            : kind == CATALOG_ACTIVATION
-                ? strategy_activation_row(self, strategy, &strategy->activations[i])
-                : strategy_turn_row(self, strategy);
+        catalog_row_t row = kind == CATALOG_STRATEGY
+                                ? strategy_version_row(self, strategy, &strategy->versions[i])
+                            : kind == CATALOG_ACTIVATION
+                                ? strategy_activation_row(self, strategy, &strategy->activations[i])
+                                : strategy_turn_row(self, strategy);
         s_push(rows, &row);
     }
 }

@@ -138,7 +138,8 @@ typedef struct {
 
 /* ---- Reading ---- */
 
-strategy_record_t *catalog_strategy(const state_t *self, uint16_t tenant, text_t name); /* or NULL */
+strategy_record_t *catalog_strategy(const state_t *self, uint16_t tenant,
+                                    text_t name); /* or NULL */
 const strategy_version_t *strategy_version(const strategy_record_t *self, uint32_t version);
 const strategy_version_t *strategy_newest(const strategy_record_t *self); /* NULL: not stored */
 const strategy_activation_t *strategy_activation(const strategy_record_t *self, const char *router);

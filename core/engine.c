@@ -456,7 +456,8 @@ static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error
         (reads_strategies && slot->role == IXN__V1__ROLE__MEDIA_SERVER))
         return error_set(ret_error, ERROR_WRONG_ROLE,
                          "\"%s\" is registered as %s; only an OPERATOR%s may ask this", slot->name,
-                         router ? "ROUTER" : "MEDIA_SERVER", reads_strategies ? " or a ROUTER" : "");
+                         router ? "ROUTER" : "MEDIA_SERVER",
+                         reads_strategies ? " or a ROUTER" : "");
     if (others_only && router)
         return error_set(ret_error, ERROR_WRONG_ROLE,
                          "\"%s\" is registered as ROUTER; only a MEDIA_SERVER or an OPERATOR may "

@@ -240,8 +240,7 @@ static void s_dispatch_one(engine_t *self, interaction_t *interaction, engine_st
     self->figures.dispatched++;
     rate_take(&strategy->rate, self->log_time);
     if (!strategy->record)
-        strategy->record =
-            catalog_strategy(self->state, strategy->tenant, text_of(strategy->name));
+        strategy->record = catalog_strategy(self->state, strategy->tenant, text_of(strategy->name));
     s_say_route(self, interaction, dispatched.version);
 }
 

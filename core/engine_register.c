@@ -197,9 +197,8 @@ static void s_connect_router(engine_t *self, engine_session_t *slot,
     slot->balanced = balancer_add_router(self->balancer, &options);
     if (slot->balanced >= self->balanced_sessions_len) {
         self->balanced_sessions_len = (size_t)slot->balanced + 1;
-        self->balanced_sessions =
-            memory_resize(self->balanced_sessions,
-                          self->balanced_sessions_len * sizeof *self->balanced_sessions);
+        self->balanced_sessions = memory_resize(
+            self->balanced_sessions, self->balanced_sessions_len * sizeof *self->balanced_sessions);
     }
     self->balanced_sessions[slot->balanced] = slot->ref;
     if (router->number >= self->router_sessions_len) {

@@ -266,9 +266,8 @@ static bool s_catalog_changed(const state_t *self)
 bool state_image_needed(const state_t *self)
 {
     const image_t *image = self->image;
-    return !image->following &&
-           (s_holds_changes(self) || s_catalog_changed(self) ||
-            self->index - image->base >= BEATS_A_CHECKPOINT);
+    return !image->following && (s_holds_changes(self) || s_catalog_changed(self) ||
+                                 self->index - image->base >= BEATS_A_CHECKPOINT);
 }
 
 bool state_image_in_work(const state_t *self)

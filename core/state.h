@@ -196,10 +196,10 @@ void state_follow_checkpoint(state_t *self, uint64_t index);
  * that changed since (and may have more: rows that are as the tables have them already). */
 void state_follow_end(state_t *self, uint64_t index);
 
-/* A digest of all interactions, strategies and agents: two states that came from the same log have the same, also when one
- * was loaded from the tables. Of each it has what decides what becomes of it: state, queue, place,
- * version, deadline, attempts, router and token; not its texts, times and journey. Kept up to date
- * with every change; cheap to read. Only at the end of a batch. */
+/* A digest of all interactions, strategies and agents: two states that came from the same log have
+ * the same, also when one was loaded from the tables. Of each it has what decides what becomes of
+ * it: state, queue, place, version, deadline, attempts, router and token; not its texts, times and
+ * journey. Kept up to date with every change; cheap to read. Only at the end of a batch. */
 uint64_t state_digest(const state_t *self);
 
 /* Bytes: of records, of texts, of indexes, for the figures people ask for. */

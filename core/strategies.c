@@ -121,9 +121,9 @@ static uint64_t s_digest(catalog_kind_t kind, uint64_t names, uint32_t version, 
 
 static void s_turn_changed(state_t *self, strategy_record_t *strategy)
 {
-    catalog_changed(self, &strategy->turn,
-                    s_digest(CATALOG_TURN, strategy->names, strategy->highest,
-                             text_of(strategy->last)));
+    catalog_changed(
+        self, &strategy->turn,
+        s_digest(CATALOG_TURN, strategy->names, strategy->highest, text_of(strategy->last)));
 }
 
 /* ---- Versions ---- */
@@ -238,9 +238,8 @@ static void s_set_activation(state_t *self, strategy_record_t *strategy, const c
     bool there;
     size_t place = s_place(strategy, router, &there);
     if (!there) {
-        strategy->activations =
-            memory_resize(strategy->activations,
-                          (strategy->activations_len + 1) * sizeof *strategy->activations);
+        strategy->activations = memory_resize(
+            strategy->activations, (strategy->activations_len + 1) * sizeof *strategy->activations);
         memmove(strategy->activations + place + 1, strategy->activations + place,
                 (strategy->activations_len - place) * sizeof *strategy->activations);
         strategy->activations_len++;

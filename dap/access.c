@@ -26,6 +26,7 @@ typedef struct {
     order_kind_t kind;
     access_claim_t claim; /* its texts are the lane's to free */
     database_place_t after;
+    place_t known;
 } order_t;
 #define ACCESS_STOPPED ((access_kind_t)-1) /* the answer to ORDER_STOP; never leaves this file */
 
@@ -177,7 +178,7 @@ static void s_do(lane_t *self, const order_t *order, access_event_t *event)
     switch (order->kind) {
     case ORDER_OBSERVE:
         event->kind = ACCESS_OBSERVED;
-        event->ok = database_status(self->database, &event->status, &event->error);
+        event->ok = database_status(self->database, &order->known, &event->status, &event->error);
         break;
     case ORDER_CLAIM:
         event->kind = ACCESS_CLAIMED;
@@ -294,9 +295,9 @@ void access_destroy(access_t **self_p)
     *self_p = NULL;
 }
 
-void access_observe(access_t *self)
+void access_observe(access_t *self, const place_t *known)
 {
-    const order_t order = {.kind = ORDER_OBSERVE};
+    const order_t order = {.kind = ORDER_OBSERVE, .known = *known};
     s_send(self, &order);
 }
 

@@ -20,7 +20,8 @@ void access_destroy(access_t **self_p);
 
 /* ---- Asking ---- */
 
-void access_observe(access_t *self);
+/* `known`: a place that is known to be committed; it is copied. */
+void access_observe(access_t *self, const place_t *known);
 /* `judged`, `highest_seen`, `owner`, `reason` are copied; the lane draws the generation.
  * `claim_head`: only while the head is still the judged one. */
 typedef struct {

@@ -272,10 +272,8 @@ static bool s_read_table(connection_t *connection, catalog_kind_t kind, catalog_
     Oid types[COLUMNS];
     for (int i = 0; i < table->len; i++)
         types[i] = s_oid(table->columns[i].kind);
-    const copy_query_t query = {.what = table->table,
-                                .select = table->columns_sql,
-                                .types = types,
-                                .columns = table->len};
+    const copy_query_t query = {
+        .what = table->table, .select = table->columns_sql, .types = types, .columns = table->len};
     copy_t copy;
     if (!copy_start(&copy, connection, &query, PATIENCE_MS, ret_error))
         return false;
@@ -284,8 +282,7 @@ static bool s_read_table(connection_t *connection, catalog_kind_t kind, catalog_
     while (taken && (result = copy_next(&copy, ret_error)) == COPY_ROW) {
         catalog_row_t row = {.kind = kind};
         for (int i = 0; i < table->len; i++)
-            s_read(copy.fields[i], table->columns[i].kind,
-                   (char *)&row + table->columns[i].offset);
+            s_read(copy.fields[i], table->columns[i].kind, (char *)&row + table->columns[i].offset);
         taken = on_row(context, &row, ret_error);
     }
     copy_end(&copy);

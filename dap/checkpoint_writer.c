@@ -26,7 +26,8 @@ struct checkpoint_writer {
 
 /* What the owner sends. */
 typedef struct {
-    checkpoint_image_t *image;
+    checkpoint_image_t *image; /* NULL: another server is proven */
+    instance_t instance;
 } order_t;
 
 /* The lane's own; nobody else touches it once the thread runs. */
@@ -74,13 +75,17 @@ static bool s_wait(lane_t *self, usec_t until)
 /* Takes what the owner said: an image, or NULL and perhaps `stopping`. */
 static checkpoint_image_t *s_hear(lane_t *self)
 {
-    order_t order = {NULL};
+    order_t order = {0};
     zmq_msg_t msg;
     zmq_msg_init(&msg);
     if (self->stopping || zmq_msg_recv(&msg, zsock_resolve(self->pipe), ZMQ_DONTWAIT) < 0) {
         self->stopping = self->stopping || errno == ETERM;
     } else if (zmq_msg_size(&msg) == sizeof order) {
         memcpy(&order, zmq_msg_data(&msg), sizeof order);
+        if (!order.image) {
+            self->transaction.fence.instance = order.instance;
+            retention_prove(&self->retention, &order.instance);
+        }
     } else {
         self->stopping = true; /* zactor's "$TERM" is the only other thing there is to say */
     }
@@ -156,7 +161,7 @@ static void s_write(lane_t *self, const checkpoint_image_t *image)
             self->current = (self->current + 1) % self->connections_len;
         }
         if (s_wait(self, s_back_off(self, outcome)))
-            CHECK(!s_hear(self)); /* one image at a time: it can only be the end */
+            CHECK(!s_hear(self)); /* one image at a time: it is the end, or another server */
     }
 }
 
@@ -211,7 +216,7 @@ checkpoint_writer_t *checkpoint_writer_new(const checkpoint_writer_options_t *op
 {
     const config_t *config = options->config;
     CHECK(config->daps_len > 0);
-    fence_t fence = {options->identity.database_id, options->generation};
+    fence_t fence = {options->identity, options->generation, options->instance};
     retention_options_t retention = {
         .fence = fence,
         .journal_retention_us = (usec_t)config->journal_retention_ms * USEC_PER_MS,
@@ -254,13 +259,24 @@ zsock_t *checkpoint_writer_socket(checkpoint_writer_t *self)
     return zactor_sock(self->actor);
 }
 
+static void s_send(checkpoint_writer_t *self, const order_t *order)
+{
+    while (zmq_send(zsock_resolve(self->actor), order, sizeof *order, 0) < 0)
+        CHECK(errno == EINTR);
+}
+
 void checkpoint_writer_write(checkpoint_writer_t *self, checkpoint_image_t *image)
 {
     CHECK(!self->writing && image->to > image->from);
     self->writing = true;
-    order_t order = {image};
-    while (zmq_send(zsock_resolve(self->actor), &order, sizeof order, 0) < 0)
-        CHECK(errno == EINTR);
+    const order_t order = {.image = image};
+    s_send(self, &order);
+}
+
+void checkpoint_writer_prove(checkpoint_writer_t *self, const instance_t *instance)
+{
+    const order_t order = {.instance = *instance};
+    s_send(self, &order);
 }
 
 bool checkpoint_writer_next(checkpoint_writer_t *self, checkpoint_event_t *ret_event)

@@ -21,6 +21,7 @@ typedef struct {
     const config_t *config; /* read during checkpoint_writer_new only */
     identity_t identity;
     id128_t generation;
+    instance_t instance; /* the server that is proven */
 } checkpoint_writer_options_t;
 
 typedef enum {
@@ -46,6 +47,8 @@ void checkpoint_writer_destroy(checkpoint_writer_t **self_p);
 
 /* Hands an image over; the lane frees it. One at a time: the next only after WRITTEN. */
 void checkpoint_writer_write(checkpoint_writer_t *self, checkpoint_image_t *image);
+/* Another server is proven to be the pair's own: images go there from now on, and nowhere else. */
+void checkpoint_writer_prove(checkpoint_writer_t *self, const instance_t *instance);
 zsock_t *checkpoint_writer_socket(checkpoint_writer_t *self);
 bool checkpoint_writer_next(checkpoint_writer_t *self, checkpoint_event_t *ret_event);
 

@@ -143,7 +143,8 @@ static void s_insert(lane_t *self)
 static void s_ask(lane_t *self)
 {
     error_t error = {0};
-    if (commit_send_question(s_connection(self), self->timeout_ms, &error))
+    const batch_t *batch = zlist_first(self->batches);
+    if (commit_send_question(s_connection(self), batch, self->timeout_ms, &error))
         self->phase = PHASE_ASKING;
     else
         s_failed(self, &error);
@@ -174,6 +175,9 @@ static void s_judge(lane_t *self, const PGresult *result)
         return;
     case COMMIT_DIVERGED:
         s_stop(self, JOURNAL_DIVERGED, &error);
+        return;
+    case COMMIT_INSTANCE:
+        s_failed(self, &error); /* until the pair says that it is proven (journal_prove) */
         return;
     case COMMIT_CLEAR:
         /* A pooler that leads here and elsewhere by turns does this. */
@@ -286,16 +290,25 @@ static long s_sleep_ms(lane_t *self)
     return left > 0 ? (long)((left + USEC_PER_MS - 1) / USEC_PER_MS) : 0;
 }
 
-static void s_take_batches(lane_t *self)
+/* What the owner sends is a batch, by its pointer, or the instance that is proven now; their sizes
+ * tell them apart. */
+typedef union {
+    batch_t *batch;
+    instance_t instance;
+} order_t;
+_Static_assert(sizeof(batch_t *) != sizeof(instance_t), "told apart by size");
+
+static void s_take_orders(lane_t *self)
 {
-    void *pointer;
-    while (zmq_recv(zsock_resolve(self->socket), &pointer, sizeof pointer, ZMQ_DONTWAIT) ==
-           (int)sizeof pointer) {
-        batch_t *batch = pointer;
-        if (self->phase == PHASE_STOPPED)
-            batch_destroy(&batch);
+    order_t order;
+    int size;
+    while ((size = zmq_recv(zsock_resolve(self->socket), &order, sizeof order, ZMQ_DONTWAIT)) > 0) {
+        if (size == (int)sizeof order.instance)
+            self->commit.instance = order.instance;
+        else if (self->phase == PHASE_STOPPED)
+            batch_destroy(&order.batch);
         else
-            zlist_append(self->batches, batch);
+            zlist_append(self->batches, order.batch);
     }
 }
 
@@ -324,7 +337,7 @@ static void s_sleep(lane_t *self, zsock_t *pipe)
 static void s_lane_destroy(lane_t *self)
 {
     self->phase = PHASE_STOPPED;
-    s_take_batches(self);
+    s_take_orders(self);
     for (batch_t *batch = zlist_pop(self->batches); batch; batch = zlist_pop(self->batches))
         batch_destroy(&batch);
     zlist_destroy(&self->batches);
@@ -340,7 +353,7 @@ static void s_lane(zsock_t *pipe, void *arguments)
     lane_t *self = arguments;
     zsock_signal(pipe, 0);
     while (!self->stopping) {
-        s_take_batches(self);
+        s_take_orders(self);
         while (s_move(self))
             continue;
         s_sleep(self, pipe);
@@ -367,7 +380,8 @@ journal_t *journal_new(const journal_options_t *options)
     self->index = options->head_index;
     self->hash = options->head_hash;
     lane_t *lane = memory_zero(1, sizeof *lane);
-    lane->commit = (commit_t){options->identity, options->epoch, options->generation};
+    lane->commit =
+        (commit_t){options->identity, options->epoch, options->generation, options->instance};
     lane->timeout_ms = config->statement_timeout_ms;
     lane->connections_len = config->daps_len;
     lane->connections = memory_zero(config->daps_len, sizeof(connection_t *));
@@ -404,6 +418,12 @@ void journal_append(journal_t *self, batch_t *batch)
     void *pointer = batch; /* only it travels */
     CHECK(zmq_send(zsock_resolve(self->socket), &pointer, sizeof pointer, 0) ==
           (int)sizeof pointer);
+}
+
+void journal_prove(journal_t *self, const instance_t *instance)
+{
+    CHECK(zmq_send(zsock_resolve(self->socket), instance, sizeof *instance, 0) ==
+          (int)sizeof *instance);
 }
 
 zsock_t *journal_socket(journal_t *self)

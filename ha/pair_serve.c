@@ -38,6 +38,7 @@ void pair_serve(pair_t *self, state_t *state)
     options.wall_time = self->wall;
     pair_action_t *open = pair_do(self, PAIR_OPEN);
     open->identity = status->identity;
+    open->instance = self->daps.instance = status->instance;
     open->epoch = status->epoch;
     open->generation = self->takeover.generation;
     open->index = state->index;

@@ -45,8 +45,9 @@
 #define LIMIT_INTERACTIONS 100000000
 /* Sessions of clients on one node. */
 #define LIMIT_SESSIONS 100000
-/* The body of one version of a stored strategy, in bytes; how many versions of one strategy are kept
- * (beside those that are activated), how many strategies are stored, and the bytes of all bodies. */
+/* The body of one version of a stored strategy, in bytes; how many versions of one strategy are
+ * kept (beside those that are activated), how many strategies are stored, and the bytes of all
+ * bodies. */
 #define LIMIT_STRATEGY (1024 * 1024)
 #define LIMIT_STRATEGY_VERSIONS 10
 #define LIMIT_STRATEGIES 10000

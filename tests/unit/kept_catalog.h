@@ -19,9 +19,9 @@ enum { KEPT_CATALOG_TEXTS = 7 };
 
 static inline text_t *kept_catalog_text(catalog_row_t *row, size_t i)
 {
-    text_t *const texts[KEPT_CATALOG_TEXTS] = {
-        &row->tenant, &row->name, &row->router, &row->by, &row->body, &row->content_type,
-        &row->comment};
+    text_t *const texts[KEPT_CATALOG_TEXTS] = {&row->tenant, &row->name, &row->router,
+                                               &row->by,     &row->body, &row->content_type,
+                                               &row->comment};
     return texts[i];
 }
 

@@ -42,6 +42,8 @@ const batch_t *pair_world_newest(const model_t *model)
 static database_status_t s_status(const model_t *model)
 {
     database_status_t status = {.identity = model->identity,
+                                .moves = model->moves,
+                                .instance = model->instance,
                                 .server = "a model",
                                 .schema_version = DATABASE_SCHEMA_VERSION,
                                 .epoch = model->epoch,
@@ -94,6 +96,30 @@ void pair_world_append(pair_world_t *self)
 void pair_world_usurp(pair_world_t *self)
 {
     s_take_epoch(self, &self->databases[OURS], "C", 0);
+}
+
+void pair_world_move(pair_world_t *self, pair_world_copy_t copied)
+{
+    model_t *model = &self->databases[OURS];
+    moves_t *moves = &model->moves;
+    memmove(moves->moves + 1, moves->moves, (MOVES_MAX - 1) * sizeof moves->moves[0]);
+    moves->len += moves->len < MOVES_MAX;
+    moves->moves[0].from = model->identity;
+    s_take_epoch(self, model, "an operator", 0);
+    model->identity.database_id = model->generation;
+    moves->moves[0].to = model->identity;
+    moves->moves[0].epoch = model->epoch;
+    moves->moves[0].instance = model->instance;
+    switch (copied) {
+    case COPY_NONE:
+        break;
+    case COPY_ELSEWHERE:
+        model->identity.system_identifier++;
+        break;
+    case COPY_CLONE:
+        model->instance.started_at++;
+        break;
+    }
 }
 
 static void s_observe(member_t *member, size_t dap, const database_status_t *status,
@@ -380,6 +406,10 @@ static void s_do(pair_world_t *self, int node, pair_action_t *action)
         member->lanes = *action;
         s_tell(self, node, "opens");
         return;
+    case PAIR_PROVE:
+        member->lanes.instance = action->instance;
+        s_tell(self, node, "writes to another server");
+        return;
     case PAIR_CLOSE:
         member->open = false;
         member->image = 0;
@@ -494,9 +524,11 @@ pair_world_t *pair_world_new(void)
     pair_world_t *self = memory_zero(1, sizeof *self);
     self->now = 1000 * USEC_PER_SECOND;
     self->arena = wire_arena_new();
-    for (uint32_t i = 0; i < DATABASES; i++)
+    for (uint32_t i = 0; i < DATABASES; i++) {
         self->databases[i].identity = (identity_t){
             .database_id = id_hash(&i, sizeof i), .system_identifier = 7, .database_oid = 100 + i};
+        self->databases[i].instance = (instance_t){.started_at = 1 + i, .port = 5432 + i};
+    }
     return self;
 }
 

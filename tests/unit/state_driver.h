@@ -8,8 +8,8 @@
 #include <time.h>
 
 #include "core/state_internal.h"
-#include "tests/unit/random.h"
 #include "tests/unit/kept_catalog.h"
+#include "tests/unit/random.h"
 #include "tests/unit/row_table.h"
 
 typedef struct {
