@@ -258,6 +258,11 @@ batch_t *engine_turn_end(engine_t *self, bool close, bool *ret_more)
 
 /* ---- Sessions ---- */
 
+bool engine_may_see(const engine_session_t *slot, uint16_t tenant)
+{
+    return slot->tenant == tenant || slot->role == IXN__V1__ROLE__OPERATOR;
+}
+
 session_t engine_ref(const engine_t *self, const engine_session_t *slot)
 {
     (void)self;
@@ -445,6 +450,8 @@ static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error
                           request->body_case == IXN__V1__REQUEST__BODY_ACTIVATE_STRATEGY ||
                           request->body_case == IXN__V1__REQUEST__BODY_DEACTIVATE_STRATEGY ||
                           request->body_case == IXN__V1__REQUEST__BODY_LIST ||
+                          request->body_case == IXN__V1__REQUEST__BODY_LIST_QUEUES ||
+                          request->body_case == IXN__V1__REQUEST__BODY_LIST_INTERACTIONS ||
                           request->body_case == IXN__V1__REQUEST__BODY_CHANGE_AGENT;
     bool reads_strategies = request->body_case == IXN__V1__REQUEST__BODY_GET_STRATEGY;
     bool router = slot->role == IXN__V1__ROLE__ROUTER;
@@ -543,13 +550,19 @@ static void s_handle(engine_t *self, engine_session_t *slot, const Ixn__V1__Requ
     case IXN__V1__REQUEST__BODY_CHANGE_AGENT:
         engine_change_agent(self, slot->ref, request->id, request->change_agent);
         return;
+    case IXN__V1__REQUEST__BODY_LIST_QUEUES:
+        engine_list_queues(self, slot->ref, request->id, request->list_queues);
+        return;
+    case IXN__V1__REQUEST__BODY_LIST_INTERACTIONS:
+        engine_list_interactions(self, slot->ref, request->id, request->list_interactions);
+        return;
     case IXN__V1__REQUEST__BODY_LEAVE:
         s_leave(self, slot, request->id);
         return;
     default: {
         error_t error;
         error_set(&error, ERROR_MALFORMED,
-                  "request %llu has no body that this version knows (field numbers 2 … 28)",
+                  "request %llu has no body that this version knows (field numbers 2 … 50)",
                   (unsigned long long)request->id);
         engine_refuse_now(self, slot->ref, request->id, &error);
     }

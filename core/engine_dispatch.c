@@ -238,6 +238,7 @@ static void s_dispatch_one(engine_t *self, interaction_t *interaction, engine_st
     entry.dispatched = &dispatched;
     engine_emit(self, &entry);
     self->figures.dispatched++;
+    latency_add(&self->figures.dispatch, self->wall_time - interaction->placed_at, 1);
     rate_take(&strategy->rate, self->log_time);
     if (!strategy->record)
         strategy->record = catalog_strategy(self->state, strategy->tenant, text_of(strategy->name));
