@@ -405,6 +405,8 @@ void config_destroy(config_t **self_p)
     free(self->routers);
     free(self->applications);
     free(self->clusters);
+    free(self->strategies);
+    free(self->agents);
     free(self);
     *self_p = NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "core/batch.h"
+#include "core/catalog.h"
 #include "core/row.h"
 #include "core/service_row.h"
 #include "dap/connection.h"
@@ -15,7 +16,7 @@
 #include "dap/params.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
-#define DATABASE_SCHEMA_VERSION 5
+#define DATABASE_SCHEMA_VERSION 6
 
 /* How a database stands to a place that the pair knows to be committed. Everything in one snapshot.
  */
@@ -127,6 +128,7 @@ typedef struct {
                        error_t *ret_error);
     bool (*configuration)(void *context, text_t encoded,
                           error_t *ret_error); /* absent: not called */
+    bool (*catalog)(void *context, const catalog_row_t *row, error_t *ret_error);
     bool (*interaction)(void *context, const interaction_row_t *row, error_t *ret_error);
     bool (*service)(void *context, const service_row_t *row, error_t *ret_error);
     bool (*completed)(void *context, const interaction_row_t *row, error_t *ret_error);
