@@ -1,5 +1,5 @@
-"""Application servers under load: fax and instant messaging behind one type, one of each is killed and
-comes back, one is frozen, and the nodes change roles. No request reaches the wrong one, every interaction
+"""Application servers under load: fax and instant messaging behind one type; one is killed and comes
+back, one is frozen, and the nodes change roles. No request reaches the wrong one, every interaction
 ends, safe requests end with a result, and a server without declared services is refused by type."""
 
 import json
@@ -50,9 +50,9 @@ def wait_done(world, total):
     return outcomes(world)
 
 
-def mix(count):
-    return [{"service": "fax" if number % 2 else "im", "safe": number % 4 < 2, "number": number}
-            for number in range(count)]
+def mix(count, batch):
+    return [{"service": "fax" if number % 2 else "im", "safe": number % 4 < 2, "number": number,
+             "batch": batch} for number in range(count)]
 
 
 def run(options):
@@ -77,13 +77,13 @@ def run(options):
                    for name, service in SERVERS.items()}
         for server in servers.values():
             server.wait_log(r" app\.connected ", 30)
-        submit(world, pair, "first", mix(count))
+        submit(world, pair, "first", mix(count, "first"))
         servers["fax-1"].kill()
         signal_pid(servers["im-1"].pid, signal.SIGSTOP)
         servers["fax-1"] = start_server(world, pair, "fax-1", "fax")
-        submit(world, pair, "second", mix(count))
+        submit(world, pair, "second", mix(count, "second"))
         pair.primary().kill()
-        submit(world, pair, "third", mix(count))
+        submit(world, pair, "third", mix(count, "third"))
         signal_pid(servers["im-1"].pid, signal.SIGCONT)
         seen = wait_done(world, 2 + 3 * count)
         wrong = {key: number for key, number in seen.items()
@@ -97,7 +97,7 @@ def run(options):
         expect(not safe_faults, f"safe requests ended with a fault: {safe_faults}")
         total = sum(seen.values())
         expect(total == 2 + 3 * count, f"{total} ended of {2 + 3 * count}")
-        shown = json.loads(pair.ctl("apps", "-o", "json"))
+        shown = json.loads(pair.ctl("apps", "-o", "json")[0])
         expect(len(shown["servers"]) == 5, f"ixnctl apps shows {shown}")
         return {"requests": total, "wrong": 0,
                 "unsafe_faults": sum(number for reason, number in unsafe.items()
