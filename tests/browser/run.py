@@ -1,4 +1,4 @@
-"""Starts a pair with load, lets the programs in Node look at it, and does to it what they ask for."""
+"""Starts a pair with load, lets the programs in Node look at it, and does what they ask for."""
 
 import argparse
 import os
@@ -21,8 +21,8 @@ def url(node):
 
 
 class Program:
-    """A program in Node. It says "please WHAT" on its standard output and goes on when it hears "done"
-    on its standard input; everything else it prints is for people."""
+    """A program in Node. It says "please WHAT" on its standard output and goes on when it hears
+    "done" on its standard input; everything else it prints is for people."""
 
     def __init__(self, script, modules, arguments, wishes):
         # Modules are found from where a script stands, so it stands beside them.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The operator's page in Debian's Chromium, and the description of the admin port against real nodes:
+# The operator's page in Debian's Chromium, and the description of the admin port, on real nodes:
 #
 #   tests/browser/run.sh BUILD      BUILD as build/release; screenshots: BUILD/screenshots
 #

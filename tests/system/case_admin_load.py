@@ -1,4 +1,4 @@
-"""A crowd at the admin port does no harm: idle and slow connections, ten thousand requests a second.
+"""A crowd at the admin port does no harm: idle ones, slow ones, thousands of requests a second.
 
 Idle and slow ones keep nobody out; whatever is asked, the node's own thread does not feel it.
 """

@@ -8,13 +8,11 @@
 
 static void s_answer(exchange_t *exchange, const char *name, const char *type)
 {
-    for (size_t i = 0; i < assets_len; i++) {
-        if (strcmp(assets[i].name, name) != 0)
-            continue;
-        http_answer_static(exchange->request, 200, type, assets[i].bytes);
-        return;
-    }
-    CHECK(!"every asset that is named here is embedded");
+    size_t i = 0;
+    while (i < assets_len && strcmp(assets[i].name, name) != 0)
+        i++;
+    CHECK(i < assets_len); /* every asset that is named here is embedded */
+    http_answer_static(exchange->request, 200, type, assets[i].bytes);
 }
 
 void route_page(core_t *self, exchange_t *exchange)
