@@ -35,6 +35,7 @@ typedef struct {
     database_place_t after;
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms;
+    place_t known;
 } order_t;
 #define ACCESS_STOPPED ((access_kind_t)-1) /* the answer to ORDER_STOP; never leaves this file */
 
@@ -179,7 +180,7 @@ static void s_do(lane_t *self, const order_t *order, access_event_t *event)
     switch (order->kind) {
     case ORDER_OBSERVE:
         event->kind = ACCESS_OBSERVED;
-        event->ok = database_status(self->database, &event->status, &event->error);
+        event->ok = database_status(self->database, &order->known, &event->status, &event->error);
         break;
     case ORDER_CLAIM:
         event->kind = ACCESS_CLAIMED;
@@ -309,9 +310,9 @@ void access_set_timeouts(access_t *self, uint32_t connect_timeout_ms, uint32_t s
     s_send(self, &order);
 }
 
-void access_observe(access_t *self)
+void access_observe(access_t *self, const place_t *known)
 {
-    const order_t order = {.kind = ORDER_OBSERVE};
+    const order_t order = {.kind = ORDER_OBSERVE, .known = *known};
     s_send(self, &order);
 }
 

@@ -23,7 +23,8 @@ void access_destroy(access_t **self_p);
 /* For what is opened and asked from now on. */
 void access_set_timeouts(access_t *self, uint32_t connect_timeout_ms,
                          uint32_t statement_timeout_ms);
-void access_observe(access_t *self);
+/* `known`: a place that is known to be committed; it is copied. */
+void access_observe(access_t *self, const place_t *known);
 /* `judged`, `highest_seen`, `owner`, `reason` are copied; the lane draws the generation.
  * `claim_head`: only while the head is still the judged one. */
 typedef struct {

@@ -26,11 +26,12 @@ struct checkpoint_writer {
     bool writing; /* an image was handed over and is not written yet */
 };
 
-/* What the owner sends: one of the two. */
+/* What the owner sends: one of these. */
 typedef struct {
     checkpoint_image_t *image;
     use_t *use;
     checkpoint_keep_t keep; /* with `use` */
+    instance_t instance;    /* with neither: another server is proven */
 } order_t;
 
 /* The lane's own; nobody else touches it once the thread runs. */
@@ -90,13 +91,17 @@ static void s_use(lane_t *self, use_t *use, const checkpoint_keep_t *keep)
 /* Takes what the owner said: an image, or NULL and perhaps `stopping`. */
 static checkpoint_image_t *s_hear(lane_t *self)
 {
-    order_t order = {NULL};
+    order_t order = {0};
     zmq_msg_t msg;
     zmq_msg_init(&msg);
     if (self->stopping || zmq_msg_recv(&msg, zsock_resolve(self->pipe), ZMQ_DONTWAIT) < 0) {
         self->stopping = self->stopping || errno == ETERM;
     } else if (zmq_msg_size(&msg) == sizeof order) {
         memcpy(&order, zmq_msg_data(&msg), sizeof order);
+        if (!order.image && !order.use) {
+            self->transaction.fence.instance = order.instance;
+            retention_prove(&self->retention, &order.instance);
+        }
     } else {
         self->stopping = true; /* zactor's "$TERM" is the only other thing there is to say */
     }
@@ -145,7 +150,8 @@ static void s_failed(lane_t *self, way_t *way, const error_t *error)
         .kind = wrong ? CHECKPOINT_WRONG : CHECKPOINT_FAILED, .dap = way->number, .error = *error};
     way_failed(way, wrong ? LAPSE_US : BACK_OFF_FIRST_US, wrong ? LAPSE_US : BACK_OFF_LONGEST_US);
     s_say(self, &event);
-    s_say_waiting(self, error);
+    if (!ways_first(&self->ways, connection_now(), NULL))
+        s_say_waiting(self, error);
 }
 
 /* One attempt. True: the image is done with. `*ret_until`: when to try again. */
@@ -259,7 +265,7 @@ checkpoint_keep_t checkpoint_keep_of(const config_t *config)
 
 checkpoint_writer_t *checkpoint_writer_new(const checkpoint_writer_options_t *options)
 {
-    fence_t fence = {options->identity.database_id, options->generation};
+    fence_t fence = {options->identity, options->generation, options->instance};
     retention_options_t retention = {.fence = fence};
     lane_t *lane = memory_zero(1, sizeof *lane);
     checkpoint_writer_t *self = memory_zero(1, sizeof *self);
@@ -307,6 +313,11 @@ void checkpoint_writer_write(checkpoint_writer_t *self, checkpoint_image_t *imag
 void checkpoint_writer_use(checkpoint_writer_t *self, use_t *use, const checkpoint_keep_t *keep)
 {
     s_order(self, &(order_t){.use = use, .keep = *keep});
+}
+
+void checkpoint_writer_prove(checkpoint_writer_t *self, const instance_t *instance)
+{
+    s_order(self, &(order_t){.instance = *instance});
 }
 
 bool checkpoint_writer_next(checkpoint_writer_t *self, checkpoint_event_t *ret_event)

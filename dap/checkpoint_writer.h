@@ -31,6 +31,7 @@ typedef struct {
     identity_t identity;
     id128_t generation;
     checkpoint_keep_t keep;
+    instance_t instance; /* the server that is proven */
 } checkpoint_writer_options_t;
 
 typedef enum {
@@ -61,6 +62,8 @@ void checkpoint_writer_destroy(checkpoint_writer_t **self_p);
 void checkpoint_writer_write(checkpoint_writer_t *self, checkpoint_image_t *image);
 /* What holds from now on; the lane frees it. */
 void checkpoint_writer_use(checkpoint_writer_t *self, use_t *use, const checkpoint_keep_t *keep);
+/* Another server is proven to be the pair's own: images go there from now on, and nowhere else. */
+void checkpoint_writer_prove(checkpoint_writer_t *self, const instance_t *instance);
 zsock_t *checkpoint_writer_socket(checkpoint_writer_t *self);
 bool checkpoint_writer_next(checkpoint_writer_t *self, checkpoint_event_t *ret_event);
 

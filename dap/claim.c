@@ -117,11 +117,22 @@ static bool s_begin(claiming_t *self, error_t *ret_error)
     return true;
 }
 
-static bool s_lock(claiming_t *self, error_t *ret_error)
+/* What is not the database that was judged is not even locked, and nobody there is in the way. */
+static bool s_lock(claiming_t *self, const database_status_t *judged, error_t *ret_error)
 {
-    static const params_t none = {0};
+    static const char sql[] =
+        "SELECT 1 FROM ixn.pair WHERE database_id = $1"
+        " AND (SELECT system_identifier FROM pg_control_system()) = $2"
+        " AND (SELECT oid FROM pg_database WHERE datname = current_database()) = $3"
+        " AND pg_postmaster_start_time() = $4 AND current_setting('port')::int4 = $5 FOR UPDATE";
+    params_t params = {0};
+    params_id(&params, judged->identity.database_id);
+    params_int8(&params, judged->identity.system_identifier);
+    params_oid(&params, judged->identity.database_oid);
+    params_wall(&params, judged->instance.started_at);
+    params_int4(&params, (int32_t)judged->instance.port);
     error_t error = {0};
-    if (s_run(self, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, &error))
+    if (s_run(self, sql, &params, &error))
         return true;
     return error_set(ret_error, error.code, "the pair's row could not be locked: %s%s",
                      self->blocker, error.text);
@@ -142,6 +153,29 @@ static bool s_compare_head(const database_status_t *judged, const database_statu
                      id_text(found->head_hash, b), found->owner);
 }
 
+/* The same server, in the same run, that still holds what is known to be committed. */
+static bool s_compare_lineage(const database_status_t *judged, const database_status_t *found,
+                              error_t *ret_error)
+{
+    char a[INSTANCE_TEXT_SIZE];
+    char b[INSTANCE_TEXT_SIZE];
+    if (!instance_equal(&judged->instance, &found->instance))
+        return error_set(ret_error, ERROR_DATABASE_FENCED,
+                         "%s is a server that was %s, the one that was judged was %s; nothing was "
+                         "claimed; judge again",
+                         found->server, instance_text(&found->instance, a),
+                         instance_text(&judged->instance, b));
+    if (found->lineage == LINEAGE_SHORT || found->lineage == LINEAGE_DIVERGED)
+        return error_set(
+            ret_error, ERROR_DATABASE_FENCED,
+            "%s %s index %" PRIu64 ", which is known to be committed (its head is %" PRIu64
+            "); nothing was claimed; judge again",
+            found->server,
+            found->lineage == LINEAGE_SHORT ? "does not reach" : "has another batch at",
+            found->known.index, found->head_index);
+    return true;
+}
+
 /* What is there must be what was judged. */
 static bool s_compare(const database_status_t *judged, const database_claim_t *claim,
                       const database_status_t *found, error_t *ret_error)
@@ -153,6 +187,8 @@ static bool s_compare(const database_status_t *judged, const database_claim_t *c
                          "%s is %s, but the database that was judged is %s; nothing was claimed",
                          found->server, identity_text(&found->identity, a),
                          identity_text(&judged->identity, b));
+    if (!s_compare_lineage(judged, found, ret_error))
+        return false;
     if (judged->epoch != found->epoch || !id_equal(judged->generation, found->generation))
         return error_set(ret_error, ERROR_DATABASE_FENCED,
                          "epoch %" PRIu64 " was judged, but epoch %" PRIu64
@@ -197,11 +233,11 @@ static bool s_prepare(claiming_t *self, const database_status_t *judged,
                       error_t *ret_error)
 {
     database_status_t found;
-    return s_begin(self, ret_error) && s_lock(self, ret_error) &&
-           database_read_status(self->connection, &found, ret_error) &&
+    return s_begin(self, ret_error) && s_lock(self, judged, ret_error) &&
+           database_read_status(self->connection, &judged->known, &found, ret_error) &&
            s_compare(judged, claim, &found, ret_error) &&
            s_change(self, claim, &found, ret_error) &&
-           database_read_status(self->connection, ret_status, ret_error);
+           database_read_status(self->connection, &judged->known, ret_status, ret_error);
 }
 
 bool database_claim(database_t *self, const database_status_t *judged,
@@ -225,7 +261,7 @@ bool database_claim(database_t *self, const database_status_t *judged,
     }
     /* If the answer is lost, the row tells whether it happened. */
     if (!connection_command(claiming.connection, "COMMIT", &error)) {
-        if (!database_status(self, &status, NULL) ||
+        if (!database_status(self, &judged->known, &status, NULL) ||
             !id_equal(status.generation, claim->generation)) {
             if (ret_error)
                 *ret_error = error;

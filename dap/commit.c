@@ -16,6 +16,7 @@ static const char s_insert_sql[] =
     " (SELECT 1 FROM ixn.pair WHERE database_id = $1 AND epoch = $2 AND generation = $3"
     " AND (SELECT system_identifier FROM pg_control_system()) = $4"
     " AND (SELECT oid FROM pg_database WHERE datname = current_database()) = $5"
+    " AND pg_postmaster_start_time() = $14 AND current_setting('port')::int4 = $15"
     " FOR NO KEY UPDATE),"
     " head AS (SELECT last_index, hash FROM ixn.journal ORDER BY last_index DESC LIMIT 1)"
     " INSERT INTO ixn.journal (last_index, first_index, epoch, previous_hash, hash, log_time_us,"
@@ -40,6 +41,8 @@ bool commit_send(const commit_t *self, connection_t *connection, const batch_t *
     params_int8(&params, (uint64_t)batch->log_time);
     params_wall(&params, batch->wall_time);
     params_bytes(&params, batch->entries);
+    params_wall(&params, self->instance.started_at);
+    params_int4(&params, (int32_t)self->instance.port);
     connection_params_t all = params_all(&params);
     return connection_send(connection, s_insert_sql, &all, timeout_ms, ret_error);
 }
@@ -50,9 +53,20 @@ bool commit_inserted(const PGresult *result)
     return strcmp(PQcmdTuples((PGresult *)result), "1") == 0;
 }
 
-bool commit_send_question(connection_t *connection, uint32_t timeout_ms, error_t *ret_error)
+/* What the batch continues is committed. */
+static place_t s_known(uint64_t epoch, id128_t generation, const batch_t *batch)
 {
-    return connection_send(connection, database_status_sql, NULL, timeout_ms, ret_error);
+    return (place_t){batch->first - 1, batch->previous, epoch, generation};
+}
+
+bool commit_send_question(connection_t *connection, const batch_t *batch, uint32_t timeout_ms,
+                          error_t *ret_error)
+{
+    params_t params = {0};
+    place_t known = s_known(batch->epoch, (id128_t){0}, batch);
+    database_status_params(&params, &known);
+    connection_params_t all = params_all(&params);
+    return connection_send(connection, database_status_sql, &all, timeout_ms, ret_error);
 }
 
 static commit_verdict_t s_wrong(const commit_t *self, const char *dap,
@@ -79,27 +93,59 @@ static commit_verdict_t s_fenced(const commit_t *self, const char *dap,
     return COMMIT_FENCED;
 }
 
+static commit_verdict_t s_instance(const commit_t *self, const char *dap,
+                                   const database_status_t *status, error_t *ret_error)
+{
+    char found[INSTANCE_TEXT_SIZE];
+    char proven[INSTANCE_TEXT_SIZE];
+    error_set(ret_error, ERROR_DATABASE_REFUSED,
+              "DAP %s reaches %s, a server that was %s; the one that is proven was %s; nothing is "
+              "written before this one is proven",
+              dap, status->server, instance_text(&status->instance, found),
+              instance_text(&self->instance, proven));
+    return COMMIT_INSTANCE;
+}
+
+/* The exact figures, for whoever has to decide. */
+static commit_verdict_t s_diverged(const char *dap, const batch_t *batch,
+                                   const database_status_t *status, error_t *ret_error)
+{
+    char found[ID_TEXT_SIZE];
+    char expected[ID_TEXT_SIZE];
+    if (status->lineage == LINEAGE_SHORT)
+        error_set(ret_error, ERROR_DATABASE_DIVERGED,
+                  "DAP %s reaches %s, which lost %" PRIu64
+                  " committed entries: its head is index "
+                  "%" PRIu64 " (%s), this node committed up to %" PRIu64 " (%s)",
+                  dap, status->server, database_lost(status), status->head_index,
+                  id_text(status->head_hash, found), batch->first - 1,
+                  id_text(batch->previous, expected));
+    else
+        error_set(ret_error, ERROR_DATABASE_DIVERGED,
+                  "DAP %s: the journal's head is index %" PRIu64
+                  " (%s), but the batch from %" PRIu64 " to %" PRIu64 " continues index %" PRIu64
+                  " (%s): somebody else wrote",
+                  dap, status->head_index, id_text(status->head_hash, found), batch->first,
+                  batch->last, batch->first - 1, id_text(batch->previous, expected));
+    return COMMIT_DIVERGED;
+}
+
 commit_verdict_t commit_judge(const commit_t *self, const char *dap, const batch_t *batch,
                               const PGresult *result, error_t *ret_error)
 {
     database_status_t status;
-    char found[ID_TEXT_SIZE];
-    char expected[ID_TEXT_SIZE];
-    if (!database_parse_status(result, &status, ret_error))
+    place_t known = s_known(self->epoch, self->generation, batch);
+    if (!database_parse_status(result, &known, &status, ret_error))
         return COMMIT_UNKNOWN;
     if (!identity_equal(&status.identity, &self->identity))
         return s_wrong(self, dap, &status, ret_error);
+    if (!instance_equal(&status.instance, &self->instance))
+        return s_instance(self, dap, &status, ret_error);
     if (status.epoch != self->epoch || !id_equal(status.generation, self->generation))
         return s_fenced(self, dap, &status, ret_error);
     if (status.head_index == batch->last && id_equal(status.head_hash, batch->hash))
         return COMMIT_THERE;
     if (status.head_index == batch->first - 1 && id_equal(status.head_hash, batch->previous))
         return COMMIT_CLEAR;
-    error_set(ret_error, ERROR_DATABASE_DIVERGED,
-              "DAP %s: the journal's head is index %" PRIu64 " (%s), but the batch from %" PRIu64
-              " to %" PRIu64 " continues index %" PRIu64
-              " (%s): the database lost commits, or somebody else wrote",
-              dap, status.head_index, id_text(status.head_hash, found), batch->first, batch->last,
-              batch->first - 1, id_text(batch->previous, expected));
-    return COMMIT_DIVERGED;
+    return s_diverged(dap, batch, &status, ret_error);
 }

@@ -1,11 +1,12 @@
 /* Commit: the statement that commits a batch if, and only if, this node still may, and the question
  * that finds out why it did not.
  *
- * Promises: nothing is inserted unless the database is the pair's own, the epoch and its generation
- * are still ours, and the journal's last row is the batch before; the pair's row stays locked until
- * the commit, so a claim waits for it and a statement that waited for a claim inserts nothing. Each
- * is one unnamed statement, one round trip, and leaves no session state: it works through a
- * transaction pooler, also one that leads to another database the next time.
+ * Promises: nothing is inserted unless the database is the pair's own on the instance that is
+ * proven, the epoch and its generation are still ours, and the journal's last row is the batch
+ * before; the pair's row stays locked until the commit, so a claim waits for it and a statement
+ * that waited for a claim inserts nothing. Each is one unnamed statement, one round trip, and
+ * leaves no session state: it works through a transaction pooler, also one that leads to another
+ * database the next time.
  */
 #ifndef IXN_DAP_COMMIT_H
 #define IXN_DAP_COMMIT_H
@@ -19,6 +20,7 @@ typedef struct {
     identity_t identity;
     uint64_t epoch;
     id128_t generation;
+    instance_t instance; /* the proven one: nothing is written through any other */
 } commit_t;
 
 /* Sends the statement; the batch must stay until this returns. */
@@ -28,13 +30,15 @@ bool commit_send(const commit_t *self, connection_t *connection, const batch_t *
 bool commit_inserted(const PGresult *result);
 
 /* Sends the question. */
-bool commit_send_question(connection_t *connection, uint32_t timeout_ms, error_t *ret_error);
+bool commit_send_question(connection_t *connection, const batch_t *batch, uint32_t timeout_ms,
+                          error_t *ret_error);
 
 typedef enum {
     COMMIT_CLEAR,    /* nothing is in the way: send the batch again */
     COMMIT_THERE,    /* the head is this batch: it was inserted before */
     COMMIT_FENCED,   /* another epoch or generation */
     COMMIT_WRONG,    /* another database */
+    COMMIT_INSTANCE, /* another server, or the same one started again: not before it is proven */
     COMMIT_DIVERGED, /* the head is something else */
     COMMIT_UNKNOWN,  /* the answer makes no sense */
 } commit_verdict_t;

@@ -138,30 +138,85 @@ bool database_read_version(connection_t *connection, uint32_t *ret_version, erro
 }
 
 /* All of the status in one row: one snapshot. The head is missing only where somebody emptied the
- * journal. */
+ * journal. $1, $2: index and epoch of a place that is known to be committed; `k` is the batch that
+ * holds that index, or else the next one that is left; where the journal no longer reaches back so
+ * far, the epochs tell: that one is there, and none that began at or before the place came after.
+ */
 const char database_status_sql[] =
     "SELECT p.database_id, (SELECT system_identifier FROM pg_control_system()),"
     " (SELECT oid FROM pg_database WHERE datname = current_database()),"
     " p.epoch, p.generation, p.owner, j.last_index, j.hash, j.log_time_us, j.decided_at, c.index,"
     " format('database %s on %s, PostgreSQL %s', current_database(),"
     " coalesce(host(inet_server_addr()) || ':' || inet_server_port(), 'a local socket'),"
-    " split_part(current_setting('server_version'), ' ', 1))"
+    " split_part(current_setting('server_version'), ' ', 1)),"
+    " pg_postmaster_start_time(), current_setting('port')::int4, pg_is_in_recovery(),"
+    " k.first_index, k.last_index, k.hash,"
+    " (SELECT generation FROM ixn.epoch WHERE epoch = $2),"
+    " EXISTS (SELECT FROM ixn.epoch WHERE epoch > $2 AND first_index <= $1)"
     " FROM ixn.pair AS p LEFT JOIN ixn.checkpoint AS c ON true LEFT JOIN"
-    " (SELECT * FROM ixn.journal ORDER BY last_index DESC LIMIT 1) AS j ON true";
+    " (SELECT * FROM ixn.journal ORDER BY last_index DESC LIMIT 1) AS j ON true LEFT JOIN"
+    " (SELECT first_index, last_index, hash FROM ixn.journal WHERE last_index >= $1"
+    " ORDER BY last_index LIMIT 1) AS k ON true";
 
-bool database_parse_status(const PGresult *result, database_status_t *ret_status,
-                           error_t *ret_error)
+enum {
+    FIELD_HEAD = 6,
+    FIELD_CHECKPOINT = 10,
+    FIELD_STARTED = 12,
+    FIELD_COVER = 15,
+    FIELD_EPOCH = 18,
+    STATUS_FIELDS = 20
+};
+
+void database_status_params(params_t *params, const place_t *known)
 {
-    static const Oid types[] = {OID_UUID, OID_INT8, OID_OID,  OID_INT8,        OID_UUID, OID_TEXT,
-                                OID_INT8, OID_UUID, OID_INT8, OID_TIMESTAMPTZ, OID_INT8, OID_TEXT};
-    if (!field_check(result, "the status of the database", types, 12, ret_error))
+    params_int8(params, known ? known->index : 0);
+    params_int8(params, known ? known->epoch : 0);
+}
+
+uint64_t database_lost(const database_status_t *status)
+{
+    return status->lineage == LINEAGE_SHORT ? status->known.index - status->head_index : 0;
+}
+
+static lineage_t s_lineage(const PGresult *result, const place_t *known, id128_t *ret_there)
+{
+    field_t first = field_of(result, 0, FIELD_COVER);
+    if (!known || known->index == 0)
+        return LINEAGE_UNKNOWN;
+    if (field_is_null(first))
+        return LINEAGE_SHORT;
+    uint64_t last = field_int8(field_of(result, 0, FIELD_COVER + 1));
+    id128_t hash = field_id(field_of(result, 0, FIELD_COVER + 2));
+    if (last == known->index) {
+        *ret_there = hash;
+        return id_equal(hash, known->hash) ? LINEAGE_AGREES : LINEAGE_DIVERGED;
+    }
+    if (field_int8(first) <= known->index)
+        return LINEAGE_DIVERGED; /* within another batch */
+    field_t generation = field_of(result, 0, FIELD_EPOCH);
+    bool descends = !field_is_null(generation) &&
+                    id_equal(field_id(generation), known->generation) &&
+                    !field_bool(field_of(result, 0, FIELD_EPOCH + 1));
+    return descends ? LINEAGE_AGREES : LINEAGE_DIVERGED;
+}
+
+bool database_parse_status(const PGresult *result, const place_t *known,
+                           database_status_t *ret_status, error_t *ret_error)
+{
+    static const Oid types[STATUS_FIELDS] = {
+        OID_UUID, OID_INT8, OID_OID,         OID_INT8, OID_UUID, OID_TEXT,        OID_INT8,
+        OID_UUID, OID_INT8, OID_TIMESTAMPTZ, OID_INT8, OID_TEXT, OID_TIMESTAMPTZ, OID_INT4,
+        OID_BOOL, OID_INT8, OID_INT8,        OID_UUID, OID_UUID, OID_BOOL};
+    if (!field_check(result, "the status of the database", types, STATUS_FIELDS, ret_error))
         return false;
-    if (PQntuples(result) != 1 || field_is_null(field_of(result, 0, 6)) ||
-        field_is_null(field_of(result, 0, 10)))
+    if (PQntuples(result) != 1 || field_is_null(field_of(result, 0, FIELD_HEAD)) ||
+        field_is_null(field_of(result, 0, FIELD_CHECKPOINT)))
         return error_set(
             ret_error, ERROR_DATABASE_SCHEMA,
             "the schema ixn is there, but ixn.pair, ixn.journal or ixn.checkpoint has no "
             "row: somebody emptied it; restore the database");
+    id128_t there = {0};
+    lineage_t lineage = s_lineage(result, known, &there);
     *ret_status = (database_status_t){
         .identity = {.database_id = field_id(field_of(result, 0, 0)),
                      .system_identifier = field_int8(field_of(result, 0, 1)),
@@ -169,19 +224,25 @@ bool database_parse_status(const PGresult *result, database_status_t *ret_status
         .schema_version = DATABASE_SCHEMA_VERSION,
         .epoch = field_int8(field_of(result, 0, 3)),
         .generation = field_id(field_of(result, 0, 4)),
-        .head_index = field_int8(field_of(result, 0, 6)),
+        .head_index = field_int8(field_of(result, 0, FIELD_HEAD)),
         .head_hash = field_id(field_of(result, 0, 7)),
         .head_log_time = (usec_t)field_int8(field_of(result, 0, 8)),
         .head_wall_time = field_wall(field_of(result, 0, 9)),
-        .checkpoint_index = field_int8(field_of(result, 0, 10)),
+        .checkpoint_index = field_int8(field_of(result, 0, FIELD_CHECKPOINT)),
+        .instance = {.started_at = field_wall(field_of(result, 0, FIELD_STARTED)),
+                     .port = (uint32_t)field_int4(field_of(result, 0, FIELD_STARTED + 1))},
+        .standby = field_bool(field_of(result, 0, FIELD_STARTED + 2)),
+        .lineage = lineage,
+        .known = known ? *known : (place_t){0},
+        .there = there,
     };
     field_copy(field_of(result, 0, 5), ret_status->owner, sizeof ret_status->owner);
     field_copy(field_of(result, 0, 11), ret_status->server, sizeof ret_status->server);
     return true;
 }
 
-bool database_read_status(connection_t *connection, database_status_t *ret_status,
-                          error_t *ret_error)
+bool database_read_status(connection_t *connection, const place_t *known,
+                          database_status_t *ret_status, error_t *ret_error)
 {
     uint32_t version = 0;
     if (!database_read_version(connection, &version, ret_error))
@@ -192,13 +253,17 @@ bool database_read_status(connection_t *connection, database_status_t *ret_statu
                          connection_name(connection), version, DATABASE_SCHEMA_VERSION,
                          version < DATABASE_SCHEMA_VERSION ? "run `ixnctl database migrate`"
                                                            : "run a newer program");
-    PGresult *result = connection_query(connection, database_status_sql, NULL, ret_error);
-    bool read = result && database_parse_status(result, ret_status, ret_error);
+    params_t params = {0};
+    database_status_params(&params, known);
+    connection_params_t all = params_all(&params);
+    PGresult *result = connection_query(connection, database_status_sql, &all, ret_error);
+    bool read = result && database_parse_status(result, known, ret_status, ret_error);
     PQclear(result);
     return read;
 }
 
-bool database_status(database_t *self, database_status_t *ret_status, error_t *ret_error)
+bool database_status(database_t *self, const place_t *known, database_status_t *ret_status,
+                     error_t *ret_error)
 {
     database_status_t status;
     connection_t *connection = database_connection(self, ret_error);
@@ -206,7 +271,7 @@ bool database_status(database_t *self, database_status_t *ret_status, error_t *r
         !connection_command(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                             ret_error))
         return false;
-    bool done = database_read_status(connection, &status, ret_error) &&
+    bool done = database_read_status(connection, known, &status, ret_error) &&
                 connection_command(connection, "COMMIT", ret_error);
     if (!done) {
         connection_rollback(connection);

@@ -10,9 +10,19 @@
 #include "core/row.h"
 #include "dap/connection.h"
 #include "dap/identity.h"
+#include "dap/params.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
 #define DATABASE_SCHEMA_VERSION 2
+
+/* How a database stands to a place that the pair knows to be committed. Everything in one snapshot.
+ */
+typedef enum {
+    LINEAGE_UNKNOWN,  /* nothing was asked */
+    LINEAGE_AGREES,   /* it holds that place, or had it before its journal was pruned */
+    LINEAGE_DIVERGED, /* it holds something else there */
+    LINEAGE_SHORT,    /* its head is before it: it lost what is between, or stayed behind */
+} lineage_t;
 
 /* What the pair's row and the journal's head say. */
 typedef struct {
@@ -27,7 +37,15 @@ typedef struct {
     usec_t head_log_time;
     usec_t head_wall_time;
     uint64_t checkpoint_index;
+    instance_t instance; /* which run of which server answers */
+    bool standby;        /* it is in recovery: read only, and behind its primary */
+    lineage_t lineage;
+    place_t known; /* what `lineage` was asked for */
+    id128_t there; /* DIVERGED: the hash of the batch that it has there instead; zero: none ends
+                      there */
 } database_status_t;
+/* SHORT: so many entries are missing. */
+uint64_t database_lost(const database_status_t *status);
 
 /* A connection that blocks within deadlines; tries the DAPs in their order and takes the first that
  * answers. NULL and DATABASE_UNREACHABLE with each DAP's reason otherwise. A later call that finds
@@ -46,17 +64,21 @@ void database_set_timeouts(database_t *self, uint32_t connect_timeout_ms,
 connection_t *database_connection(database_t *self, error_t *ret_error);
 
 /* DATABASE_EMPTY where there is no ixn schema, DATABASE_SCHEMA where its version is another one
- * (both versions in the text). Reads in one snapshot. */
-bool database_status(database_t *self, database_status_t *ret_status, error_t *ret_error);
+ * (both versions in the text). Reads in one snapshot. `known`: asks for the lineage; may be NULL.
+ */
+bool database_status(database_t *self, const place_t *known, database_status_t *ret_status,
+                     error_t *ret_error);
 /* Parts of it, on any connection, inside the transaction that the caller has begun: the version of
  * the schema, whichever it is; all of it. */
 bool database_read_version(connection_t *connection, uint32_t *ret_version, error_t *ret_error);
-bool database_read_status(connection_t *connection, database_status_t *ret_status,
-                          error_t *ret_error);
-/* All but the version is one statement, which is one snapshot by itself; and what it returned. */
+bool database_read_status(connection_t *connection, const place_t *known,
+                          database_status_t *ret_status, error_t *ret_error);
+/* All but the version is one statement, which is one snapshot by itself; its parameters, and what
+ * it returned. */
 extern const char database_status_sql[];
-bool database_parse_status(const PGresult *result, database_status_t *ret_status,
-                           error_t *ret_error);
+void database_status_params(params_t *params, const place_t *known);
+bool database_parse_status(const PGresult *result, const place_t *known,
+                           database_status_t *ret_status, error_t *ret_error);
 
 /* Applies all migrations to a database without an ixn schema and stamps a new identity; everything
  * in one transaction. DATABASE_REFUSED when there is one already (its identity is in the error), or
@@ -73,14 +95,15 @@ bool database_check_identity(const database_status_t *status, const identity_mem
                              bool has_memory, const config_t *config, error_t *ret_error);
 
 /* Claims the next epoch: one transaction that locks the pair's row, then (in the next statement)
- * reads the head, and changes the row only while identity, epoch and generation are still those of
- * `judged`. The new epoch is greatest(epoch, highest_seen) + 1. Also adds the row to ixn.epoch and
- * carries the generation into ixn.checkpoint. Blocking sessions of the same database role that hold
- * the row's lock are terminated. On success `ret_status` is the state after it (head = what must be
- * continued). DATABASE_FENCED: somebody else was quicker; judge again. An unknown outcome
- * (connection lost at commit) is resolved by looking whose generation is in the row. A batch that
- * was on its way lands before the claim or not at all; `with_head` tells whether that is a reason
- * to judge again (DATABASE_FENCED). */
+ * reads the head, and changes the row only while identity, instance, epoch and generation are still
+ * those of `judged`, and while it holds the place that was judged (`judged->known`). The new epoch
+ * is greatest(epoch, highest_seen) + 1. Also adds the row to ixn.epoch and carries the generation
+ * into ixn.checkpoint. Blocking sessions of the same database role that hold the row's lock are
+ * terminated. On success `ret_status` is the state after it (head = what must be continued).
+ * DATABASE_FENCED: somebody else was quicker; judge again. An unknown outcome (connection lost at
+ * commit) is resolved by looking whose generation is in the row. A batch that was on its way lands
+ * before the claim or not at all; `with_head` tells whether that is a reason to judge again
+ * (DATABASE_FENCED). */
 typedef struct {
     uint64_t highest_seen;
     bool with_head;     /* the head, too, must still be the judged one */

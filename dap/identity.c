@@ -8,15 +8,35 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "core/base/buffer.h"
+
 #define FILE_NAME "identity"
-#define FILE_TITLE "ixn identity 1"
+#define FILE_TITLE "ixn identity 2"
+#define FILE_TITLE_OLD "ixn identity 1" /* it ended before own_generation */
 
 /* The file is its title, then these lines, in this order: name, space, value. */
-enum { LINE_DATABASE, LINE_SYSTEM, LINE_OID, LINE_EPOCH, LINE_GENERATION, LINES };
-static const char *const s_names[LINES] = {"database_id", "system_identifier", "database_oid",
-                                           "epoch", "generation"};
+enum {
+    LINE_DATABASE,
+    LINE_SYSTEM,
+    LINE_OID,
+    LINE_EPOCH,
+    LINE_GENERATION,
+    LINE_OWN,
+    LINE_STARTED,
+    LINE_PORT,
+    LINE_INDEX,
+    LINE_HASH,
+    LINE_PLACE_EPOCH,
+    LINE_PLACE_GENERATION,
+    LINES
+};
+static const char *const s_names[LINES] = {
+    "database_id",     "system_identifier", "database_oid",      "epoch",
+    "generation",      "own_generation",    "server_started_us", "server_port",
+    "committed_index", "committed_hash",    "committed_epoch",   "committed_generation"};
 
 const char *identity_text(const identity_t *self, char text[IDENTITY_TEXT_SIZE])
 {
@@ -30,6 +50,28 @@ bool identity_equal(const identity_t *a, const identity_t *b)
 {
     return id_equal(a->database_id, b->database_id) &&
            a->system_identifier == b->system_identifier && a->database_oid == b->database_oid;
+}
+
+bool instance_equal(const instance_t *a, const instance_t *b)
+{
+    return a->started_at == b->started_at && a->port == b->port;
+}
+
+bool instance_is_known(const instance_t *self)
+{
+    return self->started_at != 0;
+}
+
+const char *instance_text(const instance_t *self, char text[INSTANCE_TEXT_SIZE])
+{
+    time_t seconds = (time_t)(self->started_at / USEC_PER_SECOND);
+    struct tm calendar = {0};
+    char date[32];
+    gmtime_r(&seconds, &calendar);
+    strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &calendar);
+    snprintf(text, INSTANCE_TEXT_SIZE, "started %s.%06" PRId64 " UTC, port %" PRIu32, date,
+             self->started_at % USEC_PER_SECOND, self->port);
+    return text;
 }
 
 static memory_result_t s_broken(error_t *ret_error, const char *path, int line, const char *what)
@@ -57,21 +99,45 @@ static bool s_number(const char *text, uint64_t max, uint64_t *ret_value)
 
 static bool s_read_value(int line, const char *text, identity_memory_t *memory)
 {
-    uint64_t number;
+    uint64_t number = 0;
+    static const uint64_t most[LINES] = {
+        [LINE_SYSTEM] = UINT64_MAX,    [LINE_OID] = UINT32_MAX,  [LINE_EPOCH] = INT64_MAX,
+        [LINE_STARTED] = INT64_MAX,    [LINE_PORT] = UINT16_MAX, [LINE_INDEX] = INT64_MAX,
+        [LINE_PLACE_EPOCH] = INT64_MAX};
+    if (most[line] && !s_number(text, most[line], &number))
+        return false;
     switch (line) {
     case LINE_DATABASE:
         return id_parse(text, &memory->identity.database_id);
     case LINE_SYSTEM:
-        return s_number(text, UINT64_MAX, &memory->identity.system_identifier);
+        memory->identity.system_identifier = number;
+        return true;
     case LINE_OID:
-        if (!s_number(text, UINT32_MAX, &number))
-            return false;
         memory->identity.database_oid = (uint32_t)number;
         return true;
     case LINE_EPOCH:
-        return s_number(text, INT64_MAX, &memory->epoch);
-    default:
+        memory->epoch = number;
+        return true;
+    case LINE_GENERATION:
         return id_parse(text, &memory->generation);
+    case LINE_OWN:
+        return id_parse(text, &memory->own_generation);
+    case LINE_STARTED:
+        memory->instance.started_at = (usec_t)number;
+        return true;
+    case LINE_PORT:
+        memory->instance.port = (uint32_t)number;
+        return true;
+    case LINE_INDEX:
+        memory->place.index = number;
+        return true;
+    case LINE_HASH:
+        return id_parse(text, &memory->place.hash);
+    case LINE_PLACE_EPOCH:
+        memory->place.epoch = number;
+        return true;
+    default:
+        return id_parse(text, &memory->place.generation);
     }
 }
 
@@ -81,7 +147,9 @@ static memory_result_t s_parse(const char *path, char *text, identity_memory_t *
 {
     identity_memory_t memory = {0};
     char *rest = text;
-    for (int i = -1; i < LINES; i++) {
+    bool old = strncmp(text, FILE_TITLE_OLD "\n", sizeof FILE_TITLE_OLD) == 0;
+    int lines = old ? LINE_OWN : LINES;
+    for (int i = -1; i < lines; i++) {
         char what[80];
         char *line = rest;
         char *end = strchr(rest, '\n');
@@ -89,7 +157,7 @@ static memory_result_t s_parse(const char *path, char *text, identity_memory_t *
             return s_broken(ret_error, path, i + 2, "the line is missing or not complete");
         *end = 0;
         rest = end + 1;
-        const char *name = i < 0 ? FILE_TITLE : s_names[i];
+        const char *name = i >= 0 ? s_names[i] : old ? FILE_TITLE_OLD : FILE_TITLE;
         size_t len = strlen(name);
         snprintf(what, sizeof what, "expected \"%s%s", name, i < 0 ? "\"" : " …\"");
         if (strncmp(line, name, len) != 0 || line[len] != (i < 0 ? 0 : ' '))
@@ -99,7 +167,7 @@ static memory_result_t s_parse(const char *path, char *text, identity_memory_t *
             return s_broken(ret_error, path, i + 2, what);
     }
     if (*rest)
-        return s_broken(ret_error, path, LINES + 2, "there is more than expected");
+        return s_broken(ret_error, path, lines + 2, "there is more than expected");
     *ret_memory = memory;
     return MEMORY_READ;
 }
@@ -108,7 +176,7 @@ memory_result_t identity_recall(const char *state_dir, identity_memory_t *ret_me
                                 error_t *ret_error)
 {
     char path[PATH_MAX];
-    char text[1024];
+    char text[2048];
     struct stat folder;
     snprintf(path, sizeof path, "%s/" FILE_NAME, state_dir);
     /* A state_dir that is not mounted must not look like one that is empty. */
@@ -163,27 +231,40 @@ static bool s_sync_folder(const char *path)
     return done;
 }
 
+static void s_print(const identity_memory_t *memory, buffer_t *out)
+{
+    char id[ID_TEXT_SIZE];
+    const place_t *place = &memory->place;
+    buffer_printf(out, FILE_TITLE "\n");
+    buffer_printf(out, "%s %s\n", s_names[LINE_DATABASE],
+                  id_text(memory->identity.database_id, id));
+    buffer_printf(out, "%s %" PRIu64 "\n", s_names[LINE_SYSTEM],
+                  memory->identity.system_identifier);
+    buffer_printf(out, "%s %" PRIu32 "\n", s_names[LINE_OID], memory->identity.database_oid);
+    buffer_printf(out, "%s %" PRIu64 "\n", s_names[LINE_EPOCH], memory->epoch);
+    buffer_printf(out, "%s %s\n", s_names[LINE_GENERATION], id_text(memory->generation, id));
+    buffer_printf(out, "%s %s\n", s_names[LINE_OWN], id_text(memory->own_generation, id));
+    buffer_printf(out, "%s %" PRId64 "\n", s_names[LINE_STARTED], memory->instance.started_at);
+    buffer_printf(out, "%s %" PRIu32 "\n", s_names[LINE_PORT], memory->instance.port);
+    buffer_printf(out, "%s %" PRIu64 "\n", s_names[LINE_INDEX], place->index);
+    buffer_printf(out, "%s %s\n", s_names[LINE_HASH], id_text(place->hash, id));
+    buffer_printf(out, "%s %" PRIu64 "\n", s_names[LINE_PLACE_EPOCH], place->epoch);
+    buffer_printf(out, "%s %s\n", s_names[LINE_PLACE_GENERATION], id_text(place->generation, id));
+}
+
 bool identity_remember(const char *state_dir, const identity_memory_t *memory, error_t *ret_error)
 {
     char path[PATH_MAX];
     char path_new[PATH_MAX];
-    char text[512];
-    char database_id[ID_TEXT_SIZE];
-    char generation[ID_TEXT_SIZE];
+    buffer_t text = {0};
     snprintf(path, sizeof path, "%s/" FILE_NAME, state_dir);
     snprintf(path_new, sizeof path_new, "%s/" FILE_NAME ".new", state_dir);
-    int len =
-        snprintf(text, sizeof text,
-                 FILE_TITLE "\n%s %s\n%s %" PRIu64 "\n%s %" PRIu32 "\n%s %" PRIu64 "\n%s %s\n",
-                 s_names[LINE_DATABASE], id_text(memory->identity.database_id, database_id),
-                 s_names[LINE_SYSTEM], memory->identity.system_identifier, s_names[LINE_OID],
-                 memory->identity.database_oid, s_names[LINE_EPOCH], memory->epoch,
-                 s_names[LINE_GENERATION], id_text(memory->generation, generation));
+    s_print(memory, &text);
     errno = 0;
-    if (!s_write(path_new, text, (size_t)len) || rename(path_new, path) != 0 ||
-        !s_sync_folder(state_dir))
-        return error_set(ret_error, ERROR_SYSTEM,
-                         "cannot write %s: %s; the node needs a state_dir it can write to", path,
-                         strerror(errno));
-    return true;
+    bool done = s_write(path_new, (const char *)text.bytes, text.len) &&
+                rename(path_new, path) == 0 && s_sync_folder(state_dir);
+    buffer_free(&text);
+    return done || error_set(ret_error, ERROR_SYSTEM,
+                             "cannot write %s: %s; the node needs a state_dir it can write to",
+                             path, strerror(errno));
 }

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/id.h"
+#include "core/base/types.h"
 
 typedef struct {
     id128_t database_id;        /* stamped by `ixnctl database init` */
@@ -19,13 +20,40 @@ typedef struct {
 const char *identity_text(const identity_t *self, char text[IDENTITY_TEXT_SIZE]);
 bool identity_equal(const identity_t *a, const identity_t *b);
 
-/* What this node remembers of its database in `state_dir` (file "identity"): the identity and the
- * highest epoch it has seen. Written atomically (temporary file, fsync, rename, fsync of the
- * folder). */
+/* Instance: one run of one server. A copy of a cluster is equal to it in all of its identity, but
+ * it was started at another microsecond. The same through poolers, sockets and other host names; a
+ * promotion does not change it, a restart does. */
+typedef struct {
+    usec_t started_at; /* pg_postmaster_start_time; 0: not known */
+    uint32_t port;     /* the server's own setting */
+} instance_t;
+
+bool instance_equal(const instance_t *a, const instance_t *b);
+bool instance_is_known(const instance_t *self);
+#define INSTANCE_TEXT_SIZE 64
+/* "started 2026-01-31 12:00:00.123456 UTC, port 5432". Returns `text`. */
+const char *instance_text(const instance_t *self, char text[INSTANCE_TEXT_SIZE]);
+
+/* A place in the pair's log that is known to be committed: the last index of a batch and its hash,
+ * and an epoch under which, or before which, it was. Index 0: nothing is known. */
+typedef struct {
+    uint64_t index;
+    id128_t hash;
+    uint64_t epoch;
+    id128_t generation;
+} place_t;
+
+/* What this node remembers of its database in `state_dir` (file "identity"): the identity, the
+ * highest epoch it has seen, which one it claimed itself, the instance that was proven last and the
+ * newest place that it knew to be committed. Written atomically (temporary file, fsync, rename,
+ * fsync of the folder). */
 typedef struct {
     identity_t identity;
     uint64_t epoch;
     id128_t generation;
+    id128_t own_generation; /* of the last epoch that this node claimed; zero: none */
+    instance_t instance;
+    place_t place;
 } identity_memory_t;
 
 typedef enum { MEMORY_READ, MEMORY_EMPTY, MEMORY_BROKEN } memory_result_t;

@@ -154,9 +154,13 @@ static void s_end_abandoned(image_transaction_t *self, connection_t *connection)
 static bool s_move(attempt_t *self, bool *ret_moved, error_t *ret_error)
 {
     const checkpoint_image_t *image = self->image;
+    char sql[FENCE_TEXT_SIZE + 256];
+    char fence[FENCE_TEXT_SIZE];
+    snprintf(sql, sizeof sql,
+             "UPDATE ixn.checkpoint AS c SET index = $2, hash = $3, log_time_us = $4,"
+             " written_at = clock_timestamp() FROM ixn.pair AS p WHERE c.index = $1 AND %s",
+             fence_condition(&self->self->fence, fence));
     params_t params = {0};
-    params_id(&params, self->self->fence.database_id);
-    params_id(&params, self->self->fence.generation);
     params_int8(&params, image->from);
     params_int8(&params, image->to);
     params_id(&params, image->hash);
@@ -166,11 +170,7 @@ static bool s_move(attempt_t *self, bool *ret_moved, error_t *ret_error)
     bool done = pipeline_begin(&self->pipeline, self->connection, ret_error) &&
                 s_send(self, PIPELINE_BEGIN, NULL, NULL, timeout_ms, ret_error) &&
                 s_send_limits(self, ret_error) &&
-                s_send(self,
-                       "UPDATE ixn.checkpoint AS c SET index = $4, hash = $5, log_time_us = $6, "
-                       "written_at = clock_timestamp() FROM ixn.pair AS p "
-                       "WHERE p.database_id = $1 AND c.generation = $2 AND c.index = $3",
-                       &all, NULL, timeout_ms, ret_error) &&
+                s_send(self, sql, &all, NULL, timeout_ms, ret_error) &&
                 pipeline_end(&self->pipeline, ret_error);
     s_note_session(self);
     if (done)
@@ -178,9 +178,10 @@ static bool s_move(attempt_t *self, bool *ret_moved, error_t *ret_error)
     return done;
 }
 
-/* What the checkpoint's row says instead. */
+/* What the checkpoint's row says instead, and where. */
 typedef struct {
-    id128_t database_id;
+    identity_t identity;
+    instance_t instance;
     id128_t generation;
     uint64_t index;
     id128_t hash;
@@ -213,23 +214,50 @@ static image_outcome_t s_judge_index(const attempt_t *self, const found_t *found
     return IMAGE_FAILED;
 }
 
+/* Another database, or another server than the one that is proven: nothing was written. */
+static bool s_judge_place(const attempt_t *self, const found_t *found, error_t *ret_error)
+{
+    const char *dap = connection_name(self->connection);
+    const fence_t *fence = &self->self->fence;
+    char ours[IDENTITY_TEXT_SIZE];
+    char theirs[IDENTITY_TEXT_SIZE];
+    if (!identity_equal(&found->identity, &fence->identity))
+        return error_set(ret_error, ERROR_DATABASE_WRONG,
+                         "DAP %s reaches %s, the pair's own is %s; correct the DAP", dap,
+                         identity_text(&found->identity, theirs),
+                         identity_text(&fence->identity, ours));
+    if (!instance_equal(&found->instance, &fence->instance))
+        return error_set(ret_error, ERROR_DATABASE_REFUSED,
+                         "DAP %s reaches a server that was %s; the one that is proven was %s", dap,
+                         instance_text(&found->instance, theirs),
+                         instance_text(&fence->instance, ours));
+    return true;
+}
+
 /* Why the row could not be moved. */
 static image_outcome_t s_judge(attempt_t *self, error_t *ret_error)
 {
-    PGresult *result = connection_query(self->connection,
-                                        "SELECT p.database_id, c.generation, c.index, c.hash FROM "
-                                        "ixn.pair AS p, ixn.checkpoint AS c",
-                                        NULL, ret_error);
+    PGresult *result = connection_query(
+        self->connection,
+        "SELECT p.database_id, (SELECT system_identifier FROM pg_control_system()),"
+        " (SELECT oid FROM pg_database WHERE datname = current_database()),"
+        " pg_postmaster_start_time(), current_setting('port')::int4,"
+        " c.generation, c.index, c.hash FROM ixn.pair AS p, ixn.checkpoint AS c",
+        NULL, ret_error);
     if (!result)
         return IMAGE_FAILED;
     bool any = PQntuples(result) == 1;
     found_t found = {0};
     if (any)
         found = (found_t){
-            .database_id = field_id(field_of(result, 0, 0)),
-            .generation = field_id(field_of(result, 0, 1)),
-            .index = field_int8(field_of(result, 0, 2)),
-            .hash = field_id(field_of(result, 0, 3)),
+            .identity = {.database_id = field_id(field_of(result, 0, 0)),
+                         .system_identifier = field_int8(field_of(result, 0, 1)),
+                         .database_oid = field_oid(field_of(result, 0, 2))},
+            .instance = {.started_at = field_wall(field_of(result, 0, 3)),
+                         .port = (uint32_t)field_int4(field_of(result, 0, 4))},
+            .generation = field_id(field_of(result, 0, 5)),
+            .index = field_int8(field_of(result, 0, 6)),
+            .hash = field_id(field_of(result, 0, 7)),
         };
     PQclear(result);
     const char *dap = connection_name(self->connection);
@@ -241,12 +269,8 @@ static image_outcome_t s_judge(attempt_t *self, error_t *ret_error)
                   "DAP %s: ixn.pair or ixn.checkpoint has no row; restore the database", dap);
         return IMAGE_FAILED;
     }
-    if (!id_equal(found.database_id, fence->database_id)) {
-        error_set(ret_error, ERROR_DATABASE_WRONG,
-                  "DAP %s reaches database %s, the pair's is %s; correct the DAP", dap,
-                  id_text(found.database_id, theirs), id_text(fence->database_id, ours));
+    if (!s_judge_place(self, &found, ret_error))
         return IMAGE_FAILED;
-    }
     if (!id_equal(found.generation, fence->generation)) {
         error_set(ret_error, ERROR_DATABASE_FENCED,
                   "DAP %s: generation %s has taken over the checkpoint, this node's is %s", dap,

@@ -24,10 +24,11 @@ struct journal {
     id128_t hash;
 };
 
-/* What the owner sends: one of the two. */
+/* What the owner sends: one of these. */
 typedef struct {
     batch_t *batch;
     use_t *use;
+    instance_t instance; /* with neither: another server is proven */
 } order_t;
 
 /* An attempt to commit the oldest batch through one DAP. Two run at once while the second tries to
@@ -211,7 +212,8 @@ static void s_insert(lane_t *self, attempt_t *attempt)
 static void s_ask(lane_t *self, attempt_t *attempt)
 {
     error_t error = {0};
-    if (commit_send_question(attempt->way->connection, self->timeout_ms, &error))
+    const batch_t *batch = zlist_first(self->batches);
+    if (commit_send_question(attempt->way->connection, batch, self->timeout_ms, &error))
         attempt->phase = PHASE_ASKING;
     else
         s_failed(self, attempt, &error);
@@ -253,6 +255,9 @@ static void s_judge(lane_t *self, attempt_t *attempt, const PGresult *result)
         return;
     case COMMIT_DIVERGED:
         s_stop(self, JOURNAL_DIVERGED, attempt, &error);
+        return;
+    case COMMIT_INSTANCE:
+        s_failed(self, attempt, &error); /* until the pair says that it is proven (journal_prove) */
         return;
     case COMMIT_CLEAR:
         /* A pooler that leads here and elsewhere by turns does this. */
@@ -454,6 +459,13 @@ static void s_use(lane_t *self, use_t *use)
     use_destroy(&use);
 }
 
+static void s_prove(lane_t *self, const instance_t *instance)
+{
+    self->commit.instance = *instance;
+    for (size_t i = 0; i < self->ways.len; i++) /* those that reach it were left for that */
+        way_worked(self->ways.ways[i]);
+}
+
 static void s_take_orders(lane_t *self)
 {
     order_t order;
@@ -461,6 +473,8 @@ static void s_take_orders(lane_t *self)
            (int)sizeof order) {
         if (order.use)
             s_use(self, order.use);
+        else if (!order.batch)
+            s_prove(self, &order.instance);
         else if (self->stopped)
             batch_destroy(&order.batch);
         else
@@ -541,7 +555,8 @@ journal_t *journal_new(const journal_options_t *options)
     self->index = options->head_index;
     self->hash = options->head_hash;
     lane_t *lane = memory_zero(1, sizeof *lane);
-    lane->commit = (commit_t){options->identity, options->epoch, options->generation};
+    lane->commit =
+        (commit_t){options->identity, options->epoch, options->generation, options->instance};
     ways_init(&lane->ways, -1);
     lane->batches = zlist_new();
     self->socket = s_end_new();
@@ -581,6 +596,11 @@ void journal_append(journal_t *self, batch_t *batch)
 void journal_use(journal_t *self, use_t *use)
 {
     s_order(self, &(order_t){.use = use});
+}
+
+void journal_prove(journal_t *self, const instance_t *instance)
+{
+    s_order(self, &(order_t){.instance = *instance});
 }
 
 zsock_t *journal_socket(journal_t *self)

@@ -25,6 +25,7 @@ typedef struct {
     identity_t identity;
     uint64_t epoch;
     id128_t generation;
+    instance_t instance; /* the server that is proven */
     uint64_t head_index; /* what the first batch continues */
     id128_t head_hash;
 } journal_options_t;
@@ -63,6 +64,8 @@ void journal_destroy(journal_t **self_p);
 void journal_append(journal_t *self, batch_t *batch);
 /* The DAPs that may be used from now on; may be none. The lane frees it. */
 void journal_use(journal_t *self, use_t *use);
+/* Another server is proven to be the pair's own: batches go there from now on, and nowhere else. */
+void journal_prove(journal_t *self, const instance_t *instance);
 /* Becomes readable when there are events; drain with journal_next before polling again. */
 zsock_t *journal_socket(journal_t *self);
 bool journal_next(journal_t *self, journal_event_t *ret_event); /* never blocks */

@@ -281,7 +281,7 @@ bool database_load(database_t *self, usec_t dedupe_window_us, const database_loa
     /* Compiling the queries would take longer than running them for a small state. */
     bool done = connection_command(load.connection, "SET LOCAL jit = off", ret_error) &&
                 connection_command(load.connection, "SET LOCAL work_mem = '64MB'", ret_error) &&
-                database_read_status(load.connection, &status, ret_error) &&
+                database_read_status(load.connection, NULL, &status, ret_error) &&
                 s_told(&load, &status) && s_checkpoint(&load, ret_error) &&
                 s_configuration(&load, ret_error) && s_interactions(&load, ret_error) &&
                 s_completed(&load, dedupe_window_us, ret_error) && s_batches(&load, ret_error) &&

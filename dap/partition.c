@@ -59,15 +59,12 @@ static const char *s_date(int64_t day, char date[40])
 /* The beginning of a DO block; what it does (as PL/pgSQL) when the fence does not hold. */
 static void s_print_fenced(buffer_t *sql, const fence_t *fence, const char *otherwise)
 {
-    char database_id[ID_TEXT_SIZE];
-    char generation[ID_TEXT_SIZE];
+    char condition[FENCE_TEXT_SIZE];
     buffer_printf(sql,
                   "DO $$ BEGIN "
-                  "PERFORM FROM ixn.pair AS p, ixn.checkpoint AS c "
-                  "WHERE p.database_id = '%s' AND c.generation = '%s'; "
+                  "PERFORM FROM ixn.pair AS p, ixn.checkpoint AS c WHERE %s; "
                   "IF NOT FOUND THEN %s; END IF; ",
-                  id_text(fence->database_id, database_id), id_text(fence->generation, generation),
-                  otherwise);
+                  fence_condition(fence, condition), otherwise);
 }
 
 static bool s_run(connection_t *connection, buffer_t *sql, uint32_t timeout_ms,

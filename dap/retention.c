@@ -47,6 +47,11 @@ void retention_change(retention_t *self, const retention_options_t *options)
     self->partitions.retention_us = options->history_retention_us;
 }
 
+void retention_prove(retention_t *self, const instance_t *instance)
+{
+    self->options.fence.instance = self->partitions.fence.instance = *instance;
+}
+
 static PGresult *s_transaction(retention_t *self, connection_t *connection, const char *sql,
                                const params_t *params, error_t *ret_error)
 {
@@ -90,17 +95,17 @@ static bool s_measure(retention_t *self, connection_t *connection, bool *ret_mor
  * deleted before: while a long reader holds vacuum up, dead rows pile up there. */
 static const char s_delete_sql[] =
     "WITH fence AS MATERIALIZED (SELECT c.index FROM ixn.checkpoint AS c, ixn.pair AS p "
-    "WHERE p.database_id = $1 AND c.generation = $2), "
+    "WHERE %s), "
     "oldest AS (SELECT j.last_index, j.size, "
     "max(j.committed_at) OVER upward AS committed_at, sum(j.size) OVER upward - j.size AS before "
     "FROM (SELECT last_index, committed_at, octet_length(entries) + " ROW_OVERHEAD
     " AS size "
-    "FROM ixn.journal WHERE last_index > $3 ORDER BY last_index LIMIT $4) AS j "
+    "FROM ixn.journal WHERE last_index > $1 ORDER BY last_index LIMIT $2) AS j "
     "WINDOW upward AS (ORDER BY j.last_index)), "
     "gone AS (DELETE FROM ixn.journal AS d USING oldest AS o, fence AS f "
     "WHERE d.last_index = o.last_index AND o.last_index <= f.index "
     "AND o.last_index < (SELECT max(last_index) FROM ixn.journal) "
-    "AND (o.committed_at < clock_timestamp() - $5 * interval '1 microsecond' OR o.before < $6) "
+    "AND (o.committed_at < clock_timestamp() - $3 * interval '1 microsecond' OR o.before < $4) "
     "RETURNING o.last_index, o.size) "
     "SELECT count(*), max(last_index), sum(size)::bigint FROM gone";
 
@@ -111,15 +116,16 @@ static bool s_delete(retention_t *self, connection_t *connection, bool *ret_more
                                  ? self->options.journal_retention_size
                                  : INT64_MAX);
     int64_t excess = self->kept_size > size ? self->kept_size - size : 0;
+    char fence[FENCE_TEXT_SIZE];
+    char sql[sizeof s_delete_sql + FENCE_TEXT_SIZE];
+    snprintf(sql, sizeof sql, s_delete_sql, fence_condition(&self->options.fence, fence));
     params_t params = {0};
-    params_id(&params, self->options.fence.database_id);
-    params_id(&params, self->options.fence.generation);
     params_int8(&params, (uint64_t)self->deleted);
     params_int8(&params, self->chunk);
     params_int8(&params, (uint64_t)self->options.journal_retention_us);
     params_int8(&params, (uint64_t)excess);
     usec_t start = connection_now();
-    PGresult *result = s_transaction(self, connection, s_delete_sql, &params, ret_error);
+    PGresult *result = s_transaction(self, connection, sql, &params, ret_error);
     if (!result)
         return false;
     usec_t elapsed = connection_now() - start;

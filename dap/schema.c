@@ -99,7 +99,7 @@ static bool s_check_empty(connection_t *connection, error_t *ret_error)
     database_status_t status;
     error_t error = {0};
     char text[IDENTITY_TEXT_SIZE];
-    if (database_read_status(connection, &status, &error))
+    if (database_read_status(connection, NULL, &status, &error))
         return error_set(ret_error, ERROR_DATABASE_REFUSED,
                          "DAP %s: %s is initialised already: it is %s; nothing was changed",
                          connection_name(connection), status.server,
@@ -128,7 +128,7 @@ bool database_init(database_t *self, identity_t *ret_identity, error_t *ret_erro
     }
     /* If the answer to the commit is lost, what is there tells. */
     bool committed = connection_command(connection, "COMMIT", &error);
-    if (database_status(self, &status, committed ? ret_error : NULL) &&
+    if (database_status(self, NULL, &status, committed ? ret_error : NULL) &&
         id_equal(status.identity.database_id, database_id)) {
         *ret_identity = status.identity;
         return true;

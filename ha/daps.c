@@ -6,6 +6,12 @@
 
 #include "core/base/check.h"
 
+const char *dap_verdict_name(dap_verdict_t verdict)
+{
+    static const char *const names[] = {"unknown", "not now", "proving", "proven", "wrong"};
+    return names[verdict];
+}
+
 /* How much a new value counts in the average: an eighth, as TCP does it (RFC 6298). */
 enum { AVERAGE_SHIFT = 3 };
 

@@ -24,6 +24,16 @@ typedef enum {
 /* Who uses it now. */
 enum { DAP_JOURNAL = 1, DAP_CHECKPOINT = 2 };
 
+/* What an access point is worth. */
+typedef enum {
+    DAP_UNKNOWN, /* not asked yet, or nobody knows yet which database is the pair's own */
+    DAP_NOT_NOW, /* does not answer, or a standby does: says nothing of what it reaches */
+    DAP_PROVING, /* may be the pair's own: the live proof is not there yet */
+    DAP_PROVEN,  /* reaches the pair's own live database */
+    DAP_WRONG,   /* reaches something else, or a copy that stayed behind */
+} dap_verdict_t;
+const char *dap_verdict_name(dap_verdict_t verdict);
+
 typedef struct {
     char name[CONFIG_NAME_SIZE];
     dap_standing_t standing;
@@ -42,12 +52,17 @@ typedef struct {
     bool busy;
     usec_t asked_at; /* of the request under way, or of the last one */
     bool reachable;
-    bool proven;
+    bool proven; /* the verdict is DAP_PROVEN */
+    dap_verdict_t verdict;
     bool seen;                /* `status` is from some time */
     database_status_t status; /* the last one */
     usec_t seen_at;           /* when it came */
     usec_t latency;           /* of the last answer */
     error_t trouble;          /* why it is of no use; OK: it is */
+    /* The live proof: what it showed first of this instance, and since when. */
+    instance_t watched;
+    uint64_t watched_head;
+    usec_t reached_at; /* it reached the proven instance last; 0: never */
 } dap_t;
 
 typedef struct {
@@ -55,6 +70,8 @@ typedef struct {
     size_t len; /* places that were ever taken */
     bool known; /* `own` is the pair's own */
     identity_t own;
+    instance_t instance; /* the server that was proven to hold it; not known: none yet */
+    place_t place;       /* the newest that is known to be committed */
     /* The highest epoch that was heard of, and since when: a database that is asked later and has
      * less is a copy that stayed behind. */
     uint64_t epoch;

@@ -243,7 +243,9 @@ static void s_look(pair_t *self)
     usec_t interval = s_look_interval(self);
     while (daps_oldest(&self->daps, self->now, interval, &dap)) {
         daps_ask(&self->daps, dap, self->now);
-        pair_do(self, PAIR_OBSERVE)->dap = dap;
+        pair_action_t *action = pair_do(self, PAIR_OBSERVE);
+        action->dap = dap;
+        action->known = self->daps.place;
     }
 }
 
@@ -318,6 +320,10 @@ void pair_observed(pair_t *self, size_t dap, const database_status_t *status, co
         self->has_seen = true;
     }
     pair_learn_head(self, status->head_index, asked);
+    if (self->node && !instance_equal(&status->instance, &self->daps.instance)) {
+        self->daps.instance = status->instance;
+        pair_do(self, PAIR_PROVE)->instance = status->instance;
+    }
     if (!self->daps.known)
         return; /* which database is the pair's own is settled by the first claim or load */
     pair_learn_epoch(self, status->epoch, status->generation);

@@ -154,15 +154,17 @@ void pair_stop(pair_t *self);
 /* ---- Actions ---- */
 
 typedef enum {
-    PAIR_OBSERVE,  /* dap: read identity, epoch, head */
-    PAIR_CLAIM,    /* dap, claim_…: take the next epoch */
-    PAIR_LOAD,     /* dap: load the whole state */
-    PAIR_FOLLOW,   /* dap, index, hash: the batches after it */
-    PAIR_OPEN,     /* open journal and checkpoint lanes: identity, epoch, generation, index, hash */
-    PAIR_CLOSE,    /* close both at once; what they have not committed is given up */
-    PAIR_USE,      /* daps, rearranged: what journal and checkpoint lanes may use from now on */
-    PAIR_DAP_OPEN, /* dap, route: open a lane for it */
-    PAIR_DAP_CLOSE,     /* dap: close its lane; nothing is under way on it */
+    PAIR_OBSERVE, /* dap, known: read identity, instance, epoch, head, lineage */
+    PAIR_CLAIM,   /* dap, claim_…: take the next epoch */
+    PAIR_LOAD,    /* dap: load the whole state */
+    PAIR_FOLLOW,  /* dap, index, hash: the batches after it */
+    /* open journal and checkpoint lanes: identity, instance, epoch, generation, index, hash */
+    PAIR_OPEN,
+    PAIR_PROVE,     /* instance: another server is proven; the lanes write there from now on */
+    PAIR_CLOSE,     /* close both at once; what they have not committed is given up */
+    PAIR_USE,       /* daps, rearranged: what journal and checkpoint lanes may use from now on */
+    PAIR_DAP_OPEN,  /* dap, route: open a lane for it */
+    PAIR_DAP_CLOSE, /* dap: close its lane; nothing is under way on it */
     PAIR_REMEMBER_DAPS, /* daps: their routes durably into state_dir; they are proven */
     PAIR_REMEMBER,      /* memory: durably into state_dir, before anything else is done */
     PAIR_SEND,          /* bytes: a frame to the peer; dropped when the link does not take it */
@@ -181,11 +183,13 @@ typedef struct {
     uint8_t daps[PAIR_MAX_DAPS];
     uint32_t weights[PAIR_MAX_DAPS];
     bool rearranged; /* USE: the operator has changed the order; go to the first that works */
-    /* CLAIM: only while identity, epoch and generation, and with `claim_head` also the head, are
-     * still those of `judged` */
+    place_t known;   /* OBSERVE: the newest that this node knows to be committed */
+    /* CLAIM: only while identity, instance, epoch and generation, and with `claim_head` also the
+     * head, are still those of `judged`, and what it `known` is held */
     database_status_t judged;
     bool claim_head;
     uint64_t highest_seen;
+    instance_t instance; /* OPEN, PROVE */
     /* FOLLOW, OPEN */
     identity_t identity;
     uint64_t epoch;

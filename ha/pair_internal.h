@@ -82,6 +82,7 @@ struct pair {
     usec_t stop_by;
     usec_t quiet_until;   /* no automatic take-over before */
     usec_t quiet;         /* how long the next one is */
+    bool was_backed;      /* the last epoch of this node had a backup that was ready */
     usec_t last_takeover; /* how long it took */
     /* what the database is */
     daps_t daps;

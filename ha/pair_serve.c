@@ -48,6 +48,7 @@ void pair_serve(pair_t *self, state_t *state)
     options.wall_time = self->wall;
     pair_action_t *open = pair_do(self, PAIR_OPEN);
     open->identity = status->identity;
+    open->instance = self->daps.instance = status->instance;
     open->epoch = status->epoch;
     open->generation = self->takeover.generation;
     open->index = state->index;
@@ -56,6 +57,7 @@ void pair_serve(pair_t *self, state_t *state)
     state_follow_end(state, status->checkpoint_index);
     self->node = node_new(&options);
     self->digest_index = self->digest_told = 0;
+    self->was_backed = false;
     pair_say_hello(self); /* what is sent from now on is of an epoch that the peer must know */
 }
 
@@ -235,6 +237,7 @@ void pair_serve_turn(pair_t *self)
     if (!self->node)
         return;
     s_take_batch(self);
+    self->was_backed |= pair_peer_alive(self) && self->peer.ready;
     if (pair_peer_alive(self) && (self->peer.role == IXN__V1__PEER_ROLE__PEER_SYNCING ||
                                   self->peer.role == IXN__V1__PEER_ROLE__PEER_READY))
         pair_event(self, ROLE_EVENT_PEER_FOLLOWS, self->peer.name);

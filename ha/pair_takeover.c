@@ -12,7 +12,8 @@ enum {
     OBSERVE_MS = 2500, /* start: so long an unmoved head means that nobody serves … */
     FIRST_MS = 500,    /* … and so long the peer may claim a database that nobody ever had */
     CLAIM_MS = 5000,   /* a claim that is not through by then is judged again */
-    QUIET_MS = 1000, /* after an epoch was lost no automatic take-over for so long, doubling … */
+    QUIET_MS =
+        1000, /* after an epoch was lost unbacked no automatic take-over so long, doubling … */
     QUIET_MOST_MS = 60 * 1000,  /* … up to this … */
     QUIET_RESET_MS = 60 * 1000, /* … and from the beginning after so long a time in peace */
 };
@@ -170,8 +171,15 @@ static void s_judge_primary(pair_t *self)
         pair_takeover_begin(self, true, true);
 }
 
+/* An epoch that ended before its backup was ready is a sign of nodes that take the role from each
+ * other in turn. Where the backup was ready, the loss is what a backup is for, and the next failure
+ * may come at once. */
 void pair_lost_epoch(pair_t *self)
 {
+    if (self->was_backed) {
+        self->quiet = 0;
+        return;
+    }
     bool peaceful = self->now - self->quiet_until > QUIET_RESET_MS * USEC_PER_MS;
     self->quiet = peaceful || !self->quiet ? QUIET_MS * USEC_PER_MS : self->quiet * 2;
     if (self->quiet > QUIET_MOST_MS * USEC_PER_MS)

@@ -196,7 +196,7 @@ int command_database_status(common_t *common, int argc, char **argv)
     error_t error = {0};
     database_status_t status = {0};
     database_t *database = s_open(common, &error);
-    bool done = database && database_status(database, &status, &error);
+    bool done = database && database_status(database, NULL, &status, &error);
     database_destroy(&database);
     if (!done)
         return common_fail(&error);

@@ -133,11 +133,13 @@ static void s_open_lanes(server_t *self, const pair_action_t *action)
                                        .identity = action->identity,
                                        .epoch = action->epoch,
                                        .generation = action->generation,
+                                       .instance = action->instance,
                                        .head_index = action->index,
                                        .head_hash = action->hash};
     const checkpoint_writer_options_t writer = {.use = server_use(self, action),
                                                 .identity = action->identity,
                                                 .generation = action->generation,
+                                                .instance = action->instance,
                                                 .keep = checkpoint_keep_of(self->config)};
     self->used = *action;
     self->journal = journal_new(&journal);
@@ -199,7 +201,7 @@ static void s_do(server_t *self, pair_action_t *action)
     error_t error = {0};
     switch (action->kind) {
     case PAIR_OBSERVE:
-        access_observe(self->access[action->dap]);
+        access_observe(self->access[action->dap], &action->known);
         return;
     case PAIR_CLAIM:
         s_claim(self, action);
@@ -212,6 +214,10 @@ static void s_do(server_t *self, pair_action_t *action)
         return;
     case PAIR_OPEN:
         s_open_lanes(self, action);
+        return;
+    case PAIR_PROVE:
+        journal_prove(self->journal, &action->instance);
+        checkpoint_writer_prove(self->writer, &action->instance);
         return;
     case PAIR_CLOSE:
         journal_destroy(&self->journal);

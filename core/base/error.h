@@ -37,6 +37,8 @@
     X(NAME_IN_USE, 16, "another live client is registered under this name")                        \
     X(UNKNOWN_STRATEGY, 17, "no such strategy")                                                    \
     X(ALREADY_REGISTERED, 18, "this connection is registered already, as somebody else")           \
+    X(UNKNOWN_CLUSTER, 26, "no such application cluster")                                          \
+    X(NOT_DECLARED, 27, "the servers of this type do not say what they offer")                     \
     X(CONFIGURATION, 30, "the configuration is not valid")                                         \
     X(DATABASE_UNREACHABLE, 40, "the database cannot be reached")                                  \
     X(DATABASE_EMPTY, 41, "the database holds no ixn schema")                                      \

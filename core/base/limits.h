@@ -45,6 +45,19 @@
 #define LIMIT_INTERACTIONS 100000000
 /* Sessions of clients on one node. */
 #define LIMIT_SESSIONS 100000
+/* What a service is asked with and what it answers, as JSON text. */
+#define LIMIT_SERVICE_TEXT (64 * 1024)
+/* Requests to application servers that one interaction may have open at once; and so many of its
+ * answered ones are kept, so that a router that has not heard of one can be told again: of answers
+ * that are told in order, no more can be unheard than were open. */
+#define LIMIT_SERVICES_OPEN 8
+/* Services that one application server may name, members of a cluster, and what one window may be.
+ */
+#define LIMIT_SERVICES 64
+#define LIMIT_CLUSTER 64
+#define LIMIT_SERVICE_WINDOW 10000
+/* The longest time that a service may take: a day. */
+#define LIMIT_SERVICE_TIMEOUT_MS (24 * 60 * 60 * 1000)
 /* Priorities. */
 #define LIMIT_PRIORITY 1000000
 

@@ -80,6 +80,23 @@ void fixture_set_dap(fixture_t *self, size_t number, const char *conninfo)
         self->config.daps_len = number + 1;
 }
 
+/* What the lane is told of the server that answers. */
+static void s_learn_server(fixture_t *self)
+{
+    self->identity.system_identifier = (uint64_t)strtoll(
+        fixture_ask(self->pq, "SELECT system_identifier FROM pg_control_system()"), NULL, 10);
+    self->identity.database_oid = (uint32_t)strtoul(
+        fixture_ask(self->pq, "SELECT oid FROM pg_database WHERE datname = current_database()"),
+        NULL, 10);
+    self->instance.started_at =
+        strtoll(fixture_ask(self->pq,
+                            "SELECT (extract(epoch FROM pg_postmaster_start_time())"
+                            " * 1000000)::bigint"),
+                NULL, 10);
+    self->instance.port =
+        (uint32_t)strtoul(fixture_ask(self->pq, "SELECT current_setting('port')"), NULL, 10);
+}
+
 void fixture_init(fixture_t *self)
 {
     const char *conninfo = getenv("IXN_TEST_CONNINFO");
@@ -108,6 +125,7 @@ void fixture_init(fixture_t *self)
                 "INSERT INTO ixn.checkpoint (index, hash, generation, log_time_us) "
                 "VALUES (0, '%s', '%s', 0);",
                 id, generation, hash, generation);
+    s_learn_server(self);
     self->config = (config_t){
         .daps = self->daps,
         .connect_timeout_ms = 2000,
@@ -124,6 +142,7 @@ void fixture_start(fixture_t *self)
     checkpoint_writer_options_t options = {.use = use_all(&self->config),
                                            .identity = self->identity,
                                            .generation = self->generation,
+                                           .instance = self->instance,
                                            .keep = checkpoint_keep_of(&self->config)};
     self->writer = checkpoint_writer_new(&options);
 }

@@ -21,6 +21,7 @@ typedef struct {
     config_t config;
     config_dap_t daps[2];
     identity_t identity;
+    instance_t instance;
     id128_t generation;
     checkpoint_writer_t *writer; /* NULL until fixture_start */
 } fixture_t;

@@ -98,7 +98,7 @@ void pair_init(pair_t *self)
     self->database = database_open(&self->config, &error);
     cr_assert(self->database, "%s", error.text);
     cr_assert(database_init(self->database, &identity, &error), "%s", error.text);
-    cr_assert(database_status(self->database, &self->status, &error), "%s", error.text);
+    cr_assert(database_status(self->database, NULL, &self->status, &error), "%s", error.text);
     cr_assert(identity_equal(&identity, &self->status.identity));
     pair_claim(self);
 }
@@ -121,6 +121,7 @@ void pair_start(pair_t *self)
                                  .identity = self->status.identity,
                                  .epoch = self->status.epoch,
                                  .generation = self->status.generation,
+                                 .instance = self->status.instance,
                                  .head_index = self->index,
                                  .head_hash = self->hash};
     self->journal = journal_new(&options);

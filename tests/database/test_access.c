@@ -44,9 +44,16 @@ static access_event_t s_next(access_t *lane, access_kind_t kind)
     return event;
 }
 
+static const place_t s_nowhere;
+
+static void s_order_observe(access_t *lane)
+{
+    access_observe(lane, &s_nowhere);
+}
+
 static access_event_t s_observe(access_t *lane)
 {
-    access_observe(lane);
+    access_observe(lane, &s_nowhere);
     return s_next(lane, ACCESS_OBSERVED);
 }
 
@@ -140,9 +147,9 @@ Test(access, opens_again_what_was_lost)
 Test(access, does_one_thing_after_the_other)
 {
     access_t *lane = access_new(&s_pair.config, 0);
-    access_observe(lane);
+    access_observe(lane, &s_nowhere);
     access_follow(lane, 0, s_pair.hash);
-    access_observe(lane);
+    access_observe(lane, &s_nowhere);
     access_follow(lane, 0, s_pair.hash);
     for (int i = 0; i < 2; i++) {
         access_event_t event = s_next(lane, ACCESS_OBSERVED);
@@ -329,7 +336,8 @@ static void s_open(server_t *self)
     const checkpoint_writer_options_t options = {.use = use_all(&s_pair.config),
                                                  .keep = checkpoint_keep_of(&s_pair.config),
                                                  .identity = s_pair.status.identity,
-                                                 .generation = s_pair.status.generation};
+                                                 .generation = s_pair.status.generation,
+                                                 .instance = s_pair.status.instance};
     self->writer = checkpoint_writer_new(&options);
 }
 
@@ -546,7 +554,7 @@ static void s_expect_quick_end(access_t **lane)
 
 Test(access, ends_at_once_while_a_session_is_frozen)
 {
-    static void (*const orders[])(access_t *) = {access_observe, access_load};
+    static void (*const orders[])(access_t *) = {s_order_observe, access_load};
     s_pair.config.statement_timeout_ms = 60000;
     for (int i = 0; i < 2; i++) {
         access_t *lane = access_new(&s_pair.config, 0);
@@ -554,7 +562,7 @@ Test(access, ends_at_once_while_a_session_is_frozen)
         cr_assert(event.ok, "%s", event.error.text);
         pid_t frozen = s_freeze();
         orders[i](lane);
-        access_observe(lane);
+        access_observe(lane, &s_nowhere);
         cr_assert_eq(zmq_poll(&(zmq_pollitem_t){.socket = zsock_resolve(access_socket(lane)),
                                                 .events = ZMQ_POLLIN},
                               1, 100),

@@ -35,7 +35,7 @@ Test(claim, takes_the_next_epoch)
     journal_destroy(&s_pair.journal);
     error_t error = {0};
     database_status_t judged;
-    cr_assert(database_status(s_pair.database, &judged, &error), "%s", error.text);
+    cr_assert(database_status(s_pair.database, NULL, &judged, &error), "%s", error.text);
     database_claim_t claim = s_claim();
     claim.highest_seen = 41;
     cr_assert(database_claim(s_pair.database, &judged, &claim, &s_pair.status, &error), "%s",
@@ -116,7 +116,8 @@ Test(claim, with_its_head_has_the_batch_that_it_waited_for)
     database_status_t judged = s_pair.status;
     database_status_t status;
     error_t error = {0};
-    commit_t commit = {s_pair.status.identity, s_pair.status.epoch, s_pair.status.generation};
+    commit_t commit = {s_pair.status.identity, s_pair.status.epoch, s_pair.status.generation,
+                       s_pair.status.instance};
     connection_t *writer = pair_connection(&s_pair);
     batch_t *batch = pair_batch(&s_pair, 1);
     PGresult *result = NULL;
@@ -265,7 +266,7 @@ Test(claim, of_many_at_once_exactly_one_wins)
     }
     for (int i = 0; i < RIVALS; i++)
         pthread_join(threads[i], NULL);
-    cr_assert(database_status(s_pair.database, &s_pair.status, NULL));
+    cr_assert(database_status(s_pair.database, NULL, &s_pair.status, NULL));
     for (int i = 0; i < RIVALS; i++) {
         winners += rivals[i].done;
         cr_assert_eq(rivals[i].done, id_equal(rivals[i].generation, s_pair.status.generation));

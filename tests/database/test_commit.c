@@ -13,7 +13,8 @@ static commit_t s_commit;
 static void s_init(void)
 {
     pair_init(&s_pair);
-    s_commit = (commit_t){s_pair.status.identity, s_pair.status.epoch, s_pair.status.generation};
+    s_commit = (commit_t){s_pair.status.identity, s_pair.status.epoch, s_pair.status.generation,
+                          s_pair.status.instance};
 }
 
 static void s_free(void)
@@ -82,7 +83,7 @@ static void s_expect_head(const char *head)
 static commit_verdict_t s_verdict(session_t *self, const batch_t *batch, error_t *ret_error)
 {
     session_t question = {.connection = self->connection};
-    cr_assert(commit_send_question(question.connection, 5000, &question.error));
+    cr_assert(commit_send_question(question.connection, batch, 5000, &question.error));
     cr_assert(s_finish(&question), "%s", question.error.text);
     commit_verdict_t verdict = commit_judge(&s_commit, "dap-1", batch, question.result, ret_error);
     PQclear(question.result);

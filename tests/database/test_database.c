@@ -27,7 +27,7 @@ Test(database, that_is_empty_is_not_initialised_by_looking_at_it)
     database_status_t status;
     error_t error = {0};
     uint32_t applied;
-    cr_assert(!database_status(s_pair.database, &status, &error));
+    cr_assert(!database_status(s_pair.database, NULL, &status, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_EMPTY);
     cr_assert(strstr(error.text, s_pair.name) && strstr(error.text, "ixnctl database init"), "%s",
               error.text);
@@ -46,7 +46,7 @@ Test(database, is_initialised_once)
     char text[IDENTITY_TEXT_SIZE];
     char id[ID_TEXT_SIZE];
     cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
-    cr_assert(database_status(s_pair.database, &status, &error), "%s", error.text);
+    cr_assert(database_status(s_pair.database, NULL, &status, &error), "%s", error.text);
     cr_assert(identity_equal(&identity, &status.identity));
     cr_assert_eq(status.schema_version, DATABASE_SCHEMA_VERSION);
     cr_assert_eq(status.epoch, 0);
@@ -117,7 +117,7 @@ Test(database, of_another_version_is_named_with_both)
     cr_assert(database_migrate(s_pair.database, &applied, &error), "%s", error.text);
     cr_assert_eq(applied, 0);
     pair_ask(s_pair.pq, "INSERT INTO ixn.schema_migration (version, name) VALUES (7, 'later')");
-    cr_assert(!database_status(s_pair.database, &status, &error));
+    cr_assert(!database_status(s_pair.database, NULL, &status, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);
     cr_assert(strstr(error.text, "version 7, this program needs 2"), "%s", error.text);
     cr_assert(!database_migrate(s_pair.database, &applied, &error));
@@ -141,13 +141,13 @@ Test(database, that_was_emptied_is_an_error_and_no_crash)
     error_t error = {0};
     cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
     pair_ask(s_pair.pq, "TRUNCATE ixn.journal");
-    cr_assert(!database_status(s_pair.database, &status, &error));
+    cr_assert(!database_status(s_pair.database, NULL, &status, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);
     pair_ask(s_pair.pq, "TRUNCATE ixn.pair");
-    cr_assert(!database_status(s_pair.database, &status, &error));
+    cr_assert(!database_status(s_pair.database, NULL, &status, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);
     pair_ask(s_pair.pq, "ALTER TABLE ixn.pair ALTER owner TYPE varchar(20)");
-    cr_assert(!database_status(s_pair.database, &status, &error));
+    cr_assert(!database_status(s_pair.database, NULL, &status, &error));
     cr_assert(strstr(error.text, "column owner"), "%s", error.text);
 }
 
@@ -203,17 +203,17 @@ Test(database, of_an_older_version_is_migrated)
     error_t error = {0};
     uint32_t applied = 99;
     cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
-    cr_assert(database_status(s_pair.database, &before, &error), "%s", error.text);
+    cr_assert(database_status(s_pair.database, NULL, &before, &error), "%s", error.text);
     pair_ask(s_pair.pq,
              "DROP VIEW ixn.role_history;"
              "DELETE FROM ixn.schema_migration WHERE version > 1");
-    cr_assert(!database_status(s_pair.database, &after, &error));
+    cr_assert(!database_status(s_pair.database, NULL, &after, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);
     cr_assert(strstr(error.text, "version 1") && strstr(error.text, "ixnctl database migrate"),
               "%s", error.text);
     cr_assert(database_migrate(s_pair.database, &applied, &error), "%s", error.text);
     cr_assert_eq(applied, DATABASE_SCHEMA_VERSION - 1);
-    cr_assert(database_status(s_pair.database, &after, &error), "%s", error.text);
+    cr_assert(database_status(s_pair.database, NULL, &after, &error), "%s", error.text);
     cr_assert(id_equal(after.identity.database_id, before.identity.database_id));
     cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT count(*) FROM ixn.role_history"), "0");
 }
@@ -225,7 +225,7 @@ Test(database, tells_who_served_when)
     identity_t identity;
     error_t error = {0};
     cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
-    cr_assert(database_status(s_pair.database, &s_pair.status, &error), "%s", error.text);
+    cr_assert(database_status(s_pair.database, NULL, &s_pair.status, &error), "%s", error.text);
     for (size_t i = 0; i < 3; i++) {
         database_claim_t claim = {
             .generation = id_random(), .owner = owners[i], .reason = i ? "take-over" : "start"};
@@ -240,7 +240,7 @@ Test(database, tells_who_served_when)
         for (int j = 0; j < 3; j++)
             pair_commit(&s_pair);
         journal_destroy(&s_pair.journal);
-        cr_assert(database_status(s_pair.database, &s_pair.status, &error), "%s", error.text);
+        cr_assert(database_status(s_pair.database, NULL, &s_pair.status, &error), "%s", error.text);
     }
     cr_assert_str_eq(pair_ask(s_pair.pq,
                               "SELECT string_agg(concat_ws(' ', epoch, owner, reason, first_index, "

@@ -87,7 +87,8 @@ Test(journal, finds_a_batch_whose_answer_was_lost)
     /* Another session is about to insert the same batch, as a statement of the lane would that was
      * cut off; the lane's own waits for its lock. */
     batch_t *batch = pair_batch(&s_pair, 2);
-    commit_t commit = {s_pair.status.identity, s_pair.status.epoch, s_pair.status.generation};
+    commit_t commit = {s_pair.status.identity, s_pair.status.epoch, s_pair.status.generation,
+                       s_pair.status.instance};
     connection_t *zombie = pair_connection(&s_pair);
     error_t error = {0};
     PGresult *result = NULL;
@@ -180,7 +181,7 @@ Test(journal, stops_when_fenced)
     database_status_t old = s_pair.status;
     uint64_t index = s_pair.index;
     id128_t hash = s_pair.hash;
-    cr_assert(database_status(s_pair.database, &s_pair.status, NULL));
+    cr_assert(database_status(s_pair.database, NULL, &s_pair.status, NULL));
     pair_claim(&s_pair);
     s_pair.index = index;
     s_pair.hash = hash;
@@ -205,7 +206,7 @@ Test(journal, stops_at_another_head)
     journal_event_t event;
     pair_expect(&s_pair, JOURNAL_DIVERGED, &event);
     cr_assert(strstr(event.error.text, "head is index 0"), "%s", event.error.text);
-    cr_assert(strstr(event.error.text, "continues index 7"), "%s", event.error.text);
+    cr_assert(strstr(event.error.text, "lost 7 committed entries"), "%s", event.error.text);
     s_count("1");
 }
 

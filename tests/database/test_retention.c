@@ -29,7 +29,7 @@ TestSuite(retention, .init = s_setup, .fini = s_teardown, .timeout = 60);
 static void s_init(uint64_t journal_retention_ms, uint64_t journal_retention_size)
 {
     retention_options_t options = {
-        .fence = {s_fixture.identity.database_id, s_fixture.generation},
+        .fence = {s_fixture.identity, s_fixture.generation, s_fixture.instance},
         .journal_retention_us = (usec_t)journal_retention_ms * 1000,
         .journal_retention_size = journal_retention_size,
         .history_retention_us = 90 * DAY_US,
@@ -168,9 +168,10 @@ static bool s_has(int64_t day)
 
 static partition_options_t s_partition_options(void)
 {
-    return (partition_options_t){.fence = {s_fixture.identity.database_id, s_fixture.generation},
-                                 .timeout_ms = 5000,
-                                 .retention_us = 90 * DAY_US};
+    return (partition_options_t){
+        .fence = {s_fixture.identity, s_fixture.generation, s_fixture.instance},
+        .timeout_ms = 5000,
+        .retention_us = 90 * DAY_US};
 }
 
 static void s_make(int64_t day)

@@ -321,6 +321,7 @@ void lanes_open(machine_t *self, const pair_action_t *action)
     lanes_close(self);
     self->open = true;
     self->identity = action->identity;
+    self->instance = action->instance;
     self->epoch = action->epoch;
     self->generation = action->generation;
     self->journal = (journal_lane_t){.backoff = BACKOFF_MIN_US};

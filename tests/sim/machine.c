@@ -443,6 +443,9 @@ static bool s_act(machine_t *self, pair_action_t *action)
     case PAIR_OPEN:
         lanes_open(self, action);
         return true;
+    case PAIR_PROVE:
+        self->instance = action->instance;
+        return true;
     case PAIR_CLOSE:
         lanes_close(self);
         return true;

@@ -122,6 +122,7 @@ struct machine {
     bool open;
     uint64_t serial; /* of the lanes that are open */
     identity_t identity;
+    instance_t instance;
     uint64_t epoch;
     id128_t generation;
     size_t used[PAIR_MAX_DAPS]; /* the DAPs that the lanes may use */

@@ -52,6 +52,7 @@ void tables_status(const database_sim_t *self, database_status_t *ret_status)
 {
     const batch_t *head = tables_head(self);
     *ret_status = self->row;
+    ret_status->instance = (instance_t){.started_at = (usec_t)self->boot, .port = 5432};
     ret_status->head_index = head->last;
     ret_status->head_hash = head->hash;
     ret_status->head_log_time = head->log_time;

@@ -38,6 +38,8 @@ def parse():
     parser.add_argument("--full", action="store_true", help="the long form of each case")
     parser.add_argument("--rounds", type=int, help="rounds, where a case has them")
     parser.add_argument("--seconds", type=float, help="length, where a case has one")
+    parser.add_argument("--rate", type=int,
+                        help="interactions a second, where a case has a load of its own")
     parser.add_argument("--seed", type=int, default=None, help="of everything random (printed)")
     parser.add_argument("--keep", action="store_true", help="do not remove the cases' folders")
     parser.add_argument("case", nargs="*", metavar="CASE")

@@ -18,6 +18,7 @@ class Load:
         """`rate` instead of the share; `seconds`: how long it is expected to last."""
         self.pair = pair
         self.world = pair.world
+        rate = self.world.options.rate or rate
         self.log = self.world.path("record.jsonl")
         self.capacity = None if rate else int(self._capacity())
         self.rate = rate or int(min(SHARE * self.capacity, most / seconds))

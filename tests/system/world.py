@@ -27,7 +27,7 @@ class Node:
         self.endpoint = f"tcp://{address}:{free_port()}"
         self.state_dir = os.path.join(world.folder, name)
         self.config_path = os.path.join(world.folder, f"{name}.yaml")
-        os.makedirs(self.state_dir)
+        self.make_state_dir()
         self.config = {
             "node": {"name": name, "client_endpoint": self.endpoint, "state_dir": self.state_dir},
             "database": {"daps": [{"name": dap, "conninfo": conninfo}
@@ -48,6 +48,9 @@ class Node:
     def node_arguments(self):
         """For our programs: where it is."""
         return ["--node", self.endpoint]
+
+    def make_state_dir(self):
+        os.makedirs(self.state_dir)
 
     def write_config(self):
         # JSON is YAML.

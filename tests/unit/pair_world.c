@@ -42,6 +42,7 @@ const batch_t *pair_world_newest(const model_t *model)
 static database_status_t s_status(const model_t *model)
 {
     database_status_t status = {.identity = model->identity,
+                                .instance = model->instance,
                                 .server = "a model",
                                 .schema_version = DATABASE_SCHEMA_VERSION,
                                 .epoch = model->epoch,
@@ -380,6 +381,10 @@ static void s_do(pair_world_t *self, int node, pair_action_t *action)
         member->lanes = *action;
         s_tell(self, node, "opens");
         return;
+    case PAIR_PROVE:
+        member->lanes.instance = action->instance;
+        s_tell(self, node, "writes to another server");
+        return;
     case PAIR_CLOSE:
         member->open = false;
         member->image = 0;
@@ -494,9 +499,11 @@ pair_world_t *pair_world_new(void)
     pair_world_t *self = memory_zero(1, sizeof *self);
     self->now = 1000 * USEC_PER_SECOND;
     self->arena = wire_arena_new();
-    for (uint32_t i = 0; i < DATABASES; i++)
+    for (uint32_t i = 0; i < DATABASES; i++) {
         self->databases[i].identity = (identity_t){
             .database_id = id_hash(&i, sizeof i), .system_identifier = 7, .database_oid = 100 + i};
+        self->databases[i].instance = (instance_t){.started_at = 1 + i, .port = 5432 + i};
+    }
     return self;
 }
 

@@ -112,7 +112,7 @@ Test(identity, with_any_damage_is_broken)
     identity_memory_t memory = s_memory();
     identity_memory_t recalled;
     char path[128];
-    char text[600];
+    char text[1200];
     s_path(path, "identity");
     cr_assert(identity_remember(s_dir, &memory, NULL));
     FILE *file = fopen(path, "r");

@@ -196,6 +196,34 @@ Test(pair, the_host_is_frozen)
         "A: backup-syncing > backup-ready\n");
 }
 
+Test(pair, frozen_in_turn_each_time_the_other_takes_over_at_once)
+{
+    for (int i = 0; i < 8; i++) {
+        int frozen = i % 2 ? B : A, other = i % 2 ? A : B;
+        pair_world_freeze(w, frozen, true);
+        int waited = pair_world_until(w, other, ROLE_ALONE, 3000);
+        cr_assert(waited >= PAIR_WORLD_TIMEOUT_MS && waited <= 1300, "%d: %d", i, waited);
+        pair_world_freeze(w, frozen, false);
+        cr_assert(pair_world_until(w, frozen, ROLE_READY, 1500) >= 0);
+        cr_assert(pair_world_until(w, other, ROLE_PAIRED, 1500) >= 0);
+        pair_world_pass(w, 200); /* the hello of a ready backup comes */
+    }
+}
+
+Test(pair, nodes_that_take_the_role_from_each_other_without_a_backup_calm_down)
+{
+    pair_world_silence(w, true);
+    for (int i = 0; i < 20; i++) {
+        int serves = s_role(A) == ROLE_PAIRED || s_role(A) == ROLE_ALONE ? A : B;
+        pair_world_freeze(w, serves, true);
+        pair_world_until(w, serves == A ? B : A, ROLE_ALONE, 1300);
+        pair_world_freeze(w, serves, false);
+        pair_world_pass(w, 300);
+    }
+    uint64_t epochs = pair_world_epoch(w) - 1;
+    cr_assert(epochs >= 3 && epochs <= 10, "%d", (int)epochs);
+}
+
 Test(pair, a_stand_still_of_its_own_restarts_the_timers)
 {
     pair_world_freeze(w, A, true);
