@@ -67,7 +67,7 @@ void server_open_dap(server_t *self, const pair_action_t *action)
         s_open_lane(self, action->dap, &config->daps[i]);
         return;
     }
-    CHECK(!"a DAP that the configuration does not have");
+    CHECK(false); /* the pair was given what the configuration has */
 }
 
 void server_close_dap(server_t *self, size_t dap)
