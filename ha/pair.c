@@ -301,10 +301,13 @@ static bool s_is_late(const pair_t *self, const database_status_t *status)
 
 void pair_observed(pair_t *self, size_t dap, const database_status_t *status, const error_t *error)
 {
+    if (status)
+        pair_follow_move(self, dap, status);
     usec_t asked = self->daps.daps[dap].asked_at;
     bool was_proven = self->daps.daps[dap].proven;
     bool was_reachable = self->daps.daps[dap].reachable;
     bool proven = daps_answer(&self->daps, dap, status, error, self->now);
+    self->worked = self->worked || proven;
     const dap_t *now = &self->daps.daps[dap];
     if (was_proven != proven || was_reachable != now->reachable)
         pair_say(self, !proven && now->trouble.text[0], "pair.dap",
