@@ -12,8 +12,6 @@
 
 #define BACK_OFF_FIRST_US (50 * USEC_PER_MS)
 #define BACK_OFF_LONGEST_US USEC_PER_SECOND
-/* One that reaches another database. */
-#define LAPSE_US USEC_PER_SECOND
 /* A row that the database refuses is refused again, until somebody mends something. */
 #define REFUSED_FIRST_US USEC_PER_SECOND
 #define REFUSED_LONGEST_US (30 * USEC_PER_SECOND)
@@ -148,7 +146,8 @@ static void s_failed(lane_t *self, way_t *way, const error_t *error)
     bool wrong = error->code == ERROR_DATABASE_WRONG;
     checkpoint_event_t event = {
         .kind = wrong ? CHECKPOINT_WRONG : CHECKPOINT_FAILED, .dap = way->number, .error = *error};
-    way_failed(way, wrong ? LAPSE_US : BACK_OFF_FIRST_US, wrong ? LAPSE_US : BACK_OFF_LONGEST_US);
+    /* One that reaches another database rests for the longest time at once. */
+    way_failed(way, wrong ? BACK_OFF_LONGEST_US : BACK_OFF_FIRST_US, BACK_OFF_LONGEST_US);
     s_say(self, &event);
     if (!ways_first(&self->ways, connection_now(), NULL))
         s_say_waiting(self, error);
