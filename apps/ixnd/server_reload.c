@@ -216,8 +216,6 @@ static void s_answer(server_t *self, const Ixn__V1__Request *request, buffer_t *
     error_t error = {0};
     char *text = NULL;
     bool ok = true;
-    answer.node = self->config->node_name;
-    answer.file = (char *)(asked->text.len ? asked->name : self->path);
     if (asked->kind == IXN__V1__CONFIG_REQUEST__KIND__SHOW)
         s_show(self, &answer, &text);
     else if (asked->kind == IXN__V1__CONFIG_REQUEST__KIND__DIFF)
@@ -227,6 +225,8 @@ static void s_answer(server_t *self, const Ixn__V1__Request *request, buffer_t *
     else
         ok = error_set(&error, ERROR_INVALID_ARGUMENT, "the kind %d is not known here",
                        (int)asked->kind);
+    answer.node = self->config->node_name; /* of the one in force now */
+    answer.file = (char *)(asked->text.len ? asked->name : self->path);
     answer.applied = ok && asked->kind == IXN__V1__CONFIG_REQUEST__KIND__RELOAD;
     answer.serves = pair_serves(self->pair);
     answer.changes = changes.list;
