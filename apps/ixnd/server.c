@@ -167,9 +167,12 @@ static bool s_recall(const config_t *config, pair_options_t *options, error_t *r
 static bool s_open_pair(server_t *self, error_t *ret_error)
 {
     const config_t *config = self->config;
+    char url[CONFIG_PATH_SIZE];
+    admin_url(config, url);
     pair_options_t options = {
         .name = config->node_name,
         .client_endpoint = config->client_endpoint,
+        .admin_url = url,
         .has_peer = config->has_peer,
         .preferred = config->preferred,
         .manual = config->failover_manual,
@@ -201,11 +204,17 @@ static bool s_open(server_t *self, error_t *ret_error)
         return false;
     if (config->has_peer && !(self->peer = peer_new(config, ret_error)))
         return false;
-    return s_open_pair(self, ret_error);
+    if (!s_open_pair(self, ret_error))
+        return false;
+    if (config->has_admin &&
+        !(self->admin = admin_new(config, transport_endpoint(self->transport), ret_error)))
+        return false;
+    return true;
 }
 
 static void s_close(server_t *self)
 {
+    admin_destroy(&self->admin); /* first: it asks the others */
     journal_destroy(&self->journal);
     checkpoint_writer_destroy(&self->writer);
     server_close_daps(self);
