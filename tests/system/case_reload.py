@@ -1,8 +1,9 @@
 """DAPs changed on a running pair, under load: no client sees an error, nothing is lost.
 
-Added, removed, put in another order, led another way (accepted once proven), led to another database
-of the same server (refused with both databases; the original is used on, also after a switchover and
-a cold restart of both), a wrong file, and what is not a DAP: live, logged and restart keys.
+Added, removed, put in another order, led another way (accepted once proven), led to another
+database of the same server (refused with both databases; the original is used on, also after a
+switchover and a cold restart of both), a wrong file, and what is not a DAP: live, logged and restart
+keys.
 """
 
 import json
@@ -66,11 +67,10 @@ def make_other(world):
     """Another pair's database on the same server."""
     world.postgres.query("CREATE DATABASE other OWNER ixn", database="postgres")
     path = world.path("other.yaml")
+    conninfo = world.postgres.at("other").conninfo("ixn")
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"node": {"name": "x", "state_dir": world.folder},
-                   "database": {"daps": [{"name": "x",
-                                          "conninfo": world.postgres.at("other").conninfo("ixn")}]}},
-                  file)
+                   "database": {"daps": [{"name": "x", "conninfo": conninfo}]}}, file)
     world.ctl("--config", path, "database", "init")
 
 
