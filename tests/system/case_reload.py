@@ -2,8 +2,8 @@
 
 Added, removed, put in another order, led another way (accepted once proven), led to another
 database of the same server (refused with both databases; the original is used on, also after a
-switchover and a cold restart of both), a wrong file, and what is not a DAP: live, logged and restart
-keys.
+switchover and a cold restart of both), a wrong file, and what is not a DAP: keys that are live,
+logged or wait for a restart.
 """
 
 import json
