@@ -22,6 +22,13 @@ static void s_tell(differ_t *self, diff_t *diff)
         self->on_diff(self->context, diff);
 }
 
+/* Whose it is, where names are unique in their tenant only; "" otherwise. */
+static const char *s_scope(const schema_section_t *section, const void *item)
+{
+    const schema_key_t *tenant = schema_find_key(section, TEXT("tenant"));
+    return tenant ? (const char *)item + tenant->offset : "";
+}
+
 /* "queues[support@other]": an item by its name, of another tenant with that. */
 static void s_item_path(const schema_section_t *section, const void *item, buffer_t *out)
 {
@@ -29,9 +36,9 @@ static void s_item_path(const schema_section_t *section, const void *item, buffe
     if (!section->list)
         return;
     buffer_printf(out, "[%s", (const char *)item + section->keys[0].offset);
-    if (section == &schema_sections[SCHEMA_QUEUES] &&
-        strcmp(((const config_queue_t *)item)->tenant, "default") != 0)
-        buffer_printf(out, "@%s", ((const config_queue_t *)item)->tenant);
+    const char *scope = s_scope(section, item);
+    if (*scope && strcmp(scope, "default") != 0)
+        buffer_printf(out, "@%s", scope);
     buffer_append_text(out, "]");
 }
 
@@ -127,9 +134,8 @@ static named_t *s_sorted(const schema_section_t *section, const config_t *config
     named_t *names = memory_zero(len, sizeof *names);
     for (size_t i = 0; i < len; i++) {
         const void *item = schema_item(section, config, i);
-        bool queue = section == &schema_sections[SCHEMA_QUEUES];
-        names[i] = (named_t){(const char *)item + section->keys[0].offset,
-                             queue ? ((const config_queue_t *)item)->tenant : "", item};
+        names[i] =
+            (named_t){(const char *)item + section->keys[0].offset, s_scope(section, item), item};
     }
     qsort(names, len, sizeof *names, s_compare_names);
     return names;

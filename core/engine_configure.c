@@ -87,15 +87,7 @@ void engine_configure(engine_t *self, const Ixn__V1__EngineConfiguration *config
     if (engine_same_configuration(self->state->configuration, configuration))
         return;
     engine_emit_configuration(self, configuration);
-    for (size_t i = 0; i < self->slots_len; i++) {
-        const engine_session_t *slot = self->slots[i];
-        if (!slot->open || !slot->router)
-            continue;
-        balancer_set_limit(self->balancer, slot->balanced,
-                           engine_router_limit(self, slot->name, slot->announced_limit));
-        balancer_set_configured(self->balancer, slot->balanced,
-                                engine_router_configured(self, slot->name));
-    }
+    engine_configure_routing(self);
     engine_all_queues_dirty(self);
 }
 

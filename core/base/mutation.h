@@ -16,7 +16,9 @@
     X(KEYS_FORGOTTEN, "keys of submits are not looked for")                                        \
     X(DEADLINES_LOST, "a deadline is never due")                                                   \
     X(FOLLOWS_UNCOMMITTED, "a backup applies what is not committed")                               \
-    X(CHECKPOINT_SHORT, "a take-over's first checkpoint lacks what changed before it")
+    X(CHECKPOINT_SHORT, "a take-over's first checkpoint lacks what changed before it")             \
+    X(CURSOR_LOST, "whose turn it is does not come back from the tables")                          \
+    X(RETURNED_TO_TAIL, "work that comes back goes to the end of the line")
 
 /* … and those of the SQL, which the interleavings on PostgreSQL have to notice. */
 #define SQL_MUTATIONS(X)                                                                           \
