@@ -64,7 +64,8 @@ typedef struct {
     char name[LIMIT_NAME + 1];
     uint16_t tenant;
     id128_t incarnation;
-    usec_t heard; /* log time */
+    usec_t heard;     /* log time */
+    usec_t heartbeat; /* as it was told */
     /* routers */
     state_router_t *router; /* NULL: not a router */
     balancer_router_t balanced;
@@ -181,6 +182,7 @@ struct engine {
     const char *retry;
     const char *hold;
     /* sessions */
+    size_t slots_capacity;
     engine_session_t **slots;
     size_t slots_len;
     uint32_t *free_slots;
@@ -289,6 +291,11 @@ void engine_register(engine_t *self, session_t session, uint64_t request,
 /* Tokens of a Register, each once, in an order that can be searched. */
 size_t engine_sort_tokens(Ixn__V1__Token **tokens, size_t len);
 Ixn__V1__Token **engine_find_token(Ixn__V1__Token **tokens, size_t len, service_token_t token);
+/* engine_configure.c */
+bool engine_same_configuration(const Ixn__V1__EngineConfiguration *a,
+                               const Ixn__V1__EngineConfiguration *b);
+void engine_emit_configuration(engine_t *self, const Ixn__V1__EngineConfiguration *configuration);
+
 uint32_t engine_router_limit(const engine_t *self, const char *name, uint32_t announced);
 bool engine_router_configured(const engine_t *self, const char *name);
 engine_rate_t engine_router_rate(const engine_t *self, const char *name);
