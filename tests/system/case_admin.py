@@ -79,6 +79,9 @@ def check_lists(pair, primary, ids):
         whole = node.admin.good(f"/v1/interactions/{ids[7]}")
         expect(whole["attributes"] == {"subject": "a & b"} and whole["state"] == "queued",
                f"one: {whole}")
+        expect("no strategy" in queues["parked"]["reason"], f"why: {queues['parked']}")
+        for name in ("routers", "strategies", "agents"):
+            expect(isinstance(node.admin.good(f"/v1/{name}")[name], list), f"/v1/{name}")
     expect_status(primary.admin.get("/v1/interactions?state=sleeping"), 400, "INVALID_ARGUMENT")
     expect_status(primary.admin.get("/v1/interactions?limit=501"), 400, "INVALID_ARGUMENT")
     expect_status(primary.admin.get("/v1/interactions/7"), 400, "INVALID_ARGUMENT")

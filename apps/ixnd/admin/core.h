@@ -99,6 +99,7 @@ node_link_t *status_backup(core_t *self);
 
 /* routes_work.c */
 route_fn route_queues, route_interactions, route_interaction;
+route_fn route_routers, route_strategies, route_agents;
 route_fn route_move, route_stop, route_hold, route_resume, route_release;
 
 /* routes_pair.c */
