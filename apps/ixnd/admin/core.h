@@ -53,8 +53,9 @@ struct exchange {
 typedef struct live live_t;
 
 struct core {
-    const config_t *config;
-    void *context; /* libzmq's */
+    char node[CONFIG_NAME_SIZE];
+    text_t configuration; /* in force, as YAML; owned */
+    void *context;        /* libzmq's */
     http_t *http;
     tokens_t *tokens; /* NULL: none are configured */
     usec_t tokens_at; /* looked whether the file has changed */
