@@ -274,6 +274,9 @@ static void s_break(world_t *world, fault_t fault)
         world->machines[ill.node]->wall_offset +=
             world_between(world, -3600 * USEC_PER_SECOND, 3600 * USEC_PER_SECOND);
         return;
+    case FAULT_RELOAD:
+        machine_reload(world->machines[ill.node]);
+        return;
     case FAULT_COMMAND: /* operators do it (operator.c) */
         return;
     default:
@@ -311,7 +314,8 @@ static talker_t *s_operator(const world_t *world)
 static void s_check_peace(world_t *world)
 {
     const uint32_t harmless = 1u << FAULT_PEER_CUT | 1u << FAULT_PEER_NOISE |
-                              1u << FAULT_CLIENT_CUT | 1u << FAULT_ROUTER | 1u << FAULT_CLOCK;
+                              1u << FAULT_CLIENT_CUT | 1u << FAULT_ROUTER | 1u << FAULT_CLOCK |
+                              1u << FAULT_RELOAD;
     if ((world->options.faults & ~harmless) == 0 && checker_epoch(world->checker) != 1)
         world_violation(world, "flapping",
                         "epoch %llu is there, though no node and no database failed",
