@@ -208,6 +208,53 @@ static bool s_check_pair(const config_t *config, const places_t *places, error_t
     return true;
 }
 
+static bool s_is_loopback(const char *endpoint)
+{
+    static const char *const loopback[] = {"tcp://127.", "tcp://localhost:", "tcp://[::1]:"};
+    for (size_t i = 0; i < sizeof loopback / sizeof loopback[0]; i++) {
+        if (strncmp(endpoint, loopback[i], strlen(loopback[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static place_t s_admin_place(const places_t *places, const char *name)
+{
+    const schema_section_t *section = &schema_sections[SCHEMA_ADMIN];
+    const schema_key_t *key = schema_find_key(section, text_of(name));
+    CHECK(key);
+    return places_of(places, SCHEMA_ADMIN, 0, (size_t)(key - section->keys));
+}
+
+static bool s_check_admin(const config_t *config, const places_t *places, error_t *ret_error)
+{
+    char shown[PLACE_SHOWN_SIZE];
+    const char *endpoint = config->admin_endpoint;
+    if (!config->has_admin)
+        return true;
+    if (strncmp(endpoint, "tcp://", strlen("tcp://")) != 0)
+        return places_error(places, s_admin_place(places, "endpoint"), ret_error,
+                            "admin.endpoint is %s; the admin port is tcp://HOST:PORT",
+                            place_show(text_of(endpoint), shown));
+    if (strcmp(endpoint, config->client_endpoint) == 0 ||
+        (config->has_peer && strcmp(endpoint, config->peer_bind) == 0))
+        return places_error(places, s_admin_place(places, "endpoint"), ret_error,
+                            "admin.endpoint is %s, and so is node.client_endpoint or pair.bind; "
+                            "give it another port",
+                            place_show(text_of(endpoint), shown));
+    if (!config->admin_tokens[0] && !s_is_loopback(endpoint))
+        return places_error(places, s_admin_place(places, "endpoint"), ret_error,
+                            "admin.endpoint is %s, which others than this machine can reach, but "
+                            "there is no admin.tokens, so anybody could change everything; name a "
+                            "file of tokens, or listen on 127.0.0.1",
+                            place_show(text_of(endpoint), shown));
+    if (!config->admin_certificate[0] == !config->admin_private_key[0])
+        return true;
+    return places_error(
+        places, s_admin_place(places, config->admin_certificate[0] ? "certificate" : "private_key"),
+        ret_error, "admin.certificate and admin.private_key belong together; give both or none");
+}
+
 bool check_all(const config_t *config, const places_t *places, error_t *ret_error)
 {
     static const schema_section_id_t lists[] = {SCHEMA_DAPS, SCHEMA_TENANTS, SCHEMA_QUEUES,
@@ -224,5 +271,5 @@ bool check_all(const config_t *config, const places_t *places, error_t *ret_erro
         if (!s_check_order(config, places, &s_orders[i], ret_error))
             return false;
     }
-    return s_check_pair(config, places, ret_error);
+    return s_check_pair(config, places, ret_error) && s_check_admin(config, places, ret_error);
 }

@@ -72,6 +72,13 @@ typedef struct {
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms; /* our own deadline for a statement, also of a frozen server */
     uint32_t retry_after_ms;       /* a commit older than this: clients hear RETRY, not silence */
+    /* admin: the operator's port; has_admin is false where the section is absent */
+    bool has_admin;
+    char admin_endpoint[CONFIG_PATH_SIZE];
+    char admin_tokens[CONFIG_PATH_SIZE];      /* file of tokens; empty: loopback only, no tokens */
+    char admin_certificate[CONFIG_PATH_SIZE]; /* PEM; empty: no TLS */
+    char admin_private_key[CONFIG_PATH_SIZE];
+    uint32_t admin_max_connections;
     /* journal, checkpoint, history */
     uint64_t journal_retention_ms;
     uint64_t journal_retention_size; /* bytes */

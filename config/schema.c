@@ -341,6 +341,34 @@ static const schema_key_t s_history[] = {
      .sentence = "how long completed interactions stay in ixn.interaction_history"},
 };
 
+static const schema_key_t s_admin[] = {
+    {.name = "endpoint",
+     .type = SCHEMA_ENDPOINT,
+     FIELD(admin_endpoint),
+     .standard = "tcp://127.0.0.1:7430",
+     .sentence =
+         "where the admin port listens: tcp://HOST:PORT; other than loopback needs `tokens`"},
+    {.name = "tokens",
+     .type = SCHEMA_PATH,
+     FIELD(admin_tokens),
+     .sentence = "file of lines ROLE NAME TOKEN, mode 0600; absent: who reaches the port may all"},
+    {.name = "certificate",
+     .type = SCHEMA_PATH,
+     FIELD(admin_certificate),
+     .sentence = "the port's certificate (PEM), for TLS; with `private_key`"},
+    {.name = "private_key",
+     .type = SCHEMA_PATH,
+     FIELD(admin_private_key),
+     .sentence = "the certificate's key (PEM)"},
+    {.name = "max_connections",
+     .type = SCHEMA_INTEGER,
+     FIELD(admin_max_connections),
+     .standard = "256",
+     .minimum = 8,
+     .maximum = 10000,
+     .sentence = "beyond it a new connection takes the place of the one idle for longest"},
+};
+
 static const char *const s_log_levels[] = {
     [LOG_LEVEL_DEBUG] = "debug",
     [LOG_LEVEL_INFO] = "info",
@@ -434,6 +462,12 @@ const schema_section_t schema_sections[SCHEMA_SECTIONS] = {
                         .path = "history",
                         KEYS(s_history),
                         .sentence = "completed interactions"},
+    [SCHEMA_ADMIN] = {.name = "admin",
+                      .path = "admin",
+                      .optional = true,
+                      .present_offset = offsetof(config_t, has_admin),
+                      KEYS(s_admin),
+                      .sentence = "the operator's HTTP port; absent: there is none"},
     [SCHEMA_LOG] = {.name = "log", .path = "log", KEYS(s_log), .sentence = "what the node writes"},
 };
 

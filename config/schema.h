@@ -58,6 +58,7 @@ typedef enum {
     SCHEMA_JOURNAL,
     SCHEMA_CHECKPOINT,
     SCHEMA_HISTORY,
+    SCHEMA_ADMIN,
     SCHEMA_LOG,
     SCHEMA_SECTIONS,
 } schema_section_id_t;

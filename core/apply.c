@@ -68,6 +68,7 @@ static void s_touch(state_t *self, interaction_t *interaction)
 {
     image_touch(self, interaction);
     digest_remove(self, interaction);
+    tally_remove(self, interaction);
     self->touched = interaction;
 }
 
@@ -448,8 +449,11 @@ bool state_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_error)
     if (!s_apply(self, entry, ret_error))
         return false;
     self->index++;
-    if (self->touched)
+    if (self->touched) {
         digest_add(self, self->touched);
+        tally_add(self, self->touched);
+    }
+    self->tally_left = NULL;
     self->touched = NULL;
     return true;
 }

@@ -249,6 +249,11 @@ batch_t *engine_turn_end(engine_t *self, bool close, bool *ret_more)
 
 /* ---- Sessions ---- */
 
+bool engine_may_see(const engine_session_t *slot, uint16_t tenant)
+{
+    return slot->tenant == tenant || slot->role == IXN__V1__ROLE__OPERATOR;
+}
+
 session_t engine_ref(const engine_t *self, const engine_session_t *slot)
 {
     (void)self;
@@ -428,7 +433,13 @@ static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error
     bool others_only = request->body_case == IXN__V1__REQUEST__BODY_SUBMIT ||
                        request->body_case == IXN__V1__REQUEST__BODY_HOLD ||
                        request->body_case == IXN__V1__REQUEST__BODY_RESUME;
+    bool operator_only = request->body_case == IXN__V1__REQUEST__BODY_LIST_QUEUES ||
+                         request->body_case == IXN__V1__REQUEST__BODY_LIST_INTERACTIONS;
     bool router = slot->role == IXN__V1__ROLE__ROUTER;
+    if (operator_only && slot->role != IXN__V1__ROLE__OPERATOR)
+        return error_set(ret_error, ERROR_WRONG_ROLE,
+                         "\"%s\" is registered as %s; only an OPERATOR may ask this", slot->name,
+                         router ? "ROUTER" : "MEDIA_SERVER");
     if (router_only && !router)
         return error_set(ret_error, ERROR_WRONG_ROLE,
                          "\"%s\" is registered as %s; only a ROUTER may ask this", slot->name,
@@ -488,6 +499,12 @@ static void s_handle(engine_t *self, engine_session_t *slot, const Ixn__V1__Requ
     case IXN__V1__REQUEST__BODY_STRATEGY_LOADED:
     case IXN__V1__REQUEST__BODY_STRATEGY_UNLOADED:
         engine_strategy_loaded(self, slot->ref, request);
+        return;
+    case IXN__V1__REQUEST__BODY_LIST_QUEUES:
+        engine_list_queues(self, slot->ref, request->id, request->list_queues);
+        return;
+    case IXN__V1__REQUEST__BODY_LIST_INTERACTIONS:
+        engine_list_interactions(self, slot->ref, request->id, request->list_interactions);
         return;
     case IXN__V1__REQUEST__BODY_LEAVE:
         s_leave(self, slot, request->id);

@@ -149,6 +149,7 @@ static void s_dispatch_one(engine_t *self, interaction_t *interaction, const cha
     entry.dispatched = &dispatched;
     engine_emit(self, &entry);
     self->figures.dispatched++;
+    latency_add(&self->figures.dispatch, self->wall_time - interaction->placed_at, 1);
     s_say_route(self, interaction);
 }
 

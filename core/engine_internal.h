@@ -140,6 +140,8 @@ session_t engine_ref(const engine_t *self, const engine_session_t *slot);
 void engine_emit(engine_t *self, Ixn__V1__Entry *entry);
 /* False when the batch that is open, or what waits to be told, must not grow: decide no more. */
 bool engine_has_room(const engine_t *self);
+/* Whether a session has anything to do with what is a tenant's: its own, an operator all. */
+bool engine_may_see(const engine_session_t *slot, uint16_t tenant);
 void engine_end_session(engine_t *self, engine_session_t *slot, Ixn__V1__ReturnCause cause);
 
 /* engine_answer.c: says `message` to a session when what is decided so far is durable … */
@@ -164,6 +166,12 @@ void engine_view(engine_t *self, const interaction_t *interaction, interaction_v
 void engine_submit(engine_t *self, session_t session, uint64_t request,
                    const Ixn__V1__Submit *submit);
 void engine_get(engine_t *self, session_t session, uint64_t request, const Ixn__V1__Get *get);
+
+/* engine_list.c */
+void engine_list_queues(engine_t *self, session_t session, uint64_t request,
+                        const Ixn__V1__ListQueues *list);
+void engine_list_interactions(engine_t *self, session_t session, uint64_t request,
+                              const Ixn__V1__ListInteractions *list);
 
 /* engine_change.c */
 void engine_change(engine_t *self, session_t session, const Ixn__V1__Request *request);

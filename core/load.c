@@ -156,6 +156,7 @@ bool state_load_interaction(state_t *self, const interaction_row_t *row, error_t
     index_insert(self->by_key, &interaction->key_hash, interaction->handle);
     state_link(self, interaction);
     digest_add(self, interaction);
+    tally_add(self, interaction);
     return true;
 }
 

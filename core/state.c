@@ -209,6 +209,32 @@ interaction_t *state_next_deadline(state_t *self)
     return RB_MIN(deadlines, &self->deadlines);
 }
 
+const interaction_t *state_of_handle(const state_t *self, uint32_t handle)
+{
+    if (handle >= state_handles(self))
+        return NULL;
+    const interaction_t *interaction = state_record(self, handle);
+    return interaction->state ? interaction : NULL;
+}
+
+uint32_t state_handles(const state_t *self)
+{
+    return self->chunks_len * CHUNK;
+}
+
+usec_t state_oldest_in_line(queue_t *queue, unsigned priorities)
+{
+    usec_t oldest = 0;
+    interaction_t *first = RB_MIN(line, &queue->line);
+    for (unsigned i = 0; i < priorities && first; i++) {
+        if (!oldest || first->placed_at < oldest)
+            oldest = first->placed_at;
+        interaction_t next = {.priority = first->priority - 1};
+        first = RB_NFIND(line, &queue->line, &next);
+    }
+    return oldest;
+}
+
 void state_give_to_router(state_t *self, interaction_t *interaction, state_router_t *router)
 {
     (void)self;

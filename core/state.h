@@ -22,6 +22,16 @@
 RB_HEAD(line, interaction);      /* of a queue: priority, then age */
 RB_HEAD(deadlines, interaction); /* by deadline */
 
+/* How many interactions a queue has, for people: nothing is decided by it (core/tally.c). */
+typedef struct {
+    uint32_t waiting; /* in line, may be routed */
+    uint32_t held;
+    uint32_t routing; /* taken from it, with a router */
+    uint32_t quarantined;
+    uint64_t entered; /* came into line since this state was made … */
+    uint64_t left;    /* … and left it; who leaves and enters by one entry did neither */
+} tally_t;
+
 typedef struct queue {
     UT_hash_handle hh; /* by tenant and name */
     char key[sizeof(uint16_t) + LIMIT_NAME];
@@ -34,6 +44,7 @@ typedef struct queue {
     uint32_t max_length;           /* 0: none of its own */
     struct line line;              /* those that wait and may be routed */
     uint32_t length;               /* those that wait, held ones too */
+    tally_t tally;
     /* Among the queues of one strategy: by the first in line; kept by the engine. */
     RB_ENTRY(queue) turn;
     bool dirty;
@@ -94,6 +105,7 @@ typedef struct {
     size_t text_bytes;      /* memory of all texts */
     uint64_t digest;        /* sum over all interactions, without `touched` */
     interaction_t *touched; /* by the entry that is being applied; NULL: none */
+    tally_t *tally_left;    /* the line it waited in; NULL: none */
     struct deadlines deadlines;
     remembered_table_t remembered;
     /* tables */
@@ -138,6 +150,13 @@ bool state_tenant(const state_t *self, text_t name, uint16_t *ret_tenant);
 state_router_t *state_router(state_t *self, text_t name); /* made when new; NULL: too many */
 interaction_t *state_first_in_line(queue_t *queue);
 interaction_t *state_next_deadline(state_t *self);
+/* Who has this handle, NULL: nobody. Handles are below state_handles, and an interaction keeps its
+ * own for life, so that a walk over all of them can be made in pieces. */
+const interaction_t *state_of_handle(const state_t *self, uint32_t handle);
+uint32_t state_handles(const state_t *self);
+/* Since when the one waits that was placed first, among the first of each priority (of so many
+ * priorities at most); 0: nobody waits. */
+usec_t state_oldest_in_line(queue_t *queue, unsigned priorities);
 
 /* Texts of an interaction, terminated; valid until it changes. */
 typedef enum {

@@ -39,10 +39,12 @@ pair_t *pair_new(const pair_options_t *options)
     self->options = *options;
     snprintf(self->name, sizeof self->name, "%s", options->name);
     snprintf(self->client_endpoint, sizeof self->client_endpoint, "%s", options->client_endpoint);
+    snprintf(self->admin_url, sizeof self->admin_url, "%s",
+             options->admin_url ? options->admin_url : "");
     self->configuration = s_copy_configuration(options->configuration, &self->configuration_digest);
     self->arena = wire_arena_new();
     self->replica = replica_new();
-    self->now = self->role_since = options->boot_time;
+    self->now = self->role_since = self->began = options->boot_time;
     self->wall = options->wall_time;
     self->peer.heard_at = self->peer.served_at = self->now;
     self->hello_at = self->now;

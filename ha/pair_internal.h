@@ -2,6 +2,7 @@
 #ifndef IXN_HA_PAIR_INTERNAL_H
 #define IXN_HA_PAIR_INTERNAL_H
 
+#include "core/base/buffer.h"
 #include "core/wire/peer.pb-c.h"
 #include "ha/daps.h"
 #include "ha/pair.h"
@@ -19,6 +20,7 @@ typedef struct {
     Ixn__V1__PeerRole role;
     char name[CONFIG_NAME_SIZE];
     char client_endpoint[CONFIG_PATH_SIZE];
+    char admin_url[CONFIG_PATH_SIZE];
     char readiness[PAIR_REASON];
     uint64_t index;
     uint64_t checkpoint;
@@ -69,6 +71,8 @@ struct pair {
     pair_options_t options;
     char name[CONFIG_NAME_SIZE];
     char client_endpoint[CONFIG_PATH_SIZE];
+    char admin_url[CONFIG_PATH_SIZE]; /* empty: none */
+    usec_t began;                     /* the process */
     Ixn__V1__EngineConfiguration *configuration;
     id128_t configuration_digest;
     wire_arena_t *arena;
@@ -203,6 +207,9 @@ bool pair_peer_serves(const pair_t *self);
 void pair_send_batch(pair_t *self, const batch_t *batch);
 void pair_send_committed(pair_t *self);
 void pair_send_hand_over(pair_t *self);
+
+/* pair_figures.c */
+void pair_answer_figures(pair_t *self, uint64_t request, buffer_t *frame);
 
 /* pair_client.c */
 /* Broadcasts to clients that this node serves no more, or begins to. */

@@ -91,6 +91,7 @@ void pair_say_hello(pair_t *self)
     }
     hello.name = self->name;
     hello.client_endpoint = self->client_endpoint;
+    hello.admin_url = self->admin_url;
     hello.role = s_role(self);
     s_fill_place(self, &hello);
     bool ready = pair_reports_ready(self, reason, sizeof reason);
@@ -302,6 +303,7 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
         peer->served_at = self->now;
     s_copy_text(peer->name, sizeof peer->name, hello->name);
     s_copy_text(peer->client_endpoint, sizeof peer->client_endpoint, hello->client_endpoint);
+    s_copy_text(peer->admin_url, sizeof peer->admin_url, hello->admin_url);
     s_copy_text(peer->readiness, sizeof peer->readiness, hello->readiness);
     peer->index = hello->index;
     peer->ready = hello->ready;

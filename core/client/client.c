@@ -370,9 +370,12 @@ static bool s_on_message(ixn_client_t *self, const Ixn__V1__Message *message, us
         return s_on_error(self, message, now, ret_event);
     case IXN__V1__MESSAGE__BODY_PONG:
     case IXN__V1__MESSAGE__BODY_PAIR_STATUS:
+    case IXN__V1__MESSAGE__BODY_FIGURES:
         return s_on_answer(self, message, ret_event);
     case IXN__V1__MESSAGE__BODY_ACK:
     case IXN__V1__MESSAGE__BODY_INTERACTION:
+    case IXN__V1__MESSAGE__BODY_QUEUES:
+    case IXN__V1__MESSAGE__BODY_INTERACTIONS:
         /* Only a node that serves can know this. */
         return self->frame->epoch && s_on_answer(self, message, ret_event);
     case IXN__V1__MESSAGE__BODY_ROUTE:

@@ -52,7 +52,7 @@ size_t ixn_client_unanswered(const ixn_client_t *self);
 
 typedef enum {
     IXN_EVENT_NONE,      /* the timeout passed */
-    IXN_EVENT_ANSWER,    /* to `request_id`: ack, interaction or error in `message` */
+    IXN_EVENT_ANSWER,    /* to `request_id`: ack, what was asked for, or error in `message` */
     IXN_EVENT_FAILED,    /* `request_id` was never answered; `error` says why; whether it was done
                             is not known */
     IXN_EVENT_MESSAGE,   /* the node says something by itself: route, revoked */
