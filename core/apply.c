@@ -3,6 +3,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "core/state_internal.h"
 
 /* One function an entry. Each first finds what the entry speaks of and refuses what does not fit,
@@ -228,7 +229,7 @@ static bool s_placed(state_t *self, const Ixn__V1__Placed *entry, error_t *ret_e
     state_unlink(self, interaction);
     bool released = interaction->state == INTERACTION_QUARANTINED;
     s_leave_router(self, interaction);
-    if (interaction->queue != queue->number) {
+    if (interaction->queue != queue->number || MUTATION(AGE_RENEWED)) {
         interaction->age = self->index + 1;
         interaction->moved_at = self->wall_time;
     }

@@ -250,6 +250,7 @@ part_sim() {
     [ -z "$full" ] || seeds=100000
     step sim/seeds build/release/tests/sim --seeds "$seeds" --jobs "$jobs" || true
     step sim/mutations build/release/tests/sim --mutations || true
+    step sim/minimize tests/sim/minimize_test.sh build/release || true
     step sim/model ha/model/check.sh ${full:+--large} || true
 }
 
