@@ -76,8 +76,11 @@ static void s_touch(state_t *self, interaction_t *interaction)
 /* It was with a router and no longer is. */
 static void s_leave_router(state_t *self, interaction_t *interaction)
 {
-    if (interaction->state == INTERACTION_ROUTING)
+    if (interaction->state == INTERACTION_ROUTING) {
         state_take_from_router(self, interaction);
+        strategies_left(self, self->queues[interaction->queue]->tenant,
+                        symbol_name(self->symbols, interaction->more->strategy));
+    }
     interaction->deadline = USEC_NEVER;
 }
 
@@ -229,7 +232,7 @@ static bool s_placed(state_t *self, const Ixn__V1__Placed *entry, error_t *ret_e
     state_unlink(self, interaction);
     bool released = interaction->state == INTERACTION_QUARANTINED;
     s_leave_router(self, interaction);
-    if (interaction->queue != queue->number || MUTATION(AGE_RENEWED)) {
+    if (interaction->queue != queue->number) {
         interaction->age = self->index + 1;
         interaction->moved_at = self->wall_time;
     }
@@ -338,6 +341,8 @@ static bool s_dispatched(state_t *self, const Ixn__V1__Dispatched *entry, error_
     more->routed_at = self->wall_time;
     symbol_drop(self->symbols, more->strategy);
     more->strategy = symbol_take(self->symbols, text_of(entry->strategy));
+    strategies_dispatched(self, self->queues[interaction->queue]->tenant,
+                          symbol_name(self->symbols, more->strategy), text_of(entry->router));
     s_step(self, interaction, STEP_DISPATCHED, 0, entry->router, entry->strategy);
     state_give_to_router(self, interaction, router);
     state_link(self, interaction);
@@ -387,6 +392,8 @@ static bool s_returned(state_t *self, const Ixn__V1__Returned *entry, error_t *r
                entry->cause == IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT) {
         more->attempts++;
     }
+    if (MUTATION(RETURNED_TO_TAIL))
+        interaction->age = self->index + 1;
     interaction->state = entry->quarantined ? INTERACTION_QUARANTINED : INTERACTION_QUEUED;
     if (entry->reason[0]) {
         free(more->reason);
@@ -408,6 +415,12 @@ static bool s_configured(state_t *self, const Ixn__V1__ConfigurationChanged *ent
     state_set_configuration(self, entry->configuration);
     self->configuration_changed = true;
     return true;
+}
+
+static bool s_fitting(const state_t *self, const char *entry, const char *misfit,
+                      error_t *ret_error)
+{
+    return !misfit || s_misfit(self, entry, misfit, ret_error);
 }
 
 static bool s_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_error)
@@ -432,6 +445,26 @@ static bool s_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_err
         return s_dispatched(self, entry->dispatched, ret_error);
     case IXN__V1__ENTRY__BODY_RETURNED:
         return s_returned(self, entry->returned, ret_error);
+    case IXN__V1__ENTRY__BODY_STRATEGY_PUT:
+        return s_fitting(self, "strategy put", strategies_put(self, entry->strategy_put),
+                         ret_error);
+    case IXN__V1__ENTRY__BODY_STRATEGY_REMOVED:
+        return s_fitting(self, "strategy removed",
+                         strategies_removed(self, entry->strategy_removed), ret_error);
+    case IXN__V1__ENTRY__BODY_STRATEGY_ACTIVATED:
+        return s_fitting(self, "strategy activated",
+                         strategies_activated(self, entry->strategy_activated), ret_error);
+    case IXN__V1__ENTRY__BODY_STRATEGY_DEACTIVATED:
+        return s_fitting(self, "strategy deactivated",
+                         strategies_deactivated(self, entry->strategy_deactivated), ret_error);
+    case IXN__V1__ENTRY__BODY_AGENT_CHANGED:
+        return s_fitting(self, "agent", agents_changed(self, entry->agent_changed), ret_error);
+    case IXN__V1__ENTRY__BODY_AGENT_RESERVED:
+        return s_fitting(self, "agent reserved", agents_reserved(self, entry->agent_reserved),
+                         ret_error);
+    case IXN__V1__ENTRY__BODY_AGENT_RELEASED:
+        return s_fitting(self, "agent released", agents_released(self, entry->agent_released),
+                         ret_error);
     default:
         return s_misfit(self, "unknown", "a newer version wrote it; use that version", ret_error);
     }

@@ -339,7 +339,9 @@ static bool s_place(engine_t *self, const change_t *change, const Ixn__V1__Place
                     error_t *ret_error)
 {
     if (!wire_check_text("queue", body->queue, 1, LIMIT_NAME, ret_error) ||
-        !wire_check_text("reason", body->reason, 0, LIMIT_TEXT, ret_error))
+        !wire_check_text("reason", body->reason, 0, LIMIT_TEXT, ret_error) ||
+        !engine_check_grant(self, change->slot, change->interaction, body->agent, body->grant,
+                            ret_error))
         return false;
     /* The client's own, unless that is an operator's. */
     const uint16_t tenant = self->state->queues[change->interaction->queue]->tenant;
@@ -360,6 +362,7 @@ static bool s_place(engine_t *self, const change_t *change, const Ixn__V1__Place
     placed.queue = body->queue;
     placed.reason = body->reason;
     placed.by = change->slot->name;
+    placed.agent = body->agent;
     if (change->attributes_given) {
         placed.attributes_given_case = IXN__V1__PLACED__ATTRIBUTES_GIVEN_ATTRIBUTES;
         placed.attributes = s_data(change->new_attributes);
@@ -380,13 +383,16 @@ static bool s_place(engine_t *self, const change_t *change, const Ixn__V1__Place
 static bool s_stop(engine_t *self, const change_t *change, const Ixn__V1__Stop *body,
                    error_t *ret_error)
 {
-    if (!wire_check_text("reason", body->reason, 0, LIMIT_TEXT, ret_error))
+    if (!wire_check_text("reason", body->reason, 0, LIMIT_TEXT, ret_error) ||
+        !engine_check_grant(self, change->slot, change->interaction, body->agent, body->grant,
+                            ret_error))
         return false;
     Ixn__V1__Stopped stopped = IXN__V1__STOPPED__INIT;
     stopped.interaction_id = wire_bytes(&change->interaction->id);
     stopped.change = change->change;
     stopped.reason = body->reason[0] ? body->reason : (char *)"completed";
     stopped.by = change->slot->name;
+    stopped.agent = body->agent;
     if (change->attributes_given) {
         stopped.attributes_given_case = IXN__V1__STOPPED__ATTRIBUTES_GIVEN_ATTRIBUTES;
         stopped.attributes = s_data(change->new_attributes);

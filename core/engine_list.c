@@ -4,6 +4,7 @@
  * work, so the loop never pauses for a list; like every read it is told with its commit. */
 
 enum {
+    LIMIT_QUEUE_REASON = 1600, /* bytes; the rest is cut */
     QUEUES_A_PAGE = 500,
     PRIORITIES = 16, /* of a queue that are looked at for the oldest */
     RECORDS_A_PAGE = 4096,
@@ -19,7 +20,7 @@ static void s_say(engine_t *self, session_t session, uint64_t request, Ixn__V1__
 
 /* ---- Queues ---- */
 
-static void s_view_queue(const engine_t *self, queue_t *queue, Ixn__V1__Queue *view)
+static void s_view_queue(const engine_t *self, queue_t *queue, arena_t *arena, Ixn__V1__Queue *view)
 {
     *view = (Ixn__V1__Queue)IXN__V1__QUEUE__INIT;
     view->tenant = self->state->tenants[queue->tenant];
@@ -34,6 +35,10 @@ static void s_view_queue(const engine_t *self, queue_t *queue, Ixn__V1__Queue *v
     view->oldest_placed_at_us = state_oldest_in_line(queue, PRIORITIES);
     view->entered = queue->tally.entered;
     view->left = queue->tally.left;
+    char reason[LIMIT_QUEUE_REASON] = "";
+    const char *why = engine_queue_reason(self, queue, reason, sizeof reason);
+    view->reason = (char *)arena_text(arena, (text_t){why, strlen(why) + 1}).data;
+    wire_clean_text(view->reason); /* it may have been cut inside a character */
 }
 
 /* One that is gone from the configuration is shown as long as something is in it. */
@@ -50,12 +55,13 @@ void engine_list_queues(engine_t *self, session_t session, uint64_t request,
     Ixn__V1__Queue views[QUEUES_A_PAGE];
     Ixn__V1__Queue *page[QUEUES_A_PAGE];
     Ixn__V1__Queues queues = IXN__V1__QUEUES__INIT;
+    arena_t arena = {0}; /* of the reasons */
     queues.queues = page;
     size_t at = list->after;
     for (; at < self->state->queues_len && queues.n_queues < QUEUES_A_PAGE; at++) {
         if (!s_is_shown(self->state->queues[at]))
             continue;
-        s_view_queue(self, self->state->queues[at], &views[queues.n_queues]);
+        s_view_queue(self, self->state->queues[at], &arena, &views[queues.n_queues]);
         page[queues.n_queues] = &views[queues.n_queues];
         queues.n_queues++;
     }
@@ -64,6 +70,7 @@ void engine_list_queues(engine_t *self, session_t session, uint64_t request,
     message.body_case = IXN__V1__MESSAGE__BODY_QUEUES;
     message.queues = &queues;
     s_say(self, session, request, &message);
+    arena_free(&arena);
 }
 
 /* ---- Interactions ---- */

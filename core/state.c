@@ -399,7 +399,9 @@ static bool s_durations_fit(const Ixn__V1__EngineConfiguration *configuration)
     return configuration->routing_timeout_ms <= LIMIT_DURATION_MS &&
            configuration->hold_timeout_ms <= LIMIT_DURATION_MS &&
            configuration->dedupe_window_ms <= LIMIT_DURATION_MS &&
-           configuration->dedupe_guaranteed_ms <= LIMIT_DURATION_MS;
+           configuration->dedupe_guaranteed_ms <= LIMIT_DURATION_MS &&
+           configuration->reservation_time_ms <= LIMIT_DURATION_MS &&
+           configuration->request_collection_time_ms <= LIMIT_DURATION_MS;
 }
 
 /* Names stay when they are no longer configured, so only those that are new need room. A new tenant
@@ -427,6 +429,12 @@ bool state_check_configuration(const state_t *self,
     for (size_t i = 0; i < configuration->n_routers; i++)
         if (!s_name_fits(configuration->routers[i]->name))
             return false;
+    for (size_t i = 0; i < configuration->n_agents; i++) {
+        const Ixn__V1__AgentConfiguration *agent = configuration->agents[i];
+        if (!agent->name[0] || !s_name_fits(agent->name) || !s_name_fits(agent->tenant))
+            return false;
+        tenants += !state_tenant(self, text_of(agent->tenant), &tenant);
+    }
     return tenants <= LIMIT_SYMBOLS && queues <= LIMIT_SYMBOLS && s_durations_fit(configuration);
 }
 
@@ -458,6 +466,7 @@ static void s_configure_tables(state_t *self)
     }
     for (size_t i = 0; i < configuration->n_queues; i++)
         s_configure_queue(self, configuration->queues[i]);
+    agents_configured(self);
 }
 
 void state_set_configuration(state_t *self, const Ixn__V1__EngineConfiguration *configuration)
@@ -495,6 +504,7 @@ void state_destroy(state_t **self_p)
     if (!self)
         return;
     image_destroy(&self->image);
+    catalog_free(&self->catalog);
     for (uint32_t i = 0; i < self->chunks_len * CHUNK; i++) {
         interaction_t *interaction = state_record(self, i);
         if (interaction->state) {

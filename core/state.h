@@ -14,6 +14,7 @@
 #include "core/base/arena.h"
 #include "core/base/error.h"
 #include "core/batch.h"
+#include "core/catalog.h"
 #include "core/checkpoint.h"
 #include "core/index.h"
 #include "core/interaction.h"
@@ -86,7 +87,7 @@ typedef struct {
 
 typedef struct image image_t; /* core/image.c */
 
-typedef struct {
+struct state {
     uint64_t epoch;
     uint64_t index;  /* of the last entry applied */
     id128_t hash;    /* of the last batch applied */
@@ -118,11 +119,13 @@ typedef struct {
     state_router_t **routers; /* by number */
     size_t routers_len;
     state_router_t *routers_by_name;
+    catalog_t catalog; /* strategies and agents */
+    bool catalog_loading;
     /* configuration: decoded, owned; never NULL */
     Ixn__V1__EngineConfiguration *configuration;
     bool configuration_changed; /* since the image in work was begun */
     image_t *image;
-} state_t;
+};
 
 state_t *state_new(void);
 void state_destroy(state_t **self_p);
@@ -184,6 +187,8 @@ uint64_t change_of_token(uint64_t epoch, uint64_t index);
 
 bool state_load_checkpoint(state_t *self, uint64_t index, id128_t hash, usec_t log_time);
 bool state_load_configuration(state_t *self, text_t encoded, error_t *ret_error);
+/* After the configuration; activations after the strategies. */
+bool state_load_catalog(state_t *self, const catalog_row_t *row, error_t *ret_error);
 bool state_load_interaction(state_t *self, const interaction_row_t *row, error_t *ret_error);
 bool state_load_completed(state_t *self, const interaction_row_t *row, error_t *ret_error);
 
@@ -210,10 +215,10 @@ void state_follow_checkpoint(state_t *self, uint64_t index);
  * that changed since (and may have more: rows that are as the tables have them already). */
 void state_follow_end(state_t *self, uint64_t index);
 
-/* A digest of all interactions: two states that came from the same log have the same, also when one
- * was loaded from the tables. Of each it has what decides what becomes of it: state, queue, place,
- * version, deadline, attempts, router and token; not its texts, times and journey. Kept up to date
- * with every change; cheap to read. Only at the end of a batch. */
+/* A digest of all interactions, strategies and agents: two states that came from the same log have
+ * the same, also when one was loaded from the tables. Of each it has what decides what becomes of
+ * it: state, queue, place, version, deadline, attempts, router and token; not its texts, times and
+ * journey. Kept up to date with every change; cheap to read. Only at the end of a batch. */
 uint64_t state_digest(const state_t *self);
 
 /* Bytes: of records, of texts, of indexes, for the figures people ask for. */

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Line and branch coverage of ha/, dap/, core/, balancer/ and config/ by the unit tests, the tests on a
-# real database and the simulator. Builds what it needs (preset coverage).
+# Line and branch coverage of ha/, dap/, core/, balancer/ and config/ by the unit tests, the tests
+# on a real database and the simulator. Builds what it needs (preset coverage).
 #
 #   deploy/coverage.sh [--seeds N] [--keep]
 #
 #   --seeds N   of the simulator, 300 by default
 #   --keep      adds to what was counted before, instead of beginning anew
 #
-# Ends with a table: a folder a line, then the files with the most lines that never ran. Which lines those
-# are: genhtml build/coverage/coverage.info -o DIR.
+# Ends with a table: a folder a line, then the files with the most lines that never ran. Which lines
+# those are: genhtml --branch-coverage build/coverage/coverage.info -o DIR.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$top"
@@ -40,8 +40,8 @@ deploy/install.sh
 cmake --build --preset coverage -j "$(nproc)"
 [ -n "$keep" ] || find $build -name '*.gcda' -delete
 
-# What fails here fails in the test command, too, and is told there; what ran counts all the same. The
-# purity test is not for this build, whose objects count.
+# What fails here fails in the test command, too, and is told there; what ran counts all the same.
+# The purity test is not for this build, whose objects count.
 log=$build/coverage.log
 {
     ctest --test-dir $build -j "$(nproc)" -E '^purity$' || true
@@ -77,4 +77,5 @@ awk -v top="$top/" '
             taken, branches, percent(taken, branches)
     }' $info
 printf '\nlines that never ran\n'
-sort -rn $build/uncovered | head -n 15 | awk '{ printf "%5d  %-40s %d of %d ran\n", $1, $2, $3, $4 }'
+sort -rn $build/uncovered | head -n 15 |
+    awk '{ printf "%5d  %-40s %d of %d ran\n", $1, $2, $3, $4 }'

@@ -17,11 +17,12 @@
     X(DEADLINES_LOST, "a deadline is never due")                                                   \
     X(FOLLOWS_UNCOMMITTED, "a backup applies what is not committed")                               \
     X(DEADLINES_NOT_LOADED, "deadlines are lost where the tables are loaded")                      \
-    X(AGE_RENEWED, "what is put back into its queue goes to the tail")                             \
     X(HEAD_NOT_AWAITED, "a silent primary is judged dead though the head moves")                   \
     X(WALL_CLOCK, "log time follows the calendar")                                                 \
     X(RETENTION_AHEAD, "journal rows go before the checkpoint has passed them")                    \
-    X(CHECKPOINT_SHORT, "a take-over's first checkpoint lacks what changed before it")
+    X(CHECKPOINT_SHORT, "a take-over's first checkpoint lacks what changed before it")             \
+    X(CURSOR_LOST, "whose turn it is does not come back from the tables")                          \
+    X(RETURNED_TO_TAIL, "work that comes back goes to the end of the line")
 
 /* … and those of the SQL, which the interleavings on PostgreSQL have to notice. */
 #define SQL_MUTATIONS(X)                                                                           \

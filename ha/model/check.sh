@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks the model of the take-over (takeover.pml) with spin: every order of steps within its bounds.
-# The model as it is must hold; with one rule taken away it must fail, or the rule would say nothing.
+# Checks the model of the take-over (takeover.pml) with spin: every order of steps within its
+# bounds. As it is it must hold; with one rule taken away it must fail, or the rule would say
+# nothing.
 #
 #   ha/model/check.sh [--large]        --large: more claims and crashes, some minutes
 #

@@ -12,6 +12,7 @@
 #include "core/state.h"
 #include "dap/database.h"
 #include "tests/sim/world.h"
+#include "tests/unit/kept_catalog.h"
 
 typedef enum {
     ASK_STATUS, /* what database_status reads */
@@ -133,6 +134,7 @@ struct database {
     size_t journal_len;
     size_t journal_capacity;
     buffer_t configuration;
+    kept_catalog_t catalog;
     kept_row_t *live;
     kept_row_t *history;
     row_lock_t pair;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The simulator's way from a seed to the shortest list of faults: with a rule broken, a seed is found and
-# minimized; the list breaks the same promise again, and breaks nothing of the product as it is.
+# The way from a seed to the shortest list of faults: with a rule broken, a seed is found and
+# minimized; the list breaks the same promise again, and nothing of the product as it is.
 #
 #   tests/sim/minimize_test.sh BUILD_DIR
 set -euo pipefail
