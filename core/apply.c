@@ -3,7 +3,6 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
-#include "core/base/mutation.h"
 #include "core/state_internal.h"
 
 /* One function an entry. Each first finds what the entry speaks of and refuses what does not fit,
