@@ -118,6 +118,8 @@ static bool s_take(server_t *self, config_t *config, bool dry, error_t *ret_erro
         pair_set(self->pair, &settings);
         pair_configure(self->pair, configuration, id);
         server_retime_lanes(self);
+        if (self->admin)
+            admin_configure(self->admin, self->config);
     }
     configuration_destroy(&configuration);
     config_destroy(&config);
