@@ -74,7 +74,7 @@ static const char *s_routers(answer_t *self, const Ixn__V1__Message *message)
             s_add_number(self, router->max_submitted_interactions);
             s_add(self, router->max_submission_rate);
             s_add(self, router->reservation_announced && router->reservation_configured ? "both"
-                        : router->reservation_announced ? "router's side"
+                        : router->reservation_announced  ? "router's side"
                         : router->reservation_configured ? "configuration"
                                                          : "neither");
             s_add(self, strategy ? strategy->strategy : "");
@@ -228,16 +228,14 @@ static int s_run(common_t *common, const overview_t *overview)
         common_fail(&error);
         return EXIT_USAGE;
     }
-    answer_t answer = {
-        .columns = overview->columns, .len = overview->len, .rows = json_array()};
+    answer_t answer = {.columns = overview->columns, .len = overview->len, .rows = json_array()};
     answer.table.columns_len = overview->len;
     for (size_t i = 0; i < overview->len; i++)
         answer.table.columns[i] =
             (table_column_t){overview->columns[i].heading, overview->columns[i].number,
                              overview->columns[i].shrinks};
-    bool done = overview->page
-                    ? s_ask(client, overview->kind, overview->page, &answer, &error)
-                    : s_ask_queues(client, &answer, &error);
+    bool done = overview->page ? s_ask(client, overview->kind, overview->page, &answer, &error)
+                               : s_ask_queues(client, &answer, &error);
     int code = done ? s_print(common, overview->name, &answer) : common_fail(&error);
     json_decref(answer.rows);
     table_free(&answer.table);
@@ -249,16 +247,21 @@ int command_routers(common_t *common, int argc, char **argv)
 {
     static const struct argp argp = {
         .parser = s_parse,
-        .doc = "Routers: what each has and runs, and why it gets nothing.\vOne line a router and "
-               "strategy. An empty reason: it gets work of that strategy.\n\nExample:\n"
-               "  ixnctl routers -o json",
+        .doc =
+            "Routers: what each has and runs, and why it gets nothing.\vOne line a router and "
+            "strategy. An empty reason: it gets work of that strategy.\n\nExample:\n"
+            "  ixnctl routers -o json",
         .children = s_children,
     };
     static const column_t columns[] = {
-        {"ROUTER", "router", false, true},       {"CONNECTED", "connected", false, false},
-        {"PENDING", "pending", true, false},     {"LIMIT", "limit", true, false},
-        {"RATE", "rate", false, false},          {"AGENT RESERVATION", "agent_reservation", false, false},
-        {"STRATEGY", "strategy", false, true},   {"VERSION", "version", false, true},
+        {"ROUTER", "router", false, true},
+        {"CONNECTED", "connected", false, false},
+        {"PENDING", "pending", true, false},
+        {"LIMIT", "limit", true, false},
+        {"RATE", "rate", false, false},
+        {"AGENT RESERVATION", "agent_reservation", false, false},
+        {"STRATEGY", "strategy", false, true},
+        {"VERSION", "version", false, true},
         {"REASON", "reason", false, false},
     };
     common_parse(&argp, argc, argv, common);
@@ -270,15 +273,16 @@ int command_strategy_list(common_t *common, int argc, char **argv)
 {
     static const struct argp argp = {
         .parser = s_parse,
-        .doc = "Strategies: where each is activated, loaded, and why not.\vVersion 0: not stored, "
-               "the router brings its own. An empty reason: the router gets work of it.\n\n"
-               "Example:\n  ixnctl strategy list",
+        .doc =
+            "Strategies: where each is activated, loaded, and why not.\vVersion 0: not stored, "
+            "the router brings its own. An empty reason: the router gets work of it.\n\n"
+            "Example:\n  ixnctl strategy list",
         .children = s_children,
     };
     static const column_t columns[] = {
-        {"STRATEGY", "strategy", false, true},   {"NEWEST", "newest_version", true, false},
-        {"WAITING", "waiting", true, false},     {"PENDING", "pending", true, false},
-        {"ROUTER", "router", false, true},       {"ACTIVATED", "activated_version", true, false},
+        {"STRATEGY", "strategy", false, true},     {"NEWEST", "newest_version", true, false},
+        {"WAITING", "waiting", true, false},       {"PENDING", "pending", true, false},
+        {"ROUTER", "router", false, true},         {"ACTIVATED", "activated_version", true, false},
         {"LOADED", "loaded_version", true, false}, {"TAKES PART", "takes_part", false, false},
         {"REASON", "reason", false, false},
     };
@@ -295,10 +299,8 @@ int command_agents(common_t *common, int argc, char **argv)
         .children = s_children,
     };
     static const column_t columns[] = {
-        {"AGENT", "agent", false, true},
-        {"DECLARED BY", "declared_by", false, false},
-        {"ROUTER", "router", false, true},
-        {"INTERACTION", "interaction", false, false},
+        {"AGENT", "agent", false, true},     {"DECLARED BY", "declared_by", false, false},
+        {"ROUTER", "router", false, true},   {"INTERACTION", "interaction", false, false},
         {"LEFT MS", "left_ms", true, false},
     };
     common_parse(&argp, argc, argv, common);
@@ -310,15 +312,16 @@ int command_waiting(common_t *common, int argc, char **argv)
 {
     static const struct argp argp = {
         .parser = s_parse,
-        .doc = "Why queues wait: which router is missing, and what for.\vAsked of the node, so it "
-               "is exact; ixnctl queues shows the numbers from the tables.\n\nExample:\n"
-               "  ixnctl waiting",
+        .doc =
+            "Why queues wait: which router is missing, and what for.\vAsked of the node, so it "
+            "is exact; ixnctl queues shows the numbers from the tables.\n\nExample:\n"
+            "  ixnctl waiting",
         .children = s_children,
     };
     static const column_t columns[] = {
-        {"TENANT", "tenant", false, true},   {"QUEUE", "queue", false, true},
+        {"TENANT", "tenant", false, true},     {"QUEUE", "queue", false, true},
         {"STRATEGY", "strategy", false, true}, {"WAITING", "waiting", true, false},
-        {"ROUTING", "routing", true, false}, {"REASON", "reason", false, false},
+        {"ROUTING", "routing", true, false},   {"REASON", "reason", false, false},
     };
     common_parse(&argp, argc, argv, common);
     return s_run(common, &(overview_t){"queues", IXN__V1__LIST__KIND__KIND_UNSPECIFIED, NULL,

@@ -157,11 +157,12 @@ int command_strategy_put(common_t *common, int argc, char **argv)
         .options = s_options_put,
         .parser = s_parse,
         .args_doc = "NAME FILE",
-        .doc = "Store a new version of a strategy.\vWhat runs goes on with the version it has until "
-               "the new one is activated; with --router that is done at once. The ten newest "
-               "versions are kept. From the first put on, a strategy runs only where it is "
-               "activated.\n\nExample:\n"
-               "  ixnctl strategy put classify classify.lua --router R1 --router R2",
+        .doc =
+            "Store a new version of a strategy.\vWhat runs goes on with the version it has until "
+            "the new one is activated; with --router that is done at once. The ten newest "
+            "versions are kept. From the first put on, a strategy runs only where it is "
+            "activated.\n\nExample:\n"
+            "  ixnctl strategy put classify classify.lua --router R1 --router R2",
         .children = s_children,
     };
     input_t input = {.common = common, .takes_file = true, .content_type = "text/x-lua"};
@@ -192,8 +193,9 @@ int command_strategy_get(common_t *common, int argc, char **argv)
         .options = s_options_get,
         .parser = s_parse,
         .args_doc = "NAME",
-        .doc = "Print the body of a stored strategy.\vExample:\n"
-               "  ixnctl strategy get classify --version 3 > classify.lua",
+        .doc =
+            "Print the body of a stored strategy.\vExample:\n"
+            "  ixnctl strategy get classify --version 3 > classify.lua",
         .children = s_children,
     };
     input_t input = {.common = common};
@@ -213,11 +215,12 @@ int command_strategy_activate(common_t *common, int argc, char **argv)
         .options = s_options_activate,
         .parser = s_parse,
         .args_doc = "NAME",
-        .doc = "Let routers run a version of a stored strategy.\vThe routers need not be connected. "
-               "One that has an older version goes on with it until it has loaded this one; "
-               "whether it has, and why not, ixnctl strategy list says.\n\nExamples:\n"
-               "  ixnctl strategy activate classify --router R1 --router R2\n"
-               "  ixnctl strategy activate classify --version 3",
+        .doc =
+            "Let routers run a version of a stored strategy.\vThe routers need not be connected. "
+            "One that has an older version goes on with it until it has loaded this one; "
+            "whether it has, and why not, ixnctl strategy list says.\n\nExamples:\n"
+            "  ixnctl strategy activate classify --router R1 --router R2\n"
+            "  ixnctl strategy activate classify --version 3",
         .children = s_children,
     };
     input_t input = {.common = common};
@@ -239,8 +242,9 @@ int command_strategy_deactivate(common_t *common, int argc, char **argv)
         .options = s_options_deactivate,
         .parser = s_parse,
         .args_doc = "NAME",
-        .doc = "Let routers run a stored strategy no more.\vWhat runs ends; what waits, waits.\n\n"
-               "Example:\n  ixnctl strategy deactivate classify --router R2",
+        .doc =
+            "Let routers run a stored strategy no more.\vWhat runs ends; what waits, waits.\n\n"
+            "Example:\n  ixnctl strategy deactivate classify --router R2",
         .children = s_children,
     };
     input_t input = {.common = common};
@@ -260,9 +264,10 @@ int command_strategy_remove(common_t *common, int argc, char **argv)
     static const struct argp argp = {
         .parser = s_parse,
         .args_doc = "NAME",
-        .doc = "Remove a stored strategy, all versions and activations.\vRouters that bring one of "
-               "that name themselves run theirs again.\n\nExample:\n"
-               "  ixnctl strategy remove classify",
+        .doc =
+            "Remove a stored strategy, all versions and activations.\vRouters that bring one of "
+            "that name themselves run theirs again.\n\nExample:\n"
+            "  ixnctl strategy remove classify",
         .children = s_children,
     };
     input_t input = {.common = common};
@@ -304,8 +309,9 @@ int command_agent_remove(common_t *common, int argc, char **argv)
     static const struct argp argp = {
         .parser = s_parse,
         .args_doc = "NAME",
-        .doc = "Take back an agent that was added so.\vOne of the configuration is taken out there."
-               "\n\nExample:\n  ixnctl agent remove maria",
+        .doc =
+            "Take back an agent that was added so.\vOne of the configuration is taken out there."
+            "\n\nExample:\n  ixnctl agent remove maria",
         .children = s_children,
     };
     input_t input = {.common = common};

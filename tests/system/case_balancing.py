@@ -1,4 +1,4 @@
-"""Routers by strategy: whose turn it is, who is left out and why, loss, limits, agents. Every number
+"""Routers by strategy: whose turn it is, who is left out and why, loss, limits, agents; every number
 is exact.
 
 Part guide: two routers with stored strategies A, B and C; one is lost and returns. Part sides: the

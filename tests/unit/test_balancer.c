@@ -11,10 +11,9 @@
 
 static balancer_router_t s_router(balancer_t *b, const char *name, uint32_t limit)
 {
-    return balancer_add_router(b, &(balancer_router_options_t){.name = text_of(name),
-                                                               .limit = limit,
-                                                               .announced = true,
-                                                               .configured = true});
+    return balancer_add_router(
+        b, &(balancer_router_options_t){
+               .name = text_of(name), .limit = limit, .announced = true, .configured = true});
 }
 
 /* Who gets the next pieces of work: names joined, '-' for nobody. */
@@ -244,9 +243,10 @@ static double s_cost(size_t routers, size_t strategies)
 Test(balancer, one_choice_costs_the_same_with_few_and_with_many)
 {
     double few = s_cost(2, 1), routers = s_cost(500, 1), both = s_cost(500, 1000);
-    printf("measured: balancer: one choice %.0f ns (2 routers, 1 strategy), %.0f ns (500, 1), "
-           "%.0f ns (500, 1000)\n",
-           few, routers, both);
+    printf(
+        "measured: balancer: one choice %.0f ns (2 routers, 1 strategy), %.0f ns (500, 1), "
+        "%.0f ns (500, 1000)\n",
+        few, routers, both);
     /* Memory is further away when there is more of it; nothing grows with the numbers. */
     cr_assert_lt(routers, 20 * few + 2000);
     cr_assert_lt(both, 20 * few + 4000);

@@ -277,8 +277,8 @@ static void s_store(router_t *self, const fetch_t *fetch, const Ixn__V1__Strateg
         return;
     }
     log_info("strategy.loaded", "strategy=%s version=%u", fetch->name, fetch->version);
-    asking_stored_loaded(self->client, strategies_find_stored(self->strategies, fetch->name,
-                                                              fetch->version));
+    asking_stored_loaded(self->client,
+                         strategies_find_stored(self->strategies, fetch->name, fetch->version));
 }
 
 /* The body of a strategy, or why there is none. False: it is an answer to something else. */
@@ -322,8 +322,7 @@ static void s_on_load(router_t *self, const Ixn__V1__LoadStrategy *load)
                              "too many requests are unanswered; activate it again");
         return;
     }
-    self->fetches =
-        memory_resize(self->fetches, (self->fetches_len + 1) * sizeof *self->fetches);
+    self->fetches = memory_resize(self->fetches, (self->fetches_len + 1) * sizeof *self->fetches);
     self->fetches[self->fetches_len++] = fetch;
 }
 
@@ -347,8 +346,8 @@ static void s_on_answer(router_t *self, const ixn_event_t *event)
     } else if (job->state == JOB_SAVING && job->run->outcome == RUN_RESERVES) {
         const Ixn__V1__Token *grant =
             message->body_case == IXN__V1__MESSAGE__BODY_GRANTED ? message->granted->grant : NULL;
-        run_granted(job->run, grant ? (work_token_t){grant->epoch, grant->index}
-                                    : (work_token_t){0, 0});
+        run_granted(job->run,
+                    grant ? (work_token_t){grant->epoch, grant->index} : (work_token_t){0, 0});
         run_resume(job->run, NULL);
         s_after_step(self, job);
     } else if (job->state == JOB_SAVING) {

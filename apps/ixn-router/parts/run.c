@@ -335,8 +335,7 @@ run_outcome_t run_resume(run_t *self, const error_t *answer)
 void run_granted(run_t *self, work_token_t token)
 {
     size_t at = 0;
-    while (at < self->grants_len &&
-           strcmp(self->grants[at].agent, self->reservation.agent) != 0)
+    while (at < self->grants_len && strcmp(self->grants[at].agent, self->reservation.agent) != 0)
         at++;
     if (token.index == 0) {
         if (at < self->grants_len)

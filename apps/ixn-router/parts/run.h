@@ -17,13 +17,13 @@
 #include "core/base/limits.h"
 
 typedef enum {
-    RUN_NONE,    /* in the middle of a step */
-    RUN_SLEEPS,  /* resume after `sleep_us` */
-    RUN_SAVES,   /* send the changes, resume with the answer */
+    RUN_NONE,     /* in the middle of a step */
+    RUN_SLEEPS,   /* resume after `sleep_us` */
+    RUN_SAVES,    /* send the changes, resume with the answer */
     RUN_RESERVES, /* ask for `reservation`, resume with the answer */
-    RUN_PLACED,  /* the end: into `queue` */
-    RUN_STOPPED, /* the end: with `reason` */
-    RUN_FAILED,  /* the end: `reason` says where and what, `trace` more of it */
+    RUN_PLACED,   /* the end: into `queue` */
+    RUN_STOPPED,  /* the end: with `reason` */
+    RUN_FAILED,   /* the end: `reason` says where and what, `trace` more of it */
 } run_outcome_t;
 
 /* More names in one change are refused by the node. */

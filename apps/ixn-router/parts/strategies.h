@@ -24,7 +24,7 @@ typedef struct {
     id128_t hash;    /* of a stored one's body */
     bool dropped;    /* a stored one that no more work will come for */
     int code;        /* for run_start */
-    bool found; /* while a folder is read: the file is still there */
+    bool found;      /* while a folder is read: the file is still there */
 } strategy_t;
 
 typedef struct strategies strategies_t;
