@@ -163,6 +163,32 @@ void node_checkpoint_written(node_t *self, uint64_t index)
     self->lag_bytes_at_begin = 0;
 }
 
+void node_set(node_t *self, const node_settings_t *settings)
+{
+    node_options_t *options = &self->options;
+    options->retry_after = settings->retry_after;
+    options->max_unfinished = settings->max_unfinished;
+    options->checkpoint_interval = settings->checkpoint_interval;
+    options->checkpoint_max_lag = settings->checkpoint_max_lag;
+    options->beat = settings->beat;
+    options->gap = settings->gap;
+    engine_set_clients(self->engine, settings->heartbeat_ms, settings->max_clients);
+}
+
+bool node_check_configuration(const node_t *self, const Ixn__V1__EngineConfiguration *configuration,
+                              error_t *ret_error)
+{
+    if (self->held)
+        return error_set(ret_error, ERROR_WRONG_STATE,
+                         "this node hands over now; ask again, on both nodes, when that is done");
+    return engine_check_configuration(self->engine, configuration, ret_error);
+}
+
+void node_configure(node_t *self, const Ixn__V1__EngineConfiguration *configuration)
+{
+    engine_configure(self->engine, configuration);
+}
+
 void node_hold(node_t *self, const char *sentence)
 {
     self->held = sentence != NULL;

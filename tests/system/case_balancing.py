@@ -1,5 +1,5 @@
-"""Routers by strategy: whose turn it is, who is left out and why, loss, limits, agents; every number
-is exact.
+"""Routers by strategy: whose turn it is, who is left out and why, loss, limits, agents; all numbers
+are exact.
 
 Part guide: two routers with stored strategies A, B and C; one is lost and returns. Part sides: the
 four combinations of agent reservation. Part loss: how long until lost work is with another router.
