@@ -10,7 +10,7 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 
-enum { ANSWER_MAX = 1024 * 1024 };
+enum { ANSWER_MAX = 8 * 1024 * 1024 }; /* the largest: a configuration */
 
 bool pair_open(pair_call_t *self, common_t *common, error_t *ret_error)
 {

@@ -59,6 +59,7 @@ ask_t *ask_new(machine_t *machine, ask_kind_t kind, size_t dap, ask_answered_fn 
     self->node = machine->number;
     self->life = machine->life;
     self->dap = dap;
+    self->way = machine->ways[dap];
     self->answered = answered;
     return self;
 }
@@ -123,7 +124,7 @@ static void s_fail(world_t *world, ask_t *ask, error_code_t code, const char *te
 void database_sim_answer(database_sim_t *self, ask_t *ask)
 {
     world_t *world = self->world;
-    cut_t cut = self->cuts[ask->node][ask->dap];
+    cut_t cut = self->cuts[ask->node][ask->way];
     if (cut == CUT_SILENT) {
         s_nobody(world, ask);
         return;
@@ -207,7 +208,7 @@ static void s_arrive(world_t *world, void *data)
 {
     ask_t *ask = data;
     database_sim_t *self = world->database;
-    cut_t cut = self->cuts[ask->node][ask->dap];
+    cut_t cut = self->cuts[ask->node][ask->way];
     if (cut == CUT_SILENT) {
         if (world->now - ask->sent_at > LATE_US)
             ask_destroy(&ask);

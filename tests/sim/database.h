@@ -41,6 +41,7 @@ struct ask {
     int node;
     uint64_t life;
     size_t dap;
+    size_t way;    /* that the DAP took when it was asked */
     uint64_t boot; /* of the server that works on it */
     usec_t sent_at;
     usec_t wait_until; /* LOCK: gives up waiting */

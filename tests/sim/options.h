@@ -25,7 +25,8 @@
     X(CLIENT_CUT, "client-cut")     /* between one client and one node, or all of one node */      \
     X(ROUTER, "router")             /* routers die, hang, lie */                                   \
     X(COMMAND, "command")           /* operators: switchover, failover, pause, resume */           \
-    X(CLOCK, "clock")               /* calendars jump */
+    X(CLOCK, "clock")               /* calendars jump */                                           \
+    X(RELOAD, "reload")             /* another list of DAPs in a node's file */
 
 typedef enum {
 #define X(name, text) FAULT_##name,

@@ -136,7 +136,10 @@ static void s_add_daps(table_t *table, const Ixn__V1__PairNode *node)
     for (size_t i = 0; i < node->n_daps; i++) {
         const Ixn__V1__PairDap *dap = node->daps[i];
         const char *state = !dap->reachable ? "unreachable" : !dap->proven ? "not proven" : "ok";
-        buffer_printf(&text, "%s%s %s", i ? ", " : "", dap->name, state);
+        const char *standing = dap->standing == IXN__V1__DAP_STANDING__DAP_CANDIDATE  ? "new "
+                               : dap->standing == IXN__V1__DAP_STANDING__DAP_RETIRING ? "old "
+                                                                                      : "";
+        buffer_printf(&text, "%s%s%s %s", i ? ", " : "", standing, dap->name, state);
         if (dap->reachable)
             buffer_printf(&text, " %.1fms", (double)dap->latency_us / 1000);
         if (*dap->trouble)
