@@ -5,6 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "ha/waits.h"
 
 enum { IMAGE_ROWS_A_TURN = 1000, TICK_US = 50 * 1000 };
@@ -108,7 +109,10 @@ void node_turn_begin(node_t *self, usec_t boot_time, usec_t wall_time)
     if ((self->figures.retrying || stood_still) && boot_time > self->now)
         self->log_offset -= boot_time - self->now;
     self->now = boot_time;
-    engine_turn_begin(self->engine, boot_time + self->log_offset, wall_time);
+    usec_t log_time = boot_time + self->log_offset;
+    if (MUTATION(WALL_CLOCK))
+        log_time += wall_time - self->options.wall_time - (boot_time - self->options.boot_time);
+    engine_turn_begin(self->engine, log_time, wall_time);
     s_set_pressure(self);
     /* Another node may serve by now. Whatever this turn wants to tell waits for this entry's
      * commit, which only the epoch's owner gets. */

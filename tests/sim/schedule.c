@@ -240,10 +240,10 @@ static void s_break_router(world_t *world, ill_t *ill)
     s_heal_later(world, ill, s_most(world));
 }
 
-static void s_break(world_t *world, fault_t fault)
+static void s_break(world_t *world, fault_t fault, size_t number)
 {
     ill_t ill = {fault, (int)world_between(world, 0, 1), 0};
-    world_trace(world, "faults", fault_name(fault), fault, (uint64_t)ill.node);
+    world_trace(world, "faults", fault_name(fault), number, (uint64_t)ill.node);
     switch (fault) {
     case FAULT_CRASH:
     case FAULT_POWER:
@@ -287,7 +287,7 @@ static void s_break(world_t *world, fault_t fault)
 static void s_fault(world_t *world, void *data)
 {
     free(data);
-    if (world->schedule->healing)
+    if (world->schedule->healing || world->faults == PLAN_FAULTS)
         return;
     fault_t kinds[FAULTS_LEN];
     size_t len = 0;
@@ -296,9 +296,16 @@ static void s_fault(world_t *world, void *data)
             kinds[len++] = fault;
     if (len == 0)
         return;
-    s_break(world, kinds[world_between(world, 0, (usec_t)len - 1)]);
-    world_at(world, world->now + world_between(world, 0, 2 * world->options.pause), s_fault, NULL,
-             NULL);
+    /* By a chance of its own, so that the others are the same without it. */
+    size_t number = world->faults++;
+    random_t others = world->random;
+    world->random = (random_t){world->seed * PLAN_FAULTS + number};
+    usec_t next = world->now + world_between(world, 0, 2 * world->options.pause);
+    fault_t fault = kinds[world_between(world, 0, (usec_t)len - 1)];
+    if (plan_keeps(&world->plan, number))
+        s_break(world, fault, number);
+    world->random = others;
+    world_at(world, next, s_fault, NULL, NULL);
 }
 
 /* ---- The phase of liveness ---- */
