@@ -20,6 +20,8 @@ command_fn command_hold;
 command_fn command_resume;
 command_fn command_list;
 command_fn command_queues;
+command_fn command_apps;
+command_fn command_clusters;
 command_fn command_config_check;
 command_fn command_config_diff;
 command_fn command_config_show;
@@ -31,6 +33,17 @@ command_fn command_switchover;
 command_fn command_failover;
 command_fn command_pair_pause;
 command_fn command_pair_resume;
+command_fn command_strategy_put;
+command_fn command_strategy_get;
+command_fn command_strategy_list;
+command_fn command_strategy_activate;
+command_fn command_strategy_deactivate;
+command_fn command_strategy_remove;
+command_fn command_agent_add;
+command_fn command_agent_remove;
+command_fn command_routers;
+command_fn command_agents;
+command_fn command_waiting;
 
 /* What command_pair_resume does once its arguments are read. */
 int pair_resume(common_t *common, const char *reason);

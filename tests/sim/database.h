@@ -123,6 +123,7 @@ typedef struct {
 } row_lock_t;
 
 typedef struct kept_row kept_row_t;
+typedef struct kept_service kept_service_t;
 
 struct database {
     world_t *world;
@@ -138,6 +139,7 @@ struct database {
     kept_catalog_t catalog;
     kept_row_t *live;
     kept_row_t *history;
+    kept_service_t *services;
     row_lock_t pair;
     row_lock_t checkpoint;
     /* the server */

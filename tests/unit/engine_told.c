@@ -82,6 +82,64 @@ static void s_tell_body(world_t *self, const Ixn__V1__Message *message)
                       world_token_name(self, route->token), route->attempt);
         break;
     }
+    case IXN__V1__MESSAGE__BODY_SERVICE_REQUEST: {
+        const Ixn__V1__ServiceRequest *request = message->service_request;
+        buffer_printf(&self->told, "serve %s.%s %.*s, attempt %u, %u ms", request->service,
+                      request->method, (int)request->parameters.len, request->parameters.data,
+                      request->attempt, request->timeout_ms);
+        self->served = *request->token;
+        break;
+    }
+    case IXN__V1__MESSAGE__BODY_SERVICE_RESULT: {
+        const Ixn__V1__ServiceResult *result = message->service_result;
+        buffer_printf(&self->told, "result %.*s of %s: ", (int)result->key.len, result->key.data,
+                      world_name_of(self, result->interaction_id));
+        if (result->outcome_case == IXN__V1__SERVICE_RESULT__OUTCOME_FAULT)
+            s_tell_sentence(self, result->fault->code, result->fault->text);
+        else
+            buffer_printf(&self->told, "%.*s by %s", (int)result->result.len, result->result.data,
+                          result->server);
+        break;
+    }
+    case IXN__V1__MESSAGE__BODY_SERVICE_CANCELLED:
+        buffer_printf(&self->told, "cancelled");
+        break;
+    case IXN__V1__MESSAGE__BODY_APPLICATIONS:
+        for (size_t i = 0; i < message->applications->n_servers; i++) {
+            const Ixn__V1__ApplicationStatus *server = message->applications->servers[i];
+            buffer_printf(&self->told, "%s%s %s %u/%u %s", i ? "; " : "", server->name,
+                          server->connected ? "up" : "down", server->in_flight, server->window,
+                          server->breaker);
+        }
+        break;
+    case IXN__V1__MESSAGE__BODY_LOAD_STRATEGY:
+        buffer_printf(&self->told, "load %s %u", message->load_strategy->strategy,
+                      message->load_strategy->version);
+        break;
+    case IXN__V1__MESSAGE__BODY_UNLOAD_STRATEGY:
+        buffer_printf(&self->told, "unload %s %u", message->unload_strategy->strategy,
+                      message->unload_strategy->version);
+        break;
+    case IXN__V1__MESSAGE__BODY_STRATEGY:
+        buffer_printf(&self->told, "strategy %s %u%s%.*s", message->strategy->strategy,
+                      message->strategy->version, message->strategy->body.len ? ": " : "",
+                      (int)message->strategy->body.len, (const char *)message->strategy->body.data);
+        break;
+    case IXN__V1__MESSAGE__BODY_GRANTED:
+        buffer_printf(&self->told, "granted %s for %llu ms", message->granted->agent,
+                      (unsigned long long)message->granted->duration_ms);
+        break;
+    case IXN__V1__MESSAGE__BODY_QUEUES:
+        for (size_t i = 0; i < message->queues->n_queues; i++)
+            if (message->queues->queues[i]->reason[0])
+                buffer_printf(&self->told, "%s %s; ", message->queues->queues[i]->name,
+                              message->queues->queues[i]->reason);
+        break;
+    case IXN__V1__MESSAGE__BODY_LISTING:
+        buffer_printf(&self->told, "listing of %zu",
+                      message->listing->n_routers + message->listing->n_strategies +
+                          message->listing->n_agents);
+        break;
     case IXN__V1__MESSAGE__BODY_REVOKED:
         buffer_printf(&self->told, "revoked %s: %s",
                       world_token_name(self, message->revoked->token), message->revoked->reason);
@@ -191,4 +249,9 @@ size_t world_largest_frame(const world_t *self)
 size_t world_most_messages(const world_t *self)
 {
     return self->most_messages;
+}
+
+Ixn__V1__Token world_served(const world_t *self)
+{
+    return self->served;
 }

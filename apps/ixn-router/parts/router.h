@@ -17,7 +17,7 @@ typedef struct {
     /* Role and max_unanswered are set by the router. What it points to lives as long as the router.
      */
     ixn_client_options_t client;
-    const char *strategies; /* folder */
+    const char *strategies; /* folder; NULL: only what the node stores */
     vm_options_t vm;
     uint32_t leave_ms; /* how long what runs may go on after router_leave */
 } router_options_t;
@@ -30,6 +30,7 @@ typedef struct {
     uint64_t failed;   /* counted as failed attempts */
     uint64_t returned; /* without blame */
     uint64_t saved;    /* changes on the way */
+    uint64_t called;   /* answers of application servers, faults included */
     uint64_t lost;     /* the node said that they are no longer ours */
     size_t held;       /* now */
     size_t waiting;    /* … of these not started */
