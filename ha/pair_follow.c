@@ -157,6 +157,9 @@ void pair_follow_turn(pair_t *self)
         pair_distrust(self, error.text);
         return;
     }
+    const state_t *state = replica_state(self->replica);
+    if (state->epoch == self->epoch)
+        pair_note_place(self, state->index, state->hash);
     replica_checkpoint(self->replica, self->peer.checkpoint);
     if (replica_has_gap(self->replica))
         pair_follow_journal(self);

@@ -14,7 +14,11 @@
     X(KEYS_FORGOTTEN, "keys of submits are not looked for")                                        \
     X(DEADLINES_LOST, "a deadline is never due")                                                   \
     X(FOLLOWS_UNCOMMITTED, "a backup applies what is not committed")                               \
-    X(CHECKPOINT_SHORT, "a take-over's first checkpoint lacks what changed before it")
+    X(CHECKPOINT_SHORT, "a take-over's first checkpoint lacks what changed before it")             \
+    X(STATIC_SKIPPED, "an access point may reach any database")                                    \
+    X(LINEAGE_SKIPPED, "an access point may reach a copy that stayed behind")                      \
+    X(LIVE_PROOF_SKIPPED, "an access point may reach a fresh clone")                               \
+    X(CHECKED_OUTSIDE, "what an access point reaches is not checked inside the transaction")
 
 typedef enum {
 #define X(name, text) MUTATION_##name,
