@@ -69,10 +69,12 @@ typedef struct {
 
 /* What the other node of the pair says of the proven server. */
 typedef struct {
-    bool exists;  /* the configuration has one */
-    bool silent;  /* it is not heard, and its process is not known to be gone */
-    bool serves;  /* it is heard and serves */
-    bool reaches; /* one of its DAPs reaches the proven server, or may do so again */
+    bool exists;       /* the configuration has one */
+    bool silent;       /* it is not heard: nobody knows what it reaches */
+    bool serves;       /* it is heard and serves */
+    bool reaches;      /* one of its DAPs reaches the proven server, or may do so again */
+    const dap_t *daps; /* what they reach; only while it is heard */
+    size_t daps_len;
 } daps_word_t;
 
 typedef struct {

@@ -169,11 +169,23 @@ static const dap_t *s_reaches(const daps_t *self, usec_t now)
 }
 
 /* Without the other node's word only the way that was proven before leads to a server that was
- * started since, and only to one at the same port: a copy beside the original has another one. */
+ * started since, and only to one at the same address and port: a copy elsewhere is not there. */
 static bool s_needs_word(const daps_t *self, const dap_t *dap)
 {
     return self->word.exists && self->word.silent &&
-           (!dap->remembered || dap->status.instance.port != self->instance.port);
+           (!dap->remembered || !instance_is_same_place(&dap->status.instance, &self->instance));
+}
+
+/* A DAP of the other node reaches what may be the pair's own database on yet another server. */
+static bool s_word_differs(const daps_word_t *word, const instance_t *instance)
+{
+    for (size_t i = 0; i < word->daps_len; i++) {
+        const dap_t *dap = &word->daps[i];
+        if (dap->reachable && (dap->verdict == DAP_PROVING || dap->verdict == DAP_PROVEN) &&
+            !instance_equal(&dap->status.instance, instance))
+            return true;
+    }
+    return false;
 }
 
 /* Why this server does not take the proven one's place now; NULL: it does. */
@@ -183,6 +195,8 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
         return "the other node serves: a commit of it must be seen there";
     if (dap->status.known.index < self->place.index)
         return "a newer place is known to be committed: it is looked at again";
+    if (s_word_differs(&self->word, &dap->status.instance))
+        return "a DAP of the other node reaches another server; correct the one that is wrong";
     if (!instance_is_known(&self->instance))
         return NULL;
     if (s_reaches(self, now))
@@ -190,8 +204,8 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
     if (self->word.exists && !self->word.silent && self->word.reaches)
         return "a DAP of the other node reaches that one, or may do so again";
     if (s_needs_word(self, dap))
-        return "the other node is not heard, and this is another way or another port; if the "
-               "database was moved on purpose: ixnctl database adopt";
+        return "the other node is not heard, and this is another DAP text, address or port; start "
+               "that node, or, if the database was moved on purpose: ixnctl database adopt";
     if (!self->warm && !dap->remembered)
         return "the DAP's text is not the one it was proven under; if the database was moved on "
                "purpose: ixnctl database adopt";

@@ -320,7 +320,9 @@ static void s_hear_word(pair_t *self)
     if (reaches)
         peer->reached_at = self->now;
     usec_t since = peer->reached_at > peer->alive_since ? peer->reached_at : peer->alive_since;
-    word->silent = !alive && !(peer->refused && peer->closed_at);
+    word->daps = peer->daps;
+    word->daps_len = alive ? peer->daps_len : 0;
+    word->silent = !alive; /* a port that refuses may be a cut, or a process about to start */
     word->serves = pair_peer_serves(self) && peer->database;
     word->reaches = reaches || (answers && self->now - since < SETTLE_MS * USEC_PER_MS);
 }

@@ -60,6 +60,7 @@ void pair_follow_journal(pair_t *self)
     action->dap = dap;
     action->index = self->following_from = replica_index(self->replica);
     action->hash = replica_state(self->replica)->hash;
+    action->instance = self->daps.instance;
 }
 
 void pair_distrust(pair_t *self, const char *why)

@@ -151,8 +151,10 @@ void machine_start(machine_t *self)
         .boot_time = world->now + self->boot_offset,
         .wall_time = world->now + self->wall_offset,
     };
-    for (size_t i = 0; i < options->daps_len; i++)
+    for (size_t i = 0; i < options->daps_len; i++) {
         snprintf(pair.daps[i].name, sizeof pair.daps[i].name, "%s", daps[i]);
+        pair.daps[i].remembered = self->remembered[i];
+    }
     world_trace(world, self->name, "started", self->life, self->has_memory);
     self->pair = pair_new(&pair);
     self->role = pair_role(self->pair);
@@ -455,6 +457,8 @@ static bool s_act(machine_t *self, pair_action_t *action)
     case PAIR_DAP_OPEN:
     case PAIR_DAP_CLOSE:
     case PAIR_REMEMBER_DAPS:
+        for (size_t i = 0; i < action->daps_len; i++)
+            self->remembered[action->daps[i]] = true;
         return true;
     case PAIR_REMEMBER:
         s_remember(self, &action->memory);

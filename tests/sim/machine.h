@@ -108,6 +108,7 @@ struct machine {
     /* what the host keeps */
     bool has_memory;
     identity_memory_t memory;
+    bool remembered[MACHINE_DAPS]; /* routes that were proven */
     usec_t boot_offset;
     usec_t wall_offset;
     /* turns */

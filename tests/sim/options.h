@@ -25,7 +25,11 @@
     X(CLIENT_CUT, "client-cut")     /* between one client and one node, or all of one node */      \
     X(ROUTER, "router")             /* routers die, hang, lie */                                   \
     X(COMMAND, "command")           /* operators: switchover, failover, pause, resume */           \
-    X(CLOCK, "clock")               /* calendars jump */
+    X(CLOCK, "clock")               /* calendars jump */                                           \
+    X(CLONE, "clone")         /* access points lead to a fresh clone of the database's disk */     \
+    X(STALE, "stale")         /* … to a copy of some time ago, or a standby that is behind */    \
+    X(STRANGER, "stranger")   /* … to another pair's database, a TEMPLATE copy, or nowhere */    \
+    X(PROMOTION, "promotion") /* the server is gone for good, a replica takes its place */
 
 typedef enum {
 #define X(name, text) FAULT_##name,

@@ -84,13 +84,26 @@ void statements_end_all(database_sim_t *self, const char *why)
     s_end_waiters(self, &self->checkpoint, why);
 }
 
+/* Later, of a session. */
+typedef struct {
+    database_sim_t *server;
+    uint64_t session;
+} later_t;
+
+static void s_later(database_sim_t *self, usec_t delay, event_fn *run, uint64_t session)
+{
+    const later_t later = {self, session};
+    world_at(self->world, self->world->now + delay, run, NULL, memory_copy(&later, sizeof later));
+}
+
 /* A claim has waited too long: transactions that their clients left alone with the lock are ended,
  * and so are statements that wait before it. What is in the middle of its commit is not. */
 static void s_patience(world_t *world, void *data)
 {
-    uint64_t id = *(uint64_t *)data;
+    later_t later = *(later_t *)data;
     free(data);
-    database_sim_t *self = world->database;
+    database_sim_t *self = later.server;
+    uint64_t id = later.session;
     size_t at = 0;
     while (at < self->pair.waiters_len && self->pair.waiters[at]->id != id)
         at++;
@@ -98,7 +111,7 @@ static void s_patience(world_t *world, void *data)
         return;
     ask_t *ask = self->pair.waiters[at];
     if (self->frozen) {
-        world_at(world, world->now + PATIENCE_US, s_patience, NULL, memory_copy(&id, sizeof id));
+        s_later(self, PATIENCE_US, s_patience, id);
         return;
     }
     if (world->now >= ask->wait_until) {
@@ -107,7 +120,7 @@ static void s_patience(world_t *world, void *data)
                             "canceling statement due to lock timeout");
         return;
     }
-    world_at(world, world->now + PATIENCE_US, s_patience, NULL, memory_copy(&id, sizeof id));
+    s_later(self, PATIENCE_US, s_patience, id);
     while (at-- > 0)
         database_sim_refuse(self, s_unqueue(&self->pair, 0), ERROR_DATABASE_UNREACHABLE,
                             "terminating connection due to administrator command");
@@ -119,18 +132,28 @@ static void s_patience(world_t *world, void *data)
 
 /* ---- The journal's statement ---- */
 
+static bool s_is_server(const database_sim_t *self, const ask_t *ask)
+{
+    const instance_t own = tables_instance(self);
+    bool same =
+        identity_equal(&self->row.identity, &ask->identity) || mutation_is(MUTATION_STATIC_SKIPPED);
+    return (same && instance_equal(&own, &ask->instance)) || mutation_is(MUTATION_CHECKED_OUTSIDE);
+}
+
 static bool s_epoch_holds(const database_sim_t *self, const ask_t *ask)
 {
     if (mutation_is(MUTATION_FENCE_SKIPPED))
         return true;
     return self->row.epoch == ask->epoch && id_equal(self->row.generation, ask->generation) &&
-           identity_equal(&self->row.identity, &ask->identity);
+           s_is_server(self, ask) && !self->standby;
 }
 
 static void s_insert_commit(world_t *world, void *data)
 {
     ask_t *ask = data;
-    database_sim_t *self = world->database;
+    database_sim_t *self = ask->server;
+    if (!checker_writes(world->checker, ask->node, self))
+        return;
     tables_append(self, ask->batch);
     world_trace_text(world, s_node(ask), "committed", "epoch %llu, %llu … %llu",
                      (unsigned long long)ask->epoch, (unsigned long long)ask->batch->first,
@@ -184,51 +207,64 @@ static void s_insert(database_sim_t *self, ask_t *ask)
  * (idle_in_transaction_session_timeout). */
 static void s_idle(world_t *world, void *data)
 {
-    uint64_t session = *(uint64_t *)data;
+    (void)world;
+    later_t later = *(later_t *)data;
     free(data);
-    database_sim_t *self = world->database;
+    database_sim_t *self = later.server;
+    uint64_t session = later.session;
     if (self->pair.owner == session && !self->pair.working)
         statement_release(self, session);
 }
 
 static void s_locked(database_sim_t *self, ask_t *ask)
 {
-    world_t *world = self->world;
     ask->ok = true;
-    world_at(world, world->now + world->options.statement_timeout * 3 / 4, s_idle, NULL,
-             memory_copy(&ask->id, sizeof ask->id));
-    tables_status(self, &ask->status);
+    s_later(self, self->world->options.statement_timeout * 3 / 4, s_idle, ask->id);
+    tables_status(self, &ask->known, &ask->status);
     database_sim_answer(self, ask);
 }
 
 static void s_lock(database_sim_t *self, ask_t *ask)
 {
+    if (self->standby) {
+        database_sim_refuse(self, ask, ERROR_DATABASE_REFUSED,
+                            "cannot execute SELECT FOR UPDATE in a read-only transaction");
+        return;
+    }
+    if (!s_is_server(self, ask)) { /* not even locked */
+        ask->ok = true;
+        tables_status(self, &ask->known, &ask->status);
+        database_sim_answer(self, ask);
+        return;
+    }
     if (s_take(&self->pair, ask, ask->id, true)) {
         s_locked(self, ask);
         return;
     }
     ask->wait_until = self->world->now + self->world->options.statement_timeout * 3 / 4;
-    uint64_t *id = memory_copy(&ask->id, sizeof ask->id);
-    world_at(self->world, self->world->now + PATIENCE_US, s_patience, NULL, id);
+    s_later(self, PATIENCE_US, s_patience, ask->id);
     s_wait(self, &self->pair, ask);
 }
 
 static void s_change_commit(world_t *world, void *data)
 {
     ask_t *ask = data;
-    database_sim_t *self = world->database;
+    database_sim_t *self = ask->server;
     if (self->pair.owner != ask->session) {
         database_sim_refuse(self, ask, ERROR_DATABASE_UNREACHABLE,
                             "terminating connection due to administrator command");
         return;
     }
+    if (!checker_writes(world->checker, ask->node, self))
+        return;
     uint64_t seen = self->row.epoch > ask->index ? self->row.epoch : ask->index;
     self->row.epoch = seen + 1;
     self->row.generation = ask->generation;
     snprintf(self->row.owner, sizeof self->row.owner, "%s", ask->owner);
     self->checkpoint_generation = ask->generation;
+    tables_begin_epoch(self);
     ask->ok = true;
-    tables_status(self, &ask->status);
+    tables_status(self, &ask->known, &ask->status);
     world_trace_text(world, s_node(ask), "claimed", "epoch %llu, head %llu",
                      (unsigned long long)self->row.epoch,
                      (unsigned long long)tables_head(self)->last);
@@ -257,13 +293,15 @@ static void s_change(database_sim_t *self, ask_t *ask)
 static void s_image_commit(world_t *world, void *data)
 {
     ask_t *ask = data;
-    database_sim_t *self = world->database;
+    database_sim_t *self = ask->server;
+    if (!checker_writes(world->checker, ask->node, self))
+        return;
     tables_write_image(self, ask->image->image);
     world_trace(world, s_node(ask), "checkpoint", ask->image->image->to,
                 ask->image->image->changed_len);
     ask->inserted = true;
     statement_release(self, ask->id);
-    tables_status(self, &ask->status);
+    tables_status(self, &ask->known, &ask->status);
     database_sim_answer(self, ask);
 }
 
@@ -271,11 +309,11 @@ static void s_image_locked(database_sim_t *self, ask_t *ask)
 {
     const checkpoint_image_t *image = ask->image->image;
     ask->ok = true;
-    tables_status(self, &ask->status);
+    tables_status(self, &ask->known, &ask->status);
     ask->found_generation = self->checkpoint_generation;
     ask->found_hash = self->checkpoint_hash;
-    if (!id_equal(self->checkpoint_generation, ask->generation) ||
-        self->row.checkpoint_index != image->from) {
+    if (!id_equal(self->checkpoint_generation, ask->generation) || !s_is_server(self, ask) ||
+        self->standby || self->row.checkpoint_index != image->from) {
         statement_release(self, ask->id);
         database_sim_answer(self, ask);
         return;
@@ -296,18 +334,23 @@ static void s_image(database_sim_t *self, ask_t *ask)
 static void s_read_done(world_t *world, void *data)
 {
     ask_t *ask = data;
-    database_sim_answer(world->database, ask);
+    (void)world;
+    database_sim_answer(ask->server, ask);
 }
 
 static void s_read(database_sim_t *self, ask_t *ask)
 {
     ask->ok = true;
-    tables_status(self, &ask->status);
+    tables_status(self, &ask->known, &ask->status);
     if (ask->kind == ASK_STATUS) {
         database_sim_work(self, ask, 20, 200, s_read_done);
         return;
     }
-    if (ask->kind == ASK_FOLLOW)
+    const instance_t own = tables_instance(self);
+    if (ask->kind == ASK_FOLLOW && !instance_equal(&own, &ask->instance)) {
+        ask->ok = false;
+        error_set(&ask->error, ERROR_DATABASE_REFUSED, "DAP %zu: another server", ask->dap);
+    } else if (ask->kind == ASK_FOLLOW)
         tables_follow(self, ask);
     else
         ask->ok = tables_load(self, &ask->state, &ask->error);
@@ -318,8 +361,9 @@ static void s_read(database_sim_t *self, ask_t *ask)
 
 static void s_go_on(world_t *world, void *data)
 {
+    (void)world;
     ask_t *ask = data;
-    database_sim_t *self = world->database;
+    database_sim_t *self = ask->server;
     switch (ask->kind) {
     case ASK_INSERT:
         s_insert_locked(self, ask);

@@ -8,9 +8,13 @@ static daps_t s_daps;
 static const identity_t s_own = {.database_id = {{1}}, .system_identifier = 7, .database_oid = 1};
 static const identity_t s_other = {.database_id = {{2}}, .system_identifier = 7, .database_oid = 2};
 
+static const instance_t s_first_server = {.started_at = 1, .port = 5432, .address = "10.0.0.1"};
+static instance_t s_server; /* what is reached */
+
 static void s_open(void)
 {
     memset(&s_daps, 0, sizeof s_daps);
+    s_server = s_daps.instance = s_first_server;
     s_daps.len = 3;
     for (size_t i = 0; i < s_daps.len; i++)
         snprintf(s_daps.daps[i].name, sizeof s_daps.daps[i].name, "dap-%zu", i + 1);
@@ -21,7 +25,8 @@ TestSuite(daps, .init = s_open);
 /* Asked at `now`, answered 10 later. */
 static bool s_sees(size_t dap, const identity_t *identity, uint64_t epoch, usec_t now)
 {
-    database_status_t status = {.identity = *identity, .server = "database x", .epoch = epoch};
+    database_status_t status = {
+        .identity = *identity, .instance = s_server, .server = "database x", .epoch = epoch};
     status.generation.bytes[0] = (uint8_t)epoch;
     daps_ask(&s_daps, dap, now);
     return daps_answer(&s_daps, dap, &status, NULL, now + 10);
