@@ -1,10 +1,5 @@
-/* Claim: takes the next epoch (dap/database.h: database_claim).
- *
- * Promises: the pair's row is locked first and the head is read by a later statement, whose
- * snapshot has the batch that the lock waited for. A session that holds a lock in the way is
- * terminated if it is of our own role: a frozen primary would block for ever. Where it is not, the
- * error names it.
- */
+#include "dap/claim.h"
+
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,9 +7,8 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
-#include "dap/database.h"
+#include "core/base/mutation.h"
 #include "dap/field.h"
-#include "dap/params.h"
 
 /* A batch on its way lands well within this; what holds a lock for longer is in the way. */
 #define PATIENCE_MS 50
@@ -27,19 +21,20 @@ typedef struct {
     char blocker[256]; /* the last one that could not be ended, for people */
 } claiming_t;
 
+const char claim_end_blockers_sql[] =
+    "SELECT pid, coalesce(usename, '')::text, coalesce(application_name, ''),"
+    " CASE WHEN usename = current_user THEN pg_terminate_backend(pid) ELSE false END"
+    " FROM unnest(pg_blocking_pids($1)) AS b (pid) JOIN pg_stat_activity USING (pid)";
+
 static void s_end_blockers(claiming_t *self)
 {
-    static const char sql[] =
-        "SELECT pid, coalesce(usename, '')::text, coalesce(application_name, ''),"
-        " CASE WHEN usename = current_user THEN pg_terminate_backend(pid) ELSE false END"
-        " FROM unnest(pg_blocking_pids($1)) AS b (pid) JOIN pg_stat_activity USING (pid)";
     if (!self->breaker)
         self->breaker = connection_again(self->connection);
     params_t params = {0};
     params_int4(&params, self->pid);
     connection_params_t all = params_all(&params);
     error_t error = {0};
-    PGresult *result = connection_query(self->breaker, sql, &all, &error);
+    PGresult *result = connection_query(self->breaker, claim_end_blockers_sql, &all, &error);
     if (!result)
         log_warning("dap.blockers_unknown", "dap=%s error=\"%s\"", connection_name(self->breaker),
                     error.text);
@@ -118,21 +113,29 @@ static bool s_begin(claiming_t *self, error_t *ret_error)
 }
 
 /* What is not the database that was judged is not even locked, and nobody there is in the way. */
+void claim_lock(const database_status_t *judged, claim_statement_t *ret_lock)
+{
+#define JUDGED_SQL                                                                                 \
+    "SELECT 1 FROM ixn.pair WHERE database_id = $1"                                                \
+    " AND (SELECT system_identifier FROM pg_control_system()) = $2"                                \
+    " AND (SELECT oid FROM pg_database WHERE datname = current_database()) = $3"                   \
+    " AND pg_postmaster_start_time() = $4 AND current_setting('port')::int4 = $5"
+    *ret_lock = (claim_statement_t){.sql = MUTATION(CLAIM_UNLOCKED) ? JUDGED_SQL
+                                                                    : JUDGED_SQL " FOR UPDATE"};
+    params_t *params = &ret_lock->params;
+    params_id(params, judged->identity.database_id);
+    params_int8(params, judged->identity.system_identifier);
+    params_oid(params, judged->identity.database_oid);
+    params_wall(params, judged->instance.started_at);
+    params_int4(params, (int32_t)judged->instance.port);
+}
+
 static bool s_lock(claiming_t *self, const database_status_t *judged, error_t *ret_error)
 {
-    static const char sql[] =
-        "SELECT 1 FROM ixn.pair WHERE database_id = $1"
-        " AND (SELECT system_identifier FROM pg_control_system()) = $2"
-        " AND (SELECT oid FROM pg_database WHERE datname = current_database()) = $3"
-        " AND pg_postmaster_start_time() = $4 AND current_setting('port')::int4 = $5 FOR UPDATE";
-    params_t params = {0};
-    params_id(&params, judged->identity.database_id);
-    params_int8(&params, judged->identity.system_identifier);
-    params_oid(&params, judged->identity.database_oid);
-    params_wall(&params, judged->instance.started_at);
-    params_int4(&params, (int32_t)judged->instance.port);
+    claim_statement_t lock;
     error_t error = {0};
-    if (s_run(self, sql, &params, &error))
+    claim_lock(judged, &lock);
+    if (s_run(self, lock.sql, &lock.params, &error))
         return true;
     return error_set(ret_error, error.code, "the pair's row could not be locked: %s%s",
                      self->blocker, error.text);
@@ -198,33 +201,40 @@ static bool s_compare(const database_status_t *judged, const database_claim_t *c
     return !claim->with_head || s_compare_head(judged, found, ret_error);
 }
 
-static bool s_change(claiming_t *self, const database_claim_t *claim,
-                     const database_status_t *found, error_t *ret_error)
+void claim_changes(const database_claim_t *claim, const database_status_t *found,
+                   claim_statement_t changes[CLAIM_CHANGES])
 {
     uint64_t seen = found->epoch > claim->highest_seen ? found->epoch : claim->highest_seen;
     text_t owner = text_of(claim->owner);
-    params_t pair = {0};
-    params_int8(&pair, seen + 1);
-    params_id(&pair, claim->generation);
-    params_text(&pair, owner);
-    params_t epoch = {0};
-    params_int8(&epoch, seen + 1);
-    params_id(&epoch, claim->generation);
-    params_text(&epoch, owner);
-    params_int8(&epoch, found->head_index + 1);
-    params_id(&epoch, found->head_hash);
-    params_text(&epoch, text_of(claim->reason));
-    params_t checkpoint = {0};
-    params_id(&checkpoint, claim->generation);
-    return s_run(self,
-                 "UPDATE ixn.pair SET epoch = $1, generation = $2, owner = $3,"
-                 " claimed_at = clock_timestamp()",
-                 &pair, ret_error) &&
-           s_run(self,
-                 "INSERT INTO ixn.epoch (epoch, generation, owner, first_index, previous_hash,"
-                 " reason) VALUES ($1, $2, $3, $4, $5, $6)",
-                 &epoch, ret_error) &&
-           s_run(self, "UPDATE ixn.checkpoint SET generation = $1", &checkpoint, ret_error);
+    changes[0] = (claim_statement_t){.sql =
+                                         "UPDATE ixn.pair SET epoch = $1, generation = $2,"
+                                         " owner = $3, claimed_at = clock_timestamp()"};
+    params_int8(&changes[0].params, seen + 1);
+    params_id(&changes[0].params, claim->generation);
+    params_text(&changes[0].params, owner);
+    changes[1] = (claim_statement_t){.sql =
+                                         "INSERT INTO ixn.epoch (epoch, generation, owner,"
+                                         " first_index, previous_hash, reason)"
+                                         " VALUES ($1, $2, $3, $4, $5, $6)"};
+    params_int8(&changes[1].params, seen + 1);
+    params_id(&changes[1].params, claim->generation);
+    params_text(&changes[1].params, owner);
+    params_int8(&changes[1].params, found->head_index + 1);
+    params_id(&changes[1].params, found->head_hash);
+    params_text(&changes[1].params, text_of(claim->reason));
+    changes[2] = (claim_statement_t){.sql = "UPDATE ixn.checkpoint SET generation = $1"};
+    params_id(&changes[2].params, claim->generation);
+}
+
+static bool s_change(claiming_t *self, const database_claim_t *claim,
+                     const database_status_t *found, error_t *ret_error)
+{
+    claim_statement_t changes[CLAIM_CHANGES];
+    claim_changes(claim, found, changes);
+    for (int i = 0; i < CLAIM_CHANGES; i++)
+        if (!s_run(self, changes[i].sql, &changes[i].params, ret_error))
+            return false;
+    return true;
 }
 
 /* The transaction up to its commit. What is found in it before the change is what was locked. */

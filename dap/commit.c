@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/base/mutation.h"
 #include "dap/database.h"
 #include "dap/params.h"
 
@@ -11,18 +12,47 @@
  * the statement, which is why the journal's UNIQUE (first_index) has the last word on who continues
  * a batch. The two subselects are part of the locked condition, not of the insert: a wrong database
  * must not even be locked. */
-static const char s_insert_sql[] =
-    "WITH pair AS MATERIALIZED"
-    " (SELECT 1 FROM ixn.pair WHERE database_id = $1 AND epoch = $2 AND generation = $3"
-    " AND (SELECT system_identifier FROM pg_control_system()) = $4"
-    " AND (SELECT oid FROM pg_database WHERE datname = current_database()) = $5"
+#define IDENTITY_SQL                                                                               \
+    " (SELECT system_identifier FROM pg_control_system()) = $4"                                    \
+    " AND (SELECT oid FROM pg_database WHERE datname = current_database()) = $5"                   \
     " AND pg_postmaster_start_time() = $14 AND current_setting('port')::int4 = $15"
-    " FOR NO KEY UPDATE),"
-    " head AS (SELECT last_index, hash FROM ixn.journal ORDER BY last_index DESC LIMIT 1)"
-    " INSERT INTO ixn.journal (last_index, first_index, epoch, previous_hash, hash, log_time_us,"
-    " decided_at, entries)"
-    " SELECT $8, $9, $2, $7, $10, $11, $12, $13 FROM pair CROSS JOIN head"
-    " WHERE head.last_index = $6 AND head.hash = $7";
+#define PAIR_SQL                                                                                   \
+    "SELECT 1 FROM ixn.pair WHERE database_id = $1 AND epoch = $2 AND generation = $3 "            \
+    "AND" IDENTITY_SQL
+#define INSERT_SQL(pair)                                                                           \
+    "WITH pair AS MATERIALIZED (" pair                                                             \
+    "),"                                                                                           \
+    " head AS (SELECT last_index, hash FROM ixn.journal ORDER BY last_index DESC LIMIT 1)"         \
+    " INSERT INTO ixn.journal (last_index, first_index, epoch, previous_hash, hash, log_time_us,"  \
+    " decided_at, entries)"                                                                        \
+    " SELECT $8, $9, $2, $7, $10, $11, $12, $13 FROM pair CROSS JOIN head"                         \
+    " WHERE head.last_index = $6 AND head.hash = $7"
+
+static const char s_insert_sql[] = INSERT_SQL(PAIR_SQL " FOR NO KEY UPDATE");
+
+#ifdef IXN_MUTATIONS
+/* The same statement, broken as the mutations say. */
+static const char *s_broken_sql(const connection_t *connection, const params_t *params)
+{
+    if (MUTATION(FENCE_BY_SELECT))
+        return INSERT_SQL(PAIR_SQL);
+    if (!MUTATION(CHECKED_OUTSIDE))
+        return s_insert_sql;
+    connection_t *other = connection_again(connection);
+    connection_params_t all = params_all(params);
+    /* Of all the parameters, so that their types are known. */
+    PGresult *result = connection_query(other,
+                                        PAIR_SQL
+                                        " AND ($6, $7, $8, $9, $10, $11, $12, $13) IS NOT NULL"
+                                        " FOR NO KEY UPDATE SKIP LOCKED",
+                                        &all, NULL);
+    bool holds = PQntuples(result) == 1;
+    PQclear(result);
+    connection_destroy(&other);
+    return holds ? INSERT_SQL("SELECT 1 WHERE $1 IS NOT NULL AND $3 IS NOT NULL AND" IDENTITY_SQL)
+                 : INSERT_SQL(PAIR_SQL " AND false");
+}
+#endif
 
 bool commit_send(const commit_t *self, connection_t *connection, const batch_t *batch,
                  uint32_t timeout_ms, error_t *ret_error)
@@ -44,7 +74,11 @@ bool commit_send(const commit_t *self, connection_t *connection, const batch_t *
     params_wall(&params, self->instance.started_at);
     params_int4(&params, (int32_t)self->instance.port);
     connection_params_t all = params_all(&params);
-    return connection_send(connection, s_insert_sql, &all, timeout_ms, ret_error);
+    const char *sql = s_insert_sql;
+#ifdef IXN_MUTATIONS
+    sql = s_broken_sql(connection, &params);
+#endif
+    return connection_send(connection, sql, &all, timeout_ms, ret_error);
 }
 
 bool commit_inserted(const PGresult *result)

@@ -10,10 +10,11 @@
 #include "core/row.h"
 #include "dap/connection.h"
 #include "dap/identity.h"
+#include "dap/moves.h"
 #include "dap/params.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
-#define DATABASE_SCHEMA_VERSION 2
+#define DATABASE_SCHEMA_VERSION 3
 
 /* How a database stands to a place that the pair knows to be committed. Everything in one snapshot.
  */
@@ -37,6 +38,7 @@ typedef struct {
     usec_t head_log_time;
     usec_t head_wall_time;
     uint64_t checkpoint_index;
+    moves_t moves;       /* which database it was before */
     instance_t instance; /* which run of which server answers */
     bool standby;        /* it is in recovery: read only, and behind its primary */
     lineage_t lineage;

@@ -149,22 +149,29 @@ static void s_end_abandoned(image_transaction_t *self, connection_t *connection)
     PQclear(result);
 }
 
+void image_move(const fence_t *fence, const checkpoint_image_t *image,
+                char sql[IMAGE_MOVE_SQL_SIZE], params_t *params)
+{
+    char condition[FENCE_TEXT_SIZE];
+    snprintf(sql, IMAGE_MOVE_SQL_SIZE,
+             "UPDATE ixn.checkpoint AS c SET index = $2, hash = $3, log_time_us = $4,"
+             " written_at = clock_timestamp() FROM ixn.pair AS p WHERE c.index = $1 AND %s",
+             fence_condition(fence, condition));
+    *params = (params_t){0};
+    params_int8(params, image->from);
+    params_int8(params, image->to);
+    params_id(params, image->hash);
+    params_int8(params, (uint64_t)image->log_time);
+}
+
 /* Moves the checkpoint's row, which proves the fence and keeps others out until the end.
  * `ret_moved`: false when the row was not as it had to be. */
 static bool s_move(attempt_t *self, bool *ret_moved, error_t *ret_error)
 {
     const checkpoint_image_t *image = self->image;
-    char sql[FENCE_TEXT_SIZE + 256];
-    char fence[FENCE_TEXT_SIZE];
-    snprintf(sql, sizeof sql,
-             "UPDATE ixn.checkpoint AS c SET index = $2, hash = $3, log_time_us = $4,"
-             " written_at = clock_timestamp() FROM ixn.pair AS p WHERE c.index = $1 AND %s",
-             fence_condition(&self->self->fence, fence));
-    params_t params = {0};
-    params_int8(&params, image->from);
-    params_int8(&params, image->to);
-    params_id(&params, image->hash);
-    params_int8(&params, (uint64_t)image->log_time);
+    char sql[IMAGE_MOVE_SQL_SIZE];
+    params_t params;
+    image_move(&self->self->fence, image, sql, &params);
     connection_params_t all = params_all(&params);
     uint32_t timeout_ms = s_timeout_ms(self->self, 0, 0);
     bool done = pipeline_begin(&self->pipeline, self->connection, ret_error) &&

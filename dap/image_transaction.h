@@ -12,6 +12,7 @@
 #include "core/checkpoint.h"
 #include "dap/connection.h"
 #include "dap/fence.h"
+#include "dap/params.h"
 #include "dap/rows.h"
 
 typedef enum {
@@ -43,6 +44,12 @@ typedef struct {
 void image_transaction_init(image_transaction_t *self, const fence_t *fence,
                             uint32_t statement_timeout_ms);
 void image_transaction_free(image_transaction_t *self);
+
+/* The statement that comes first, for tests that stand between it and the commit: no row unless the
+ * fence holds and the checkpoint is where the image begins. */
+#define IMAGE_MOVE_SQL_SIZE (FENCE_TEXT_SIZE + 256)
+void image_move(const fence_t *fence, const checkpoint_image_t *image,
+                char sql[IMAGE_MOVE_SQL_SIZE], params_t *params);
 
 /* No transaction is open afterwards. */
 image_outcome_t image_transaction_run(image_transaction_t *self, connection_t *connection,

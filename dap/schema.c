@@ -6,6 +6,7 @@
 #include "dap/schema.h"
 
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "dap/database.h"
 #include "dap/field.h"
 #include "dap/params.h"
@@ -127,6 +128,11 @@ bool database_init(database_t *self, identity_t *ret_identity, error_t *ret_erro
         return false;
     }
     /* If the answer to the commit is lost, what is there tells. */
+    if (MUTATION(SUCCESSORS_MANY))
+        connection_command(connection,
+                           "ALTER TABLE ixn.journal DROP CONSTRAINT"
+                           " journal_first_index_key",
+                           NULL);
     bool committed = connection_command(connection, "COMMIT", &error);
     if (database_status(self, NULL, &status, committed ? ret_error : NULL) &&
         id_equal(status.identity.database_id, database_id)) {

@@ -6,6 +6,9 @@
 #   deploy/install.sh                      the packages of packages.txt
 #   deploy/install.sh --also PACKAGE…      … and these
 #   deploy/install.sh --only PACKAGE…      just these
+#   deploy/install.sh --bench              those of packages.txt and of bench-packages.txt: the
+#                                          stores that tests/bench compares us with. Services that
+#                                          come with them do not start with the machine, either.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -22,8 +25,13 @@ case ${1-} in
     [ $# -gt 0 ] || fail "$mode needs the name of a package"
     wanted=("$@")
     ;;
+--bench)
+    mode=$1
+    [ $# -eq 1 ] || fail '--bench takes nothing more'
+    mapfile -t wanted <"$here/bench-packages.txt"
+    ;;
 '') mode= ;;
-*) fail "unknown argument '$1'; known: --also PACKAGE… | --only PACKAGE…" ;;
+*) fail "unknown argument '$1'; known: --also PACKAGE… | --only PACKAGE… | --bench" ;;
 esac
 if [ "$mode" != --only ]; then
     mapfile -t -O "${#wanted[@]}" wanted <"$here/packages.txt"
@@ -48,6 +56,12 @@ if [ "$(id -u)" -ne 0 ]; then
     as_root=(sudo)
 fi
 
+# The services of all packages, one a line.
+services() {
+    find /etc/init.d /lib/systemd/system -maxdepth 1 \( -type f -o -type l \) \
+        \( -path '/etc/init.d/*' -o -name '*.service' -o -name '*.socket' \) -printf '%f\n' | sort
+}
+
 log=$(mktemp)
 policy=/usr/sbin/policy-rc.d
 own_policy=
@@ -71,7 +85,22 @@ apt() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 \
         -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 </dev/null
 }
+before=$(services)
 if ! apt update || ! apt install --no-install-recommends -y "${missing[@]}"; then
     tail -n 20 "$log" >&2
     fail "apt-get could not install: ${missing[*]} (its last words are above)"
+fi
+
+# Nobody asked for these servers to run: they are only measured, by processes of our own.
+if [ "$mode" = --bench ]; then
+    while read -r service; do
+        case $service in
+        *.service | *.socket)
+            if command -v systemctl >/dev/null; then
+                "${as_root[@]}" systemctl disable --quiet "$service" >"$log" 2>&1 || true
+            fi
+            ;;
+        ?*) "${as_root[@]}" update-rc.d "$service" disable >"$log" 2>&1 || true ;;
+        esac
+    done < <(comm -13 <(printf '%s\n' "$before") <(services))
 fi

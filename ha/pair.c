@@ -342,8 +342,11 @@ static bool s_is_late(const pair_t *self, const database_status_t *status)
 
 void pair_observed(pair_t *self, size_t dap, const database_status_t *status, const error_t *error)
 {
+    if (status)
+        pair_follow_move(self, dap, status);
     usec_t asked = self->daps.daps[dap].asked_at;
     bool proven = daps_answer(&self->daps, dap, status, error, self->now);
+    self->worked = self->worked || proven;
     if (!status || (self->daps.known && !proven))
         return;
     if (self->daps.has_demanded && !id_equal(status->identity.database_id, self->daps.demanded))

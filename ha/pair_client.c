@@ -70,6 +70,8 @@ static void s_fill_own(const pair_t *self, status_view_t *view)
         own->checkpoint = figures.checkpoint;
     } else {
         own->index = replica_index(self->replica);
+        if (replica_is_loaded(self->replica))
+            own->hash = wire_bytes(&replica_state(self->replica)->hash);
     }
     own->ready = pair_reports_ready(self, view->readiness, sizeof view->readiness);
     own->readiness = view->readiness;

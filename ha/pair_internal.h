@@ -27,6 +27,7 @@ typedef struct {
     bool ready;
     bool automatic;
     bool database;
+    identity_t identity; /* of the database that it works on, as far as it says */
     size_t daps_len;
     dap_t daps[DAPS_MAX];      /* name, reachable, proven, latency, trouble */
     char trouble[PAIR_REASON]; /* why its frames are not listened to; empty: they are */
@@ -97,6 +98,7 @@ struct pair {
     bool daps_remembered; /* state_dir holds what is to be remembered of them */
     bool has_memory;
     identity_memory_t memory;
+    bool worked;               /* an access point was proven since the process began */
     uint64_t epoch;            /* the highest heard of */
     id128_t generation;        /* of it */
     id128_t own_generation;    /* of the last epoch that this node claimed, in whichever life */
@@ -182,6 +184,11 @@ bool pair_reports_ready(const pair_t *self, char *reason, size_t size);
 void pair_distrust(pair_t *self, const char *why);
 void pair_load(pair_t *self);
 void pair_follow_journal(pair_t *self);
+
+/* pair_move.c */
+/* At a start: goes where an operator has declared that the pair's database is now, if that is what
+ * the access point reaches. */
+void pair_follow_move(pair_t *self, size_t dap, const database_status_t *status);
 
 /* pair_takeover.c */
 /* The role is TAKING_OVER now. `hot`: it was a backup's before. */

@@ -262,6 +262,7 @@ static bool s_is_ours(pair_t *self, const Ixn__V1__PeerFrame *frame)
     snprintf(before, sizeof before, "%s", self->peer.trouble);
     self->peer.trouble[0] = '\0';
     bool known = wire_read_id(frame->database_id, &its.database_id);
+    self->peer.identity = its;
     if (strcmp(hello->name, self->name) == 0)
         snprintf(self->peer.trouble, sizeof self->peer.trouble,
                  "both nodes are named \"%s\" (node.name); give each its own", self->name);

@@ -11,6 +11,7 @@ typedef int command_fn(common_t *common, int argc, char **argv);
 command_fn command_database_init;
 command_fn command_database_migrate;
 command_fn command_database_status;
+command_fn command_database_adopt;
 command_fn command_submit;
 command_fn command_get;
 command_fn command_stop;

@@ -22,6 +22,8 @@ static const entry_t s_commands[] = {
      "ixnctl --config ixnd.yaml database migrate", command_database_migrate},
     {"database", "status", NULL, "Say which database this is, who writes it, how far it is",
      "ixnctl database status -o json", command_database_status},
+    {"database", "adopt", NULL, "Declare that the database has moved, and where to",
+     "ixnctl database adopt --reason \"moved to db-2\"", command_database_adopt},
     {"pair", "keygen", "The pair", "Make the key that both nodes share",
      "ixnctl pair keygen /etc/ixn/pair.key", command_pair_keygen},
     {"pair", "status", NULL, "Both nodes, as each sees them; for monitoring too",

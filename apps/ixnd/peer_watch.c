@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/ixnd/probe.h"
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/client/probe.h"
 #include "dap/connection.h"
 
 enum {
@@ -17,6 +17,8 @@ enum {
     ZAP_TEXT = 255,  /* the longest of these that is looked at */
     HANDSHAKES = 10, /* so many attempts that end in the handshake are worth a line */
 };
+
+static_assert(PROBE_ENDPOINT_SIZE >= CONFIG_PATH_SIZE, "an endpoint fits");
 
 struct peer_watch {
     zactor_t *actor;

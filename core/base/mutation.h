@@ -1,13 +1,15 @@
-/* Mutation: rules that the simulator's own build of the libraries can break on purpose, to prove
- * that the simulator would notice. In every other build MUTATION is false at compile time.
+/* Mutation: rules that a build of the tests' own can break on purpose, to prove that the simulator,
+ * or the tests on a real database, would notice. In every other build MUTATION is false at compile
+ * time.
  */
 #ifndef IXN_BASE_MUTATION_H
 #define IXN_BASE_MUTATION_H
 
-/* X(NAME, "what is broken") */
+/* X(NAME, "what is broken"); those that the simulator has to notice … */
 #define MUTATIONS(X)                                                                               \
     X(NONE, "nothing")                                                                             \
     X(FENCE_SKIPPED, "the journal's statement does not look at the epoch")                         \
+    X(FENCE_BY_SELECT, "the journal's statement reads the epoch and locks nothing")                \
     X(RELEASED_EARLY, "messages leave before their commit")                                        \
     X(TOKEN_IGNORED, "a result is taken under any token")                                          \
     X(HEAD_IGNORED, "a take-over serves what it has, whatever the head is")                        \
@@ -18,13 +20,21 @@
     X(STATIC_SKIPPED, "an access point may reach any database")                                    \
     X(LINEAGE_SKIPPED, "an access point may reach a copy that stayed behind")                      \
     X(LIVE_PROOF_SKIPPED, "an access point may reach a fresh clone")                               \
-    X(CHECKED_OUTSIDE, "what an access point reaches is not checked inside the transaction")
+    X(SERVER_UNCHECKED, "what an access point reaches is not checked inside the transaction")
+
+/* … and those of the SQL, which the interleavings on PostgreSQL have to notice. */
+#define SQL_MUTATIONS(X)                                                                           \
+    X(CHECKED_OUTSIDE, "the epoch is checked and locked, then the batch is inserted")              \
+    X(SUCCESSORS_MANY, "the journal has no UNIQUE (first_index)")                                  \
+    X(CLAIM_UNLOCKED, "a claim does not lock the pair's row before it looks")
 
 typedef enum {
 #define X(name, text) MUTATION_##name,
-    MUTATIONS(X)
+    MUTATIONS(X) MUTATIONS_LEN,
+    MUTATION_BEFORE_SQL = MUTATIONS_LEN - 1,
+    SQL_MUTATIONS(X)
 #undef X
-        MUTATIONS_LEN
+        MUTATIONS_END
 } mutation_t;
 
 #ifdef IXN_MUTATIONS

@@ -1,5 +1,5 @@
 """Runs benchmarks; see run.sh. One is a module bench_NAME.py with a docstring and a function
-run(options) that returns rows: dicts with bench, ours, unit, peer, goal (the last two may be None)
+run(options) that gives rows: dicts with bench, ours, unit, peer, goal (the last two may be None)
 and what else it wants in its line."""
 
 import argparse
@@ -10,6 +10,8 @@ import os
 import random
 import sys
 
+import bench_peers
+import stores
 from waiting import Failure
 from world import TOP
 
@@ -35,9 +37,21 @@ def parse():
                         help="where logs are kept")
     parser.add_argument("--interactions", type=int, default=1000000,
                         help="how many wait, where a benchmark needs that (default 1000000)")
+    peers = parser.add_argument_group("peers")
+    peers.add_argument("--rounds", type=int, default=3, help="(default 3)")
+    peers.add_argument("--seconds", type=float, default=3, help="of each measurement (default 3)")
+    peers.add_argument("--peer", action="append", choices=stores.NAMES, metavar="NAME", default=[],
+                       help=f"only this one, and ours; may be repeated: {' '.join(stores.NAMES)}")
+    peers.add_argument("--work", action="append", choices=bench_peers.WORKS, metavar="NAME",
+                       default=[], help=f"may be repeated: {' '.join(bench_peers.WORKS)}")
+    peers.add_argument("--payload", action="append", type=int, metavar="BYTES",
+                       help="may be repeated (default 300 and 1000)")
     parser.add_argument("--keep", action="store_true", help="do not remove the folders")
     parser.add_argument("name", nargs="*", metavar="NAME")
     options = parser.parse_args()
+    options.payload = options.payload or [300, 1000]
+    if options.rounds < 1 or options.seconds < 1 or min(options.payload) < 1:
+        parser.error("--rounds, --seconds and --payload must be at least 1")
     options.build = os.path.abspath(options.build)
     options.logs = os.path.abspath(options.logs)
     options.random = random.Random(0)
@@ -65,6 +79,7 @@ def finish(row):
     ok = goal is None or (judged >= goal if row.get("goal_is_least") else judged <= goal)
     rest = {key: value for key, value in row.items()
             if key not in ("goal_is_ratio", "goal_is_least")}
+    ratio = round(ratio, 4) if ratio else ratio
     return {**rest, "peer": row.get("peer"), "ratio": ratio, "goal": goal, "ok": ok}
 
 

@@ -70,7 +70,7 @@ Test(database, is_initialised_once)
     cr_assert(!database_init(s_pair.database, &again, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_REFUSED);
     cr_assert(strstr(error.text, identity_text(&identity, text)), "%s", error.text);
-    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT max(version) FROM ixn.schema_migration"), "2");
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT max(version) FROM ixn.schema_migration"), "3");
 }
 
 typedef struct {
@@ -119,7 +119,7 @@ Test(database, of_another_version_is_named_with_both)
     pair_ask(s_pair.pq, "INSERT INTO ixn.schema_migration (version, name) VALUES (7, 'later')");
     cr_assert(!database_status(s_pair.database, NULL, &status, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);
-    cr_assert(strstr(error.text, "version 7, this program needs 2"), "%s", error.text);
+    cr_assert(strstr(error.text, "version 7, this program needs 3"), "%s", error.text);
     cr_assert(!database_migrate(s_pair.database, &applied, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);
 }
@@ -206,6 +206,7 @@ Test(database, of_an_older_version_is_migrated)
     cr_assert(database_status(s_pair.database, NULL, &before, &error), "%s", error.text);
     pair_ask(s_pair.pq,
              "DROP VIEW ixn.role_history;"
+             "DROP TABLE ixn.adoption;"
              "DELETE FROM ixn.schema_migration WHERE version > 1");
     cr_assert(!database_status(s_pair.database, NULL, &after, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);

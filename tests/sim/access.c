@@ -91,7 +91,7 @@ static void s_failed(machine_t *self, size_t dap, const error_t *error)
 static bool s_compare(const access_lane_t *lane, const database_status_t *found, error_t *ret_error)
 {
     const database_status_t *judged = &lane->judged;
-    bool outside = mutation_is(MUTATION_CHECKED_OUTSIDE);
+    bool outside = mutation_is(MUTATION_SERVER_UNCHECKED);
     bool same = identity_equal(&judged->identity, &found->identity) ||
                 mutation_is(MUTATION_STATIC_SKIPPED) || outside;
     bool server = instance_equal(&judged->instance, &found->instance) || outside;

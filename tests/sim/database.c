@@ -216,6 +216,13 @@ void database_sim_work(database_sim_t *self, ask_t *ask, usec_t least, usec_t mo
     world_at(self->world, self->world->now + took, s_step, s_step_drop, work);
 }
 
+void database_sim_commit(database_sim_t *self, ask_t *ask, usec_t least, usec_t most,
+                         event_fn *commit)
+{
+    if (!self->gate || !self->gate(self->world, ask, commit))
+        database_sim_work(self, ask, least, most, commit);
+}
+
 static void s_begin(world_t *world, void *data)
 {
     (void)world;

@@ -45,7 +45,6 @@ struct ask {
     uint64_t boot;          /* of the server that works on it */
     usec_t sent_at;
     usec_t wait_until; /* LOCK: gives up waiting */
-    usec_t patience;   /* LOCK: who is in the way is ended then */
     /* what is asked */
     identity_t identity;
     uint64_t epoch;
@@ -123,7 +122,8 @@ database_figures_t database_sim_figures(const world_t *world);
 
 #define LOCK_WAITERS 64
 
-/* A lock of one row: who has it, who waits, first come, first served. */
+/* A lock of one row: who has it, who waits. PostgreSQL has a queue for each version of a row; what
+ * order comes of that once the row was changed is not promised, so here chance picks the next. */
 typedef struct {
     uint64_t owner; /* id of an ask; 0: free */
     int node;
@@ -174,6 +174,11 @@ struct database {
     usec_t slow;
     unsigned errors;
     unsigned doubt;
+    /* For who stands between the steps (tests/interleavings): true when it takes what is about to
+     * commit, to run `commit` itself. */
+    bool (*gate)(world_t *world, ask_t *ask, event_fn *commit);
+    /* … and picks the next owner among the waiters. */
+    size_t (*choose)(world_t *world, const row_lock_t *lock);
 };
 
 /* statements.c: begins work on an ask that has arrived. */
@@ -181,8 +186,14 @@ void statement_begin(database_sim_t *self, ask_t *ask);
 /* All that waits for locks is answered with an error: the server ends. */
 void statements_end_all(database_sim_t *self, const char *why);
 void statement_release(database_sim_t *self, uint64_t session);
+/* Ends a session that waits, or that was left alone by its client with a lock; what is in the
+ * middle of its commit goes on. */
+void statement_terminate(database_sim_t *self, uint64_t session);
 /* database.c: lets time pass in the server, then goes on. */
 void database_sim_work(database_sim_t *self, ask_t *ask, usec_t least, usec_t most, event_fn *step);
+/* The same before what changes the tables. */
+void database_sim_commit(database_sim_t *self, ask_t *ask, usec_t least, usec_t most,
+                         event_fn *commit);
 void database_sim_answer(database_sim_t *self, ask_t *ask);
 bool database_sim_refuse(database_sim_t *self, ask_t *ask, error_code_t code, const char *text);
 

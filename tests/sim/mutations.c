@@ -16,19 +16,27 @@ bool mutation_is(mutation_t mutation)
     return mutation_active == mutation;
 }
 
-#ifdef IXN_MUTATIONS
-static const char *const s_names[] = {
+const char *mutation_name(mutation_t mutation)
+{
+    static const char *const names[] = {
 #define X(name, text) #name,
-    MUTATIONS(X)
+        MUTATIONS(X) SQL_MUTATIONS(X)
 #undef X
-};
+    };
+    return names[mutation];
+}
 
-static const char *const s_texts[] = {
+const char *mutation_text(mutation_t mutation)
+{
+    static const char *const texts[] = {
 #define X(name, text) text,
-    MUTATIONS(X)
+        MUTATIONS(X) SQL_MUTATIONS(X)
 #undef X
-};
+    };
+    return texts[mutation];
+}
 
+#ifdef IXN_MUTATIONS
 int mutations_run(uint64_t seeds)
 {
     unsigned missed = 0;
@@ -38,7 +46,7 @@ int mutations_run(uint64_t seeds)
             .from = 1, .seeds = seeds, .jobs = 2, .stop_at_first = true, .quiet = true};
         mutation_active = mutation;
         run_many(&options, &result);
-        printf("%-20s %s\n", s_names[mutation], s_texts[mutation]);
+        printf("%-20s %s\n", mutation_name(mutation), mutation_text(mutation));
         if (result.violations)
             printf("%-20s caught at seed %llu: %.160s\n", "", (unsigned long long)result.first_seed,
                    result.first);

@@ -12,6 +12,10 @@
 /* True while this one is broken. */
 bool mutation_is(mutation_t mutation);
 
+/* Its name, and what is broken, for people. */
+const char *mutation_name(mutation_t mutation);
+const char *mutation_text(mutation_t mutation);
+
 /* Breaks one after the other and runs seeds until it is noticed; prints a table. Returns the exit
  * code: 0 when all were noticed within `seeds`. */
 int mutations_run(uint64_t seeds);

@@ -51,13 +51,16 @@ static ask_t *s_unqueue(row_lock_t *lock, size_t at)
     return ask;
 }
 
-/* The next in line goes on with the statement that waited. */
+/* One of those that wait goes on with its statement. */
 static void s_free_lock(database_sim_t *self, row_lock_t *lock)
 {
     lock->owner = 0;
     if (lock->waiters_len == 0)
         return;
-    ask_t *next = s_unqueue(lock, 0);
+    size_t last = lock->waiters_len - 1;
+    size_t at = self->choose ? self->choose(self->world, lock)
+                             : (size_t)world_between(self->world, 0, (usec_t)last);
+    ask_t *next = s_unqueue(lock, at);
     s_take(lock, next, next->kind == ASK_CHANGE ? next->session : next->id,
            next->kind == ASK_LOCK || next->kind == ASK_CHANGE);
     database_sim_work(self, next, 5, 50, s_go_on);
@@ -96,38 +99,65 @@ static void s_later(database_sim_t *self, usec_t delay, event_fn *run, uint64_t 
     world_at(self->world, self->world->now + delay, run, NULL, memory_copy(&later, sizeof later));
 }
 
-/* A claim has waited too long: transactions that their clients left alone with the lock are ended,
- * and so are statements that wait before it. What is in the middle of its commit is not. */
+static size_t s_waiter(const row_lock_t *lock, uint64_t id)
+{
+    size_t at = 0;
+    while (at < lock->waiters_len && lock->waiters[at]->id != id)
+        at++;
+    return at;
+}
+
+void statement_terminate(database_sim_t *self, uint64_t session)
+{
+    row_lock_t *locks[] = {&self->pair, &self->checkpoint};
+    for (int i = 0; i < 2; i++) {
+        size_t at = s_waiter(locks[i], session);
+        if (at < locks[i]->waiters_len)
+            database_sim_refuse(self, s_unqueue(locks[i], at), ERROR_DATABASE_UNREACHABLE,
+                                "terminating connection due to administrator command");
+        if (locks[i]->owner == session && locks[i]->transaction)
+            statement_release(self, session);
+    }
+}
+
+/* Who the server says is in the way of a claim: those that wait before it, or the owner. */
+static void s_end_blockers(database_sim_t *self, uint64_t claim)
+{
+    size_t before = s_waiter(&self->pair, claim);
+    world_trace(self->world, "database", "terminated", self->pair.owner, claim);
+    if (before == 0 || world_chance(self->world, 500))
+        statement_terminate(self, self->pair.owner);
+    else
+        while (before-- > 0)
+            statement_terminate(self, self->pair.waiters[before]->id);
+}
+
+/* A claim has waited too long. */
 static void s_patience(world_t *world, void *data)
 {
     later_t later = *(later_t *)data;
     free(data);
     database_sim_t *self = later.server;
     uint64_t id = later.session;
-    size_t at = 0;
-    while (at < self->pair.waiters_len && self->pair.waiters[at]->id != id)
-        at++;
+    size_t at = s_waiter(&self->pair, id);
     if (at == self->pair.waiters_len)
         return;
     ask_t *ask = self->pair.waiters[at];
-    if (self->frozen) {
-        s_later(self, PATIENCE_US, s_patience, id);
-        return;
-    }
-    if (world->now >= ask->wait_until) {
+    if (!self->frozen && world->now >= ask->wait_until) {
         s_unqueue(&self->pair, at);
         database_sim_refuse(self, ask, ERROR_DATABASE_REFUSED,
                             "canceling statement due to lock timeout");
         return;
     }
     s_later(self, PATIENCE_US, s_patience, id);
-    while (at-- > 0)
-        database_sim_refuse(self, s_unqueue(&self->pair, 0), ERROR_DATABASE_UNREACHABLE,
-                            "terminating connection due to administrator command");
-    if (self->pair.transaction) {
-        world_trace(world, "database", "terminated", self->pair.owner, id);
-        statement_release(self, self->pair.owner);
-    }
+    if (!self->frozen)
+        s_end_blockers(self, id);
+}
+
+/* NULL, before the first claim, is equal to nothing. */
+static bool s_same_generation(id128_t found, id128_t asked)
+{
+    return !id_is_zero(found) && id_equal(found, asked);
 }
 
 /* ---- The journal's statement ---- */
@@ -137,15 +167,16 @@ static bool s_is_server(const database_sim_t *self, const ask_t *ask)
     const instance_t own = tables_instance(self);
     bool same =
         identity_equal(&self->row.identity, &ask->identity) || mutation_is(MUTATION_STATIC_SKIPPED);
-    return (same && instance_equal(&own, &ask->instance)) || mutation_is(MUTATION_CHECKED_OUTSIDE);
+    return (same && instance_equal(&own, &ask->instance)) || mutation_is(MUTATION_SERVER_UNCHECKED);
 }
 
 static bool s_epoch_holds(const database_sim_t *self, const ask_t *ask)
 {
     if (mutation_is(MUTATION_FENCE_SKIPPED))
         return true;
-    return self->row.epoch == ask->epoch && id_equal(self->row.generation, ask->generation) &&
-           s_is_server(self, ask) && !self->standby;
+    return self->row.epoch == ask->epoch &&
+           s_same_generation(self->row.generation, ask->generation) && s_is_server(self, ask) &&
+           !self->standby;
 }
 
 static void s_insert_commit(world_t *world, void *data)
@@ -182,7 +213,7 @@ static void s_insert_locked(database_sim_t *self, ask_t *ask)
         database_sim_answer(self, ask);
         return;
     }
-    database_sim_work(self, ask, 200, 1500, s_insert_commit);
+    database_sim_commit(self, ask, 200, 1500, s_insert_commit);
 }
 
 static void s_insert(database_sim_t *self, ask_t *ask)
@@ -195,7 +226,7 @@ static void s_insert(database_sim_t *self, ask_t *ask)
         database_sim_answer(self, ask);
         return;
     }
-    if (s_take(&self->pair, ask, ask->id, false))
+    if (mutation_is(MUTATION_FENCE_BY_SELECT) || s_take(&self->pair, ask, ask->id, false))
         s_insert_locked(self, ask);
     else
         s_wait(self, &self->pair, ask);
@@ -242,7 +273,8 @@ static void s_lock(database_sim_t *self, ask_t *ask)
         return;
     }
     ask->wait_until = self->world->now + self->world->options.statement_timeout * 3 / 4;
-    s_later(self, PATIENCE_US, s_patience, ask->id);
+    if (!self->gate)
+        s_later(self, PATIENCE_US, s_patience, ask->id);
     s_wait(self, &self->pair, ask);
 }
 
@@ -283,7 +315,7 @@ static void s_change(database_sim_t *self, ask_t *ask)
     }
     self->pair.working = true;
     if (s_take(&self->checkpoint, ask, ask->session, true))
-        database_sim_work(self, ask, 200, 1500, s_change_commit);
+        database_sim_commit(self, ask, 200, 1500, s_change_commit);
     else
         s_wait(self, &self->checkpoint, ask);
 }
@@ -305,25 +337,38 @@ static void s_image_commit(world_t *world, void *data)
     database_sim_answer(self, ask);
 }
 
-static void s_image_locked(database_sim_t *self, ask_t *ask)
+static bool s_image_holds(const database_sim_t *self, const ask_t *ask)
 {
-    const checkpoint_image_t *image = ask->image->image;
+    return s_same_generation(self->checkpoint_generation, ask->generation) &&
+           s_is_server(self, ask) && !self->standby &&
+           self->row.checkpoint_index == ask->image->image->from;
+}
+
+/* No row: then the row is read to say why. */
+static void s_image_refused(database_sim_t *self, ask_t *ask)
+{
     ask->ok = true;
     tables_status(self, &ask->known, &ask->status);
     ask->found_generation = self->checkpoint_generation;
     ask->found_hash = self->checkpoint_hash;
-    if (!id_equal(self->checkpoint_generation, ask->generation) || !s_is_server(self, ask) ||
-        self->standby || self->row.checkpoint_index != image->from) {
-        statement_release(self, ask->id);
-        database_sim_answer(self, ask);
-        return;
-    }
-    database_sim_work(self, ask, 500, 5000, s_image_commit);
+    statement_release(self, ask->id);
+    database_sim_answer(self, ask);
+}
+
+static void s_image_locked(database_sim_t *self, ask_t *ask)
+{
+    ask->ok = true;
+    if (s_image_holds(self, ask))
+        database_sim_commit(self, ask, 500, 5000, s_image_commit);
+    else
+        s_image_refused(self, ask);
 }
 
 static void s_image(database_sim_t *self, ask_t *ask)
 {
-    if (s_take(&self->checkpoint, ask, ask->id, false))
+    if (!s_image_holds(self, ask)) /* not even locked */
+        s_image_refused(self, ask);
+    else if (s_take(&self->checkpoint, ask, ask->id, false))
         s_image_locked(self, ask);
     else
         s_wait(self, &self->checkpoint, ask);

@@ -120,18 +120,25 @@ static event_t s_next(world_t *self)
     return first;
 }
 
+bool world_step(world_t *self, usec_t until)
+{
+    if (self->events_len == 0 || self->events[0].at > until)
+        return false;
+    event_t event = s_next(self);
+    self->now = event.at;
+    event.run(self, event.data);
+    if (++self->happened > EVENTS_MAX)
+        world_violation(self, "progress",
+                        "%d events happened and time stands at %lld us: "
+                        "something asks to be woken without end",
+                        EVENTS_MAX, (long long)self->now);
+    return true;
+}
+
 void world_run(world_t *self)
 {
-    while (!self->over && self->events_len > 0) {
-        event_t event = s_next(self);
-        self->now = event.at;
-        event.run(self, event.data);
-        if (++self->happened > EVENTS_MAX)
-            world_violation(self, "progress",
-                            "%d events happened and time stands at %lld us: "
-                            "something asks to be woken without end",
-                            EVENTS_MAX, (long long)self->now);
-    }
+    while (!self->over && world_step(self, USEC_NEVER))
+        continue;
 }
 
 /* ---- Chance ---- */

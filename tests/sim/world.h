@@ -74,6 +74,8 @@ world_t *world_new(uint64_t seed, bool print);
 void world_destroy(world_t **self_p);
 /* To the end of the seed or the first violation. */
 void world_run(world_t *self);
+/* The next thing that happens, if it is not later than `until`; false: nothing is. */
+bool world_step(world_t *self, usec_t until);
 
 void world_at(world_t *self, usec_t at, event_fn *run, event_fn *drop, void *data);
 

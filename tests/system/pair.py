@@ -26,7 +26,8 @@ def percentile(values, share):
 class Pair:
     """node-a and node-b. With a network they are its hosts a and b, and clients are on c."""
 
-    def __init__(self, world, network=None, **overrides):
+    def __init__(self, world, network=None, daps=None, **overrides):
+        """`daps(node)`: the node's own, as in its configuration."""
         self.world = world
         self.network = network
         key = world.path("pair.key")
@@ -44,6 +45,9 @@ class Pair:
             node = Node(world, name, address=address[name], pair=pair, **given)
             node.prefix = network.prefix(hosts[name]) if network else []
             node.host = hosts[name]
+            if daps:
+                node.config["database"]["daps"] = daps(node)
+                node.write_config()
             self.nodes.append(node)
         self.a, self.b = self.nodes
         self.context = None

@@ -1,6 +1,8 @@
 """A private PostgreSQL and a private pgbouncer, by the scripts of deploy/."""
 
+import copy
 import os
+import re
 import signal
 
 import psycopg2
@@ -12,10 +14,11 @@ DEPLOY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "d
 
 
 class Postgres:
-    """One cluster. The database of the pair is `ixn`, owned by the role `ixn`."""
+    """One cluster, and one database in it: that of the pair is `ixn`, owned by the role `ixn`."""
 
     def __init__(self, folder):
         self.folder = folder
+        self.database = "ixn"
         self.port = free_port()
         self.conf = {}
         self.host = "127.0.0.1"
@@ -73,19 +76,26 @@ class Postgres:
         for pid in reversed(self.processes()):
             signal_pid(pid, signal.SIGCONT)
 
-    def conninfo(self, user="postgres", database="ixn"):
-        """How the nodes reach it."""
-        return f"host={self.host} port={self.port} user={user} dbname={database}"
+    def at(self, database):
+        """Another database of the same cluster."""
+        other = copy.copy(self)
+        other.database = database
+        return other
 
-    def connect(self, user="postgres", database="ixn"):
+    def conninfo(self, user="postgres"):
+        """How the nodes reach it."""
+        return f"host={self.host} port={self.port} user={user} dbname={self.database}"
+
+    def connect(self, user="postgres", database=None):
         """A connection in autocommit mode."""
         connection = psycopg2.connect(host=self.folder if self.prefix else self.host,
-                                      port=self.port, user=user, dbname=database,
+                                      port=self.port, user=user,
+                                      dbname=database or self.database,
                                       connect_timeout=5)
         connection.autocommit = True
         return connection
 
-    def query(self, sql, *arguments, database="ixn"):
+    def query(self, sql, *arguments, database=None):
         """All rows of one statement, on a connection of its own."""
         connection = self.connect(database=database)
         try:
@@ -95,7 +105,7 @@ class Postgres:
         finally:
             connection.close()
 
-    def value(self, sql, *arguments, database="ixn"):
+    def value(self, sql, *arguments, database=None):
         return self.query(sql, *arguments, database=database)[0][0]
 
     def reload_with(self, name, value):
@@ -130,3 +140,18 @@ class Pgbouncer:
 
     def conninfo(self):
         return f"host=127.0.0.1 port={self.port} user=ixn dbname=ixn"
+
+    def repoint(self, postgres):
+        """What clients reach as `ixn` is another database from now on; they stay connected."""
+        path = f"{self.folder}/pgbouncer.ini"
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        line = f"ixn = host={postgres.host} port={postgres.port} dbname={postgres.database}"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(re.sub(r"(?m)^ixn = .*$", line, text))
+        console = psycopg2.connect(host="127.0.0.1", port=self.port, user="postgres",
+                                   dbname="pgbouncer", connect_timeout=5)
+        console.autocommit = True
+        with console.cursor() as cursor:
+            cursor.execute("RELOAD")
+        console.close()

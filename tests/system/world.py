@@ -88,6 +88,8 @@ class World:
         os.chmod(self.folder, 0o755)  # the database's user has to come through
         self.postgres = Postgres(os.path.join(self.folder, "pg"))
         self.pgbouncer = Pgbouncer(os.path.join(self.folder, "pgbouncer"), self.postgres)
+        self.clusters = [self.postgres]  # more of them: clusters.py
+        self.poolers = []
         self.processes = []
         self.at_exit = []
         self.count = 0
@@ -186,6 +188,13 @@ class World:
     def path(self, name):
         return os.path.join(self.folder, name)
 
+    def add_pooler(self, name, postgres=None):
+        """One more pooler, in front of the pair's database unless said."""
+        pooler = Pgbouncer(self.path(name), postgres or self.postgres)
+        pooler.start()
+        self.poolers.append(pooler)
+        return pooler
+
     # -- ending things
 
     def __enter__(self):
@@ -202,10 +211,11 @@ class World:
         problems += self._sanitizers()
         for action in reversed(self.at_exit):
             self._attempt(action, problems)
-        self.postgres.thaw()
-        if self.pgbouncer:
-            self._attempt(self.pgbouncer.stop, problems)
-        self._attempt(lambda: self.postgres.stop("immediate"), problems)
+        for pooler in self._all_poolers():
+            self._attempt(pooler.stop, problems)
+        for cluster in reversed(self.clusters):
+            cluster.thaw()
+            self._attempt(lambda: cluster.stop("immediate"), problems)
         problems += self._leftovers()
         self._keep_logs()
         if not self.options.keep:
@@ -213,6 +223,9 @@ class World:
         if problems and kind is None:
             raise Failure("; ".join(problems))
         return False
+
+    def _all_poolers(self):
+        return [*self.poolers, *([self.pgbouncer] if self.pgbouncer else [])]
 
     @staticmethod
     def _attempt(action, problems):
@@ -259,9 +272,8 @@ class World:
         shutil.rmtree(target, ignore_errors=True)
         os.makedirs(target)
         candidates = [os.path.join(self.folder, name) for name in os.listdir(self.folder)]
-        candidates += [os.path.join(self.postgres.folder, "log")]
-        if self.pgbouncer:
-            candidates += [os.path.join(self.pgbouncer.folder, "log")]
+        candidates += [os.path.join(server.folder, "log") for server in
+                       [*self.clusters, *self._all_poolers()]]
         for path in candidates:
             if os.path.isfile(path) and os.path.getsize(path) < 64 * 1024 * 1024:
                 name = os.path.relpath(path, self.folder).replace("/", "-")

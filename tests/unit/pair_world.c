@@ -42,6 +42,7 @@ const batch_t *pair_world_newest(const model_t *model)
 static database_status_t s_status(const model_t *model)
 {
     database_status_t status = {.identity = model->identity,
+                                .moves = model->moves,
                                 .instance = model->instance,
                                 .server = "a model",
                                 .schema_version = DATABASE_SCHEMA_VERSION,
@@ -95,6 +96,30 @@ void pair_world_append(pair_world_t *self)
 void pair_world_usurp(pair_world_t *self)
 {
     s_take_epoch(self, &self->databases[OURS], "C", 0);
+}
+
+void pair_world_move(pair_world_t *self, pair_world_copy_t copied)
+{
+    model_t *model = &self->databases[OURS];
+    moves_t *moves = &model->moves;
+    memmove(moves->moves + 1, moves->moves, (MOVES_MAX - 1) * sizeof moves->moves[0]);
+    moves->len += moves->len < MOVES_MAX;
+    moves->moves[0].from = model->identity;
+    s_take_epoch(self, model, "an operator", 0);
+    model->identity.database_id = model->generation;
+    moves->moves[0].to = model->identity;
+    moves->moves[0].epoch = model->epoch;
+    moves->moves[0].instance = model->instance;
+    switch (copied) {
+    case COPY_NONE:
+        break;
+    case COPY_ELSEWHERE:
+        model->identity.system_identifier++;
+        break;
+    case COPY_CLONE:
+        model->instance.started_at++;
+        break;
+    }
 }
 
 static void s_observe(member_t *member, size_t dap, const database_status_t *status,

@@ -59,6 +59,10 @@ void pair_world_hold_claims(pair_world_t *self, int node, bool hold);
 void pair_world_append(pair_world_t *self);
 /* Somebody else takes the next epoch of our database. */
 void pair_world_usurp(pair_world_t *self);
+/* Our database is one that was adopted in place of what it was; or a copy that was made of that:
+ * into another cluster, or of all its files. */
+typedef enum { COPY_NONE, COPY_ELSEWHERE, COPY_CLONE } pair_world_copy_t;
+void pair_world_move(pair_world_t *self, pair_world_copy_t copied);
 /* Frames that were sent to the node since the last forget come again. */
 void pair_world_again(pair_world_t *self, int node);
 /* One of those frames, valid until the world goes on; false: there is none. */

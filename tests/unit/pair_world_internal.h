@@ -8,6 +8,7 @@ enum { DATABASES = 2, NODES = 2, JOURNAL = 20000, FRAMES = 20000, WALL = 1769860
 
 typedef struct {
     identity_t identity;
+    moves_t moves;
     instance_t instance;
     uint64_t epoch;
     id128_t generation;

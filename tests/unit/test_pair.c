@@ -125,6 +125,78 @@ Test(start, who_does_not_reach_the_database_follows_whom_it_hears)
     cr_assert(pair_world_until(w, B, ROLE_READY, 3000) >= 0);
 }
 
+/* ---- The database has moved ---- */
+
+Test(pair, that_starts_goes_where_its_database_was_moved)
+{
+    pair_world_kill(w, B);
+    pair_world_kill(w, A);
+    pair_world_move(w, COPY_NONE);
+    pair_world_move(w, COPY_NONE); /* and again, before anybody has followed */
+    uint64_t epoch = pair_world_epoch(w);
+    pair_world_start(w, B, NULL);
+    cr_assert(pair_world_until(w, B, ROLE_ALONE, 5000) >= 0, "%s", pair_world_told(w));
+    cr_assert_eq(pair_world_epoch(w), epoch + 1);
+    pair_world_start(w, A, NULL);
+    cr_assert(pair_world_until(w, A, ROLE_READY, 5000) >= 0, "%s", pair_world_told(w));
+    cr_assert(
+        identity_equal(&pair_world_memory(w, A)->identity, &pair_world_memory(w, B)->identity));
+    cr_assert_eq(pair_world_memory(w, A)->epoch, epoch + 1);
+}
+
+static void s_refuse_copy(pair_world_copy_t copied)
+{
+    identity_memory_t memory = *pair_world_memory(w, A);
+    pair_world_kill(w, B);
+    pair_world_kill(w, A);
+    pair_world_move(w, copied);
+    uint64_t epoch = pair_world_epoch(w);
+    pair_world_start(w, A, NULL);
+    pair_world_start(w, B, NULL);
+    pair_world_pass(w, 10000);
+    cr_assert(s_role(A) == ROLE_STARTING && s_role(B) == ROLE_STARTING, "%s", pair_world_told(w));
+    cr_assert_eq(pair_world_epoch(w), epoch);
+    cr_assert(identity_equal(&pair_world_memory(w, A)->identity, &memory.identity));
+}
+
+Test(pair, that_starts_refuses_a_copy_of_the_moved_database)
+{
+    s_refuse_copy(COPY_ELSEWHERE);
+}
+
+Test(pair, that_starts_refuses_a_clone_of_the_moved_database)
+{
+    s_refuse_copy(COPY_CLONE);
+}
+
+/* The other node has served there since, and is heard or is not. */
+Test(pair, that_starts_late_follows_who_is_there)
+{
+    pair_world_kill(w, B);
+    pair_world_kill(w, A);
+    pair_world_move(w, COPY_NONE);
+    pair_world_start(w, A, NULL);
+    cr_assert(pair_world_until(w, A, ROLE_ALONE, 5000) >= 0);
+    pair_world_kill(w, A);
+    pair_world_start(w, B, NULL);
+    pair_world_pass(w, 10000);
+    cr_assert_eq(s_role(B), ROLE_STARTING);
+    pair_world_start(w, A, NULL);
+    cr_assert(pair_world_until(w, B, ROLE_READY, 5000) >= 0, "%s", pair_world_told(w));
+}
+
+Test(pair, that_works_goes_nowhere)
+{
+    identity_memory_t memory = *pair_world_memory(w, A);
+    pair_world_move(w, COPY_NONE);
+    uint64_t epoch = pair_world_epoch(w);
+    pair_world_pass(w, 20000);
+    cr_assert_eq(pair_world_epoch(w), epoch);
+    cr_assert(identity_equal(&pair_world_memory(w, A)->identity, &memory.identity));
+    cr_assert(identity_equal(&pair_world_memory(w, B)->identity, &memory.identity));
+    cr_assert(s_role(A) != ROLE_PAIRED && s_role(A) != ROLE_ALONE, "%s", pair_world_told(w));
+}
+
 /* ---- The primary is gone, or not ---- */
 
 static const char s_took_over[] =

@@ -1,4 +1,4 @@
-#include "apps/ixnd/probe.h"
+#include "core/client/probe.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -66,7 +66,7 @@ static void s_resolve_path(probe_t *self, const char *path)
 
 static void s_resolve_host(probe_t *self, const char *host)
 {
-    char name[CONFIG_PATH_SIZE];
+    char name[PROBE_ENDPOINT_SIZE];
     const char *colon = strrchr(host, ':');
     if (!colon)
         return;

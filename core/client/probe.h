@@ -5,16 +5,18 @@
  * A value for a loop of its owner's: poll probe_item, and call probe_step after it, and when
  * probe_wait_ms has passed. A slow resolver of names can block probe_step.
  */
-#ifndef IXN_APPS_IXND_PROBE_H
-#define IXN_APPS_IXND_PROBE_H
+#ifndef IXN_CLIENT_PROBE_H
+#define IXN_CLIENT_PROBE_H
 
 #include <sys/socket.h>
 #include <zmq.h>
 
-#include "config/config.h"
+#include "core/base/types.h"
+
+#define PROBE_ENDPOINT_SIZE 512
 
 typedef struct {
-    char endpoint[CONFIG_PATH_SIZE];
+    char endpoint[PROBE_ENDPOINT_SIZE];
     struct sockaddr_storage address; /* of the endpoint */
     socklen_t address_len;           /* 0: to be resolved */
     int file;                        /* the connection that is being made; -1: none */

@@ -1,0 +1,144 @@
+"""The database moves on purpose: dump and restore, again, back; each move by `database adopt`.
+
+The commands are those of docs/operations.md. Before each adoption the nodes refuse the copy, after
+it they serve from it with everything that was acknowledged, and refuse the database before. Refused
+with the reason: while a node serves, an empty database, another pair's, a standby.
+"""
+
+import json
+import re
+
+import clusters
+from checks import check_record
+from pair import Prober
+from recovery import checkpointed
+from waiting import expect
+from world import World
+
+QUIET = 40  # acknowledged submits that are enough to lose
+
+
+class Move:
+    """One pair, and the server that it is on now."""
+
+    def __init__(self, world):
+        self.world = world
+        self.pair = world.start_pair(database={"daps": [dap(world.postgres)]})
+        self.records = []
+
+    def submit(self):
+        """Some work; on the record."""
+        prober = Prober(self.pair)
+        prober.wait_acks(QUIET)
+        prober.stop()
+        self.records.append(prober.path)
+
+    def stop(self):
+        """Both, in order: the backup first, so that the primary does not hand over."""
+        backup = self.pair.backup()
+        backup.process.stop()
+        self.pair.other(backup).process.stop()
+
+    def reach(self, cluster):
+        for node in self.pair.nodes:
+            node.config["database"]["daps"] = [dap(cluster)]
+            node.write_config()
+        self.world.postgres = cluster
+
+    def start(self):
+        for node in self.pair.nodes:
+            node.start(wait=False)
+
+    def refused(self, needle):
+        """Both nodes run and say so; nobody serves."""
+        self.start()
+        for node in self.pair.nodes:
+            node.process.wait_log(needle, 20)
+            expect(not re.search(r" node\.serving ", node.process.log()),
+                   f"{node.name} serves from a database that is not its own")
+        for node in self.pair.nodes:
+            node.process.stop()
+
+    def adopt(self, *arguments, check=True, node=None):
+        return self.world.ctl("--config", (node or self.pair.a).config_path, "database", "adopt",
+                              "--reason", "a test", *arguments, check=check)
+
+    def expect_refusal(self, needle, *arguments, code=1):
+        _, error, got = self.adopt(*arguments, check=False)
+        expect(got == code and needle in error,
+               f"adopt ended with {got} (expected {code}) and said \"{error.strip()}\" "
+               f"(expected \"{needle}\")")
+
+    def serve(self):
+        self.start()
+        self.pair.wait_ready()
+        self.submit()
+
+
+def dap(cluster):
+    return {"name": "main", "conninfo": cluster.conninfo("ixn")}
+
+
+def dump_and_restore(move, target):
+    """docs/operations.md, "Dump and restore"."""
+    source = move.world.postgres
+    move.submit()
+    move.stop()
+    clusters.dump_and_restore(source, target, move.world.path(f"dump-{len(move.records)}"))
+    before = clusters.contents(target)
+    move.reach(target)
+    move.refused("DATABASE_WRONG|the pair's is")
+    changed = clusters.differences(before, clusters.contents(target))
+    expect(not changed, f"a copy that was refused was written to: {changed}")
+    out, _, _ = move.adopt("--dry-run", "-o", "json")
+    expect(json.loads(out)["entries_lost"] == 0, f"adopt --dry-run said {out}")
+    changed = clusters.differences(before, clusters.contents(target))
+    expect(not changed, f"--dry-run wrote: {changed}")
+    move.adopt()
+    move.serve()
+    return source
+
+
+def refusals(move, elsewhere):
+    """What cannot be adopted, each with its reason; nothing is written there."""
+    original = move.world.postgres
+    move.expect_refusal("is primary-paired on")
+    move.stop()
+    move.reach(clusters.create(elsewhere, "empty"))
+    move.expect_refusal("holds no ixn schema")
+    move.reach(elsewhere)
+    move.pair.a.init_database()
+    before = clusters.contents(elsewhere)
+    move.expect_refusal("no copy of the pair's database")
+    expect(not clusters.differences(before, clusters.contents(elsewhere)), "it was written to")
+    standby = clusters.standby(move.world, original, "standby")
+    move.reach(standby)
+    move.expect_refusal("reaches a standby")
+    standby.stop("immediate")
+    move.reach(original)
+
+
+def run(options):
+    with World(options, "moves") as world:
+        world.start_database(pgbouncer=False)
+        move = Move(world)
+        move.submit()
+        elsewhere = clusters.add(world, "elsewhere")
+        refusals(move, elsewhere)
+        move.serve()
+        moved = clusters.create(elsewhere, "moved")
+        first = dump_and_restore(move, moved)
+        # There is no way back to what was left.
+        move.stop()
+        before = clusters.contents(first)
+        move.reach(first)
+        move.refused("the pair's is")
+        move.expect_refusal("no copy of the pair's database")
+        expect(not clusters.differences(before, clusters.contents(first)), "it was written to")
+        move.reach(moved)
+        move.serve()
+        rows = moved.query("SELECT entries_lost, reason FROM ixn.adoption")
+        expect(rows == [(0, "a test")], f"ixn.adoption has {rows}")
+        checkpointed(world, 30)
+        return {"adoptions": len(rows),
+                **check_record(world, *move.records, completed=False)}
