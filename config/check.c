@@ -9,7 +9,7 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 
-/* An item of a list by its name; `scope` is the tenant of a queue. */
+/* An item of a list by its name; `scope` is the tenant it belongs to. */
 typedef struct {
     const char *name;
     const char *scope;
@@ -30,8 +30,23 @@ static int s_compare(const void *a_p, const void *b_p)
     return order ? order : (a->item > b->item) - (a->item < b->item);
 }
 
-/* Names of a list are unique (those of queues in their tenant). The first item in the file that
- * takes a name again is the error. */
+/* The tenant of an item; "" where the list has none. */
+static const char *s_tenant_of(const config_t *config, schema_section_id_t id, size_t item)
+{
+    switch (id) {
+    case SCHEMA_QUEUES:
+        return config->queues[item].tenant;
+    case SCHEMA_STRATEGIES:
+        return config->strategies[item].tenant;
+    case SCHEMA_AGENTS:
+        return config->agents[item].tenant;
+    default:
+        return "";
+    }
+}
+
+/* Names of a list are unique (in their tenant, where they have one). The first item in the file
+ * that takes a name again is the error. */
 static bool s_check_names(const config_t *config, const places_t *places, schema_section_id_t id,
                           error_t *ret_error)
 {
@@ -40,7 +55,7 @@ static bool s_check_names(const config_t *config, const places_t *places, schema
     named_t *names = memory_zero(len, sizeof *names);
     for (size_t i = 0; i < len; i++) {
         const char *item = schema_item(section, config, i);
-        const char *scope = id == SCHEMA_QUEUES ? config->queues[i].tenant : "";
+        const char *scope = s_tenant_of(config, id, i);
         names[i] = (named_t){item + section->keys[0].offset, scope, i};
     }
     qsort(names, len, sizeof *names, s_compare);
@@ -86,26 +101,38 @@ static void s_list_tenants(const config_t *config, buffer_t *out)
     buffer_append(out, "", 1);
 }
 
+/* `noun`: what an item of this list is. */
+static bool s_check_tenant(const config_t *config, const places_t *places, schema_section_id_t id,
+                           const char *noun, size_t item, error_t *ret_error)
+{
+    const schema_section_t *section = &schema_sections[id];
+    const schema_key_t *key = schema_find_key(section, TEXT("tenant"));
+    const char *tenant = s_tenant_of(config, id, item);
+    CHECK(key);
+    if (s_has_tenant(config, tenant))
+        return true;
+    const char *name = (const char *)schema_item(section, config, item) + section->keys[0].offset;
+    char shown[2][PLACE_SHOWN_SIZE];
+    buffer_t known = {0};
+    s_list_tenants(config, &known);
+    places_error(places, places_of(places, id, item, (size_t)(key - section->keys)), ret_error,
+                 "%s %s is of tenant %s, which is not one of `tenants`: %s; add it there or "
+                 "name one of these",
+                 noun, place_show(text_of(name), shown[0]), place_show(text_of(tenant), shown[1]),
+                 (const char *)known.bytes);
+    buffer_free(&known);
+    return false;
+}
+
 static bool s_check_queue(const config_t *config, const places_t *places, size_t item,
                           error_t *ret_error)
 {
-    enum { KEY_TENANT = 1, KEY_MAX_LENGTH = 3 };
+    enum { KEY_MAX_LENGTH = 3 };
     const schema_key_t *keys = schema_sections[SCHEMA_QUEUES].keys;
-    CHECK(strcmp(keys[KEY_TENANT].name, "tenant") == 0);
     CHECK(strcmp(keys[KEY_MAX_LENGTH].name, "max_length") == 0);
     const config_queue_t *queue = &config->queues[item];
-    if (!s_has_tenant(config, queue->tenant)) {
-        char shown[2][PLACE_SHOWN_SIZE];
-        buffer_t known = {0};
-        s_list_tenants(config, &known);
-        places_error(places, places_of(places, SCHEMA_QUEUES, item, KEY_TENANT), ret_error,
-                     "queue %s is of tenant %s, which is not one of `tenants`: %s; add it there or "
-                     "name one of these",
-                     place_show(text_of(queue->name), shown[0]),
-                     place_show(text_of(queue->tenant), shown[1]), (const char *)known.bytes);
-        buffer_free(&known);
+    if (!s_check_tenant(config, places, SCHEMA_QUEUES, "queue", item, ret_error))
         return false;
-    }
     if (queue->max_length > config->max_interactions)
         return places_error(places, places_of(places, SCHEMA_QUEUES, item, KEY_MAX_LENGTH),
                             ret_error,
@@ -208,10 +235,57 @@ static bool s_check_pair(const config_t *config, const places_t *places, error_t
     return true;
 }
 
+static bool s_is_loopback(const char *endpoint)
+{
+    static const char *const loopback[] = {"tcp://127.", "tcp://localhost:", "tcp://[::1]:"};
+    for (size_t i = 0; i < sizeof loopback / sizeof loopback[0]; i++) {
+        if (strncmp(endpoint, loopback[i], strlen(loopback[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static place_t s_admin_place(const places_t *places, const char *name)
+{
+    const schema_section_t *section = &schema_sections[SCHEMA_ADMIN];
+    const schema_key_t *key = schema_find_key(section, text_of(name));
+    CHECK(key);
+    return places_of(places, SCHEMA_ADMIN, 0, (size_t)(key - section->keys));
+}
+
+static bool s_check_admin(const config_t *config, const places_t *places, error_t *ret_error)
+{
+    char shown[PLACE_SHOWN_SIZE];
+    const char *endpoint = config->admin_endpoint;
+    if (!config->has_admin)
+        return true;
+    if (strncmp(endpoint, "tcp://", strlen("tcp://")) != 0)
+        return places_error(places, s_admin_place(places, "endpoint"), ret_error,
+                            "admin.endpoint is %s; the admin port is tcp://HOST:PORT",
+                            place_show(text_of(endpoint), shown));
+    if (strcmp(endpoint, config->client_endpoint) == 0 ||
+        (config->has_peer && strcmp(endpoint, config->peer_bind) == 0))
+        return places_error(places, s_admin_place(places, "endpoint"), ret_error,
+                            "admin.endpoint is %s, and so is node.client_endpoint or pair.bind; "
+                            "give it another port",
+                            place_show(text_of(endpoint), shown));
+    if (!config->admin_tokens[0] && !s_is_loopback(endpoint))
+        return places_error(places, s_admin_place(places, "endpoint"), ret_error,
+                            "admin.endpoint is %s, which others than this machine can reach, but "
+                            "there is no admin.tokens, so anybody could change everything; name a "
+                            "file of tokens, or listen on 127.0.0.1",
+                            place_show(text_of(endpoint), shown));
+    if (!config->admin_certificate[0] == !config->admin_private_key[0])
+        return true;
+    return places_error(
+        places, s_admin_place(places, config->admin_certificate[0] ? "certificate" : "private_key"),
+        ret_error, "admin.certificate and admin.private_key belong together; give both or none");
+}
+
 bool check_all(const config_t *config, const places_t *places, error_t *ret_error)
 {
-    static const schema_section_id_t lists[] = {SCHEMA_DAPS, SCHEMA_TENANTS, SCHEMA_QUEUES,
-                                                SCHEMA_ROUTERS};
+    static const schema_section_id_t lists[] = {SCHEMA_DAPS,    SCHEMA_TENANTS,    SCHEMA_QUEUES,
+                                                SCHEMA_ROUTERS, SCHEMA_STRATEGIES, SCHEMA_AGENTS};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         if (!s_check_names(config, places, lists[i], ret_error))
             return false;
@@ -220,9 +294,17 @@ bool check_all(const config_t *config, const places_t *places, error_t *ret_erro
         if (!s_check_queue(config, places, i, ret_error))
             return false;
     }
+    for (size_t i = 0; i < config->strategies_len; i++) {
+        if (!s_check_tenant(config, places, SCHEMA_STRATEGIES, "strategy", i, ret_error))
+            return false;
+    }
+    for (size_t i = 0; i < config->agents_len; i++) {
+        if (!s_check_tenant(config, places, SCHEMA_AGENTS, "agent", i, ret_error))
+            return false;
+    }
     for (size_t i = 0; i < sizeof s_orders / sizeof s_orders[0]; i++) {
         if (!s_check_order(config, places, &s_orders[i], ret_error))
             return false;
     }
-    return s_check_pair(config, places, ret_error);
+    return s_check_pair(config, places, ret_error) && s_check_admin(config, places, ret_error);
 }

@@ -40,14 +40,38 @@ typedef struct {
     uint32_t max_length;             /* 0: only limits.max_interactions */
 } config_queue_t;
 
+/* At most `count` in any interval; 0: no limit. */
+typedef struct {
+    uint32_t count;
+    uint32_t interval_ms;
+} config_rate_t;
+
 /* What we say about a router, whatever it says about itself ("annex"). Routers that are not listed
  * may connect all the same. */
 typedef struct {
     char name[CONFIG_NAME_SIZE];
     bool has_max_submitted_interactions;
     uint32_t max_submitted_interactions;
+    bool has_max_submission_rate;
+    config_rate_t max_submission_rate;
     bool agent_reservation;
 } config_router_t;
+
+/* Limits of one strategy, over all routers together. */
+typedef struct {
+    char name[CONFIG_NAME_SIZE];
+    char tenant[CONFIG_NAME_SIZE];
+    bool has_max_submitted_interactions;
+    uint32_t max_submitted_interactions;
+    bool has_max_submission_rate;
+    config_rate_t max_submission_rate;
+} config_strategy_t;
+
+/* An agent that routers may reserve. Operators may declare more. */
+typedef struct {
+    char name[CONFIG_NAME_SIZE];
+    char tenant[CONFIG_NAME_SIZE];
+} config_agent_t;
 
 typedef struct {
     /* node */
@@ -72,6 +96,13 @@ typedef struct {
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms; /* our own deadline for a statement, also of a frozen server */
     uint32_t retry_after_ms;       /* a commit older than this: clients hear RETRY, not silence */
+    /* admin: the operator's port; has_admin is false where the section is absent */
+    bool has_admin;
+    char admin_endpoint[CONFIG_PATH_SIZE];
+    char admin_tokens[CONFIG_PATH_SIZE];      /* file of tokens; empty: loopback only, no tokens */
+    char admin_certificate[CONFIG_PATH_SIZE]; /* PEM; empty: no TLS */
+    char admin_private_key[CONFIG_PATH_SIZE];
+    uint32_t admin_max_connections;
     /* journal, checkpoint, history */
     uint64_t journal_retention_ms;
     uint64_t journal_retention_size; /* bytes */
@@ -83,6 +114,11 @@ typedef struct {
     uint64_t hold_timeout_ms;
     uint32_t max_router_attempts;
     uint32_t max_submitted_interactions; /* per router, unless its annex says otherwise */
+    bool has_max_submission_rate;
+    config_rate_t max_submission_rate; /* per router, unless its annex says otherwise */
+    uint64_t reservation_time_ms;
+    uint64_t request_collection_time_ms;
+    bool reject_subsequent_request;
     uint64_t dedupe_window_ms;
     uint64_t dedupe_guaranteed_ms;
     uint32_t dedupe_max_keys;
@@ -99,6 +135,10 @@ typedef struct {
     size_t queues_len;
     config_router_t *routers;
     size_t routers_len;
+    config_strategy_t *strategies;
+    size_t strategies_len;
+    config_agent_t *agents;
+    size_t agents_len;
     /* log */
     int log_level; /* LOG_LEVEL_… of core/base/log.h */
 } config_t;

@@ -379,6 +379,8 @@ void config_destroy(config_t **self_p)
     free(self->tenants);
     free(self->queues);
     free(self->routers);
+    free(self->strategies);
+    free(self->agents);
     free(self);
     *self_p = NULL;
 }

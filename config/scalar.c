@@ -29,6 +29,9 @@ static const unit_t s_sizes[] = {
     {"TiB", UINT64_C(1024) * 1024 * 1024 * 1024},
     {NULL, 0},
 };
+/* Of a rate: in milliseconds. */
+static const unit_t s_intervals[] = {
+    {"second", 1000}, {"minute", 60000}, {"hour", 3600000}, {NULL, 0}};
 static const unit_t s_ones[] = {{"", 1}, {NULL, 0}};
 
 static const unit_t *s_units(schema_type_t type)
@@ -90,6 +93,10 @@ void scalar_write_allowed(const schema_key_t *key, buffer_t *out)
     case SCHEMA_SIZE:
         buffer_append_text(out, "a size");
         s_write_range(key, out);
+        break;
+    case SCHEMA_RATE:
+        buffer_printf(out, "N/second, N/minute or N/hour, with N from %llu to %llu",
+                      (unsigned long long)key->minimum, (unsigned long long)key->maximum);
         break;
     case SCHEMA_UUID:
         buffer_append_text(out, "a UUID");
@@ -205,6 +212,37 @@ static bool s_read_number(const schema_key_t *key, text_t text, void *item, erro
         return s_refuse(key, text, "is too small", ret_error);
     s_store_number(key, number, item);
     return true;
+}
+
+static bool s_read_rate(const schema_key_t *key, text_t text, void *item, error_t *ret_error)
+{
+    text_t rest = text;
+    uint64_t count = 0;
+    const unit_t *unit = s_intervals;
+    bool ok = s_take_digits(&rest, &count) && rest.len > 1 && rest.data[0] == '/';
+    rest = ok ? (text_t){rest.data + 1, rest.len - 1} : rest;
+    while (unit->name && !text_equal(text_of(unit->name), rest))
+        unit++;
+    if (!ok || !unit->name)
+        return s_refuse(key, text, "is not a rate", ret_error);
+    if (count > key->maximum)
+        return s_refuse(key, text, "is too large", ret_error);
+    if (count < key->minimum)
+        return s_refuse(key, text, "is too small", ret_error);
+    config_rate_t rate = {(uint32_t)count, (uint32_t)unit->factor};
+    CHECK(key->size == sizeof rate);
+    memcpy((char *)item + key->offset, &rate, sizeof rate);
+    return true;
+}
+
+static void s_write_rate(const char *field, buffer_t *out)
+{
+    config_rate_t rate;
+    memcpy(&rate, field, sizeof rate);
+    const unit_t *unit = s_intervals;
+    while (unit->name && unit->factor != rate.interval_ms)
+        unit++;
+    buffer_printf(out, "%u/%s", rate.count, unit->name ? unit->name : "second");
 }
 
 static bool s_is_space(ucs4_t character)
@@ -352,6 +390,8 @@ bool scalar_read(const schema_key_t *key, text_t text, void *item, error_t *ret_
     case SCHEMA_DURATION:
     case SCHEMA_SIZE:
         return s_read_number(key, text, item, ret_error);
+    case SCHEMA_RATE:
+        return s_read_rate(key, text, item, ret_error);
     case SCHEMA_UUID:
         return s_read_uuid(key, text, item, ret_error);
     case SCHEMA_CHOICE:
@@ -382,6 +422,9 @@ void scalar_write(const schema_key_t *key, const void *item, buffer_t *out)
     case SCHEMA_DURATION:
     case SCHEMA_SIZE:
         scalar_write_number(key->type, scalar_number(key, item), out);
+        break;
+    case SCHEMA_RATE:
+        s_write_rate(field, out);
         break;
     case SCHEMA_UUID: {
         id128_t id;

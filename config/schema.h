@@ -21,6 +21,7 @@ typedef enum {
     SCHEMA_DURATION, /* a number and ms, s, min, h or d; kept in milliseconds */
     SCHEMA_SIZE,     /* a number and B, KiB, MiB, GiB or TiB; kept in bytes */
     SCHEMA_UUID,
+    SCHEMA_RATE,   /* a number, "/" and second, minute or hour; kept as config_rate_t */
     SCHEMA_CHOICE, /* one of `choices`; kept as its place among them */
 } schema_type_t;
 
@@ -51,6 +52,8 @@ typedef enum {
     SCHEMA_TENANTS,
     SCHEMA_QUEUES,
     SCHEMA_ROUTERS,
+    SCHEMA_STRATEGIES,
+    SCHEMA_AGENTS,
     SCHEMA_ROUTING,
     SCHEMA_DEDUPE,
     SCHEMA_CLIENTS,
@@ -58,6 +61,7 @@ typedef enum {
     SCHEMA_JOURNAL,
     SCHEMA_CHECKPOINT,
     SCHEMA_HISTORY,
+    SCHEMA_ADMIN,
     SCHEMA_LOG,
     SCHEMA_SECTIONS,
 } schema_section_id_t;

@@ -68,14 +68,18 @@ static void s_touch(state_t *self, interaction_t *interaction)
 {
     image_touch(self, interaction);
     digest_remove(self, interaction);
+    tally_remove(self, interaction);
     self->touched = interaction;
 }
 
 /* It was with a router and no longer is. */
 static void s_leave_router(state_t *self, interaction_t *interaction)
 {
-    if (interaction->state == INTERACTION_ROUTING)
+    if (interaction->state == INTERACTION_ROUTING) {
         state_take_from_router(self, interaction);
+        strategies_left(self, self->queues[interaction->queue]->tenant,
+                        symbol_name(self->symbols, interaction->more->strategy));
+    }
     interaction->deadline = USEC_NEVER;
 }
 
@@ -336,6 +340,8 @@ static bool s_dispatched(state_t *self, const Ixn__V1__Dispatched *entry, error_
     more->routed_at = self->wall_time;
     symbol_drop(self->symbols, more->strategy);
     more->strategy = symbol_take(self->symbols, text_of(entry->strategy));
+    strategies_dispatched(self, self->queues[interaction->queue]->tenant,
+                          symbol_name(self->symbols, more->strategy), text_of(entry->router));
     s_step(self, interaction, STEP_DISPATCHED, 0, entry->router, entry->strategy);
     state_give_to_router(self, interaction, router);
     state_link(self, interaction);
@@ -385,6 +391,8 @@ static bool s_returned(state_t *self, const Ixn__V1__Returned *entry, error_t *r
                entry->cause == IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT) {
         more->attempts++;
     }
+    if (MUTATION(RETURNED_TO_TAIL))
+        interaction->age = self->index + 1;
     interaction->state = entry->quarantined ? INTERACTION_QUARANTINED : INTERACTION_QUEUED;
     if (entry->reason[0]) {
         free(more->reason);
@@ -406,6 +414,12 @@ static bool s_configured(state_t *self, const Ixn__V1__ConfigurationChanged *ent
     state_set_configuration(self, entry->configuration);
     self->configuration_changed = true;
     return true;
+}
+
+static bool s_fitting(const state_t *self, const char *entry, const char *misfit,
+                      error_t *ret_error)
+{
+    return !misfit || s_misfit(self, entry, misfit, ret_error);
 }
 
 static bool s_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_error)
@@ -430,6 +444,26 @@ static bool s_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_err
         return s_dispatched(self, entry->dispatched, ret_error);
     case IXN__V1__ENTRY__BODY_RETURNED:
         return s_returned(self, entry->returned, ret_error);
+    case IXN__V1__ENTRY__BODY_STRATEGY_PUT:
+        return s_fitting(self, "strategy put", strategies_put(self, entry->strategy_put),
+                         ret_error);
+    case IXN__V1__ENTRY__BODY_STRATEGY_REMOVED:
+        return s_fitting(self, "strategy removed",
+                         strategies_removed(self, entry->strategy_removed), ret_error);
+    case IXN__V1__ENTRY__BODY_STRATEGY_ACTIVATED:
+        return s_fitting(self, "strategy activated",
+                         strategies_activated(self, entry->strategy_activated), ret_error);
+    case IXN__V1__ENTRY__BODY_STRATEGY_DEACTIVATED:
+        return s_fitting(self, "strategy deactivated",
+                         strategies_deactivated(self, entry->strategy_deactivated), ret_error);
+    case IXN__V1__ENTRY__BODY_AGENT_CHANGED:
+        return s_fitting(self, "agent", agents_changed(self, entry->agent_changed), ret_error);
+    case IXN__V1__ENTRY__BODY_AGENT_RESERVED:
+        return s_fitting(self, "agent reserved", agents_reserved(self, entry->agent_reserved),
+                         ret_error);
+    case IXN__V1__ENTRY__BODY_AGENT_RELEASED:
+        return s_fitting(self, "agent released", agents_released(self, entry->agent_released),
+                         ret_error);
     default:
         return s_misfit(self, "unknown", "a newer version wrote it; use that version", ret_error);
     }
@@ -448,8 +482,11 @@ bool state_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_error)
     if (!s_apply(self, entry, ret_error))
         return false;
     self->index++;
-    if (self->touched)
+    if (self->touched) {
         digest_add(self, self->touched);
+        tally_add(self, self->touched);
+    }
+    self->tally_left = NULL;
     self->touched = NULL;
     return true;
 }

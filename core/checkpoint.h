@@ -4,6 +4,7 @@
 #ifndef IXN_CORE_CHECKPOINT_H
 #define IXN_CORE_CHECKPOINT_H
 
+#include "core/catalog.h"
 #include "core/row.h"
 
 typedef struct {
@@ -18,8 +19,10 @@ typedef struct {
     const interaction_row_t *finished; /* rows to insert into ixn.interaction_history */
     size_t finished_len;
     bool configuration_changed;
-    text_t configuration; /* encoded ixn.v1.EngineConfiguration, when it changed */
-    size_t bytes;         /* about how much memory this holds */
+    text_t configuration;         /* encoded ixn.v1.EngineConfiguration, when it changed */
+    const catalog_row_t *catalog; /* rows of strategies and agents: those that go come first */
+    size_t catalog_len;
+    size_t bytes; /* about how much memory this holds */
 } checkpoint_image_t;
 
 /* Frees the image and all its rows. */

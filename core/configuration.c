@@ -33,6 +33,50 @@ static void s_queues(const config_t *config, Ixn__V1__EngineConfiguration *self)
     }
 }
 
+/* The result may be NULL: no limit. */
+static Ixn__V1__SubmissionRate *s_rate(const config_rate_t *from)
+{
+    if (from->count == 0)
+        return NULL;
+    Ixn__V1__SubmissionRate *rate = memory_new(sizeof *rate);
+    ixn__v1__submission_rate__init(rate);
+    rate->count = from->count;
+    rate->interval_ms = from->interval_ms;
+    return rate;
+}
+
+static void s_strategies(const config_t *config, Ixn__V1__EngineConfiguration *self)
+{
+    self->n_strategies = config->strategies_len;
+    self->strategies = memory_zero(self->n_strategies, sizeof *self->strategies);
+    for (size_t i = 0; i < self->n_strategies; i++) {
+        const config_strategy_t *from = &config->strategies[i];
+        Ixn__V1__StrategyConfiguration *strategy = memory_new(sizeof *strategy);
+        ixn__v1__strategy_configuration__init(strategy);
+        strategy->name = (char *)from->name;
+        strategy->tenant = (char *)from->tenant;
+        if (from->has_max_submitted_interactions) {
+            strategy->max_submitted_interactions_given_case =
+                IXN__V1__STRATEGY_CONFIGURATION__MAX_SUBMITTED_INTERACTIONS_GIVEN_MAX_SUBMITTED_INTERACTIONS;
+            strategy->max_submitted_interactions = from->max_submitted_interactions;
+        }
+        strategy->max_submission_rate = s_rate(&from->max_submission_rate);
+        self->strategies[i] = strategy;
+    }
+}
+
+static void s_agents(const config_t *config, Ixn__V1__EngineConfiguration *self)
+{
+    self->n_agents = config->agents_len;
+    self->agents = memory_zero(self->n_agents, sizeof *self->agents);
+    for (size_t i = 0; i < self->n_agents; i++) {
+        self->agents[i] = memory_new(sizeof **self->agents);
+        ixn__v1__agent_configuration__init(self->agents[i]);
+        self->agents[i]->name = config->agents[i].name;
+        self->agents[i]->tenant = config->agents[i].tenant;
+    }
+}
+
 static void s_routers(const config_t *config, Ixn__V1__EngineConfiguration *self)
 {
     self->n_routers = config->routers_len;
@@ -48,6 +92,7 @@ static void s_routers(const config_t *config, Ixn__V1__EngineConfiguration *self
                 IXN__V1__ROUTER_CONFIGURATION__MAX_SUBMITTED_INTERACTIONS_GIVEN_MAX_SUBMITTED_INTERACTIONS;
             router->max_submitted_interactions = from->max_submitted_interactions;
         }
+        router->max_submission_rate = s_rate(&from->max_submission_rate);
         self->routers[i] = router;
     }
 }
@@ -59,6 +104,13 @@ Ixn__V1__EngineConfiguration *configuration_of(const config_t *config)
     s_tenants(config, self);
     s_queues(config, self);
     s_routers(config, self);
+    s_strategies(config, self);
+    s_agents(config, self);
+    self->max_submission_rate = config->max_submission_rate.count;
+    self->max_submission_interval_ms = config->max_submission_rate.interval_ms;
+    self->reservation_time_ms = config->reservation_time_ms;
+    self->request_collection_time_ms = config->request_collection_time_ms;
+    self->reject_subsequent_request = config->reject_subsequent_request;
     self->routing_timeout_ms = config->routing_timeout_ms;
     self->hold_timeout_ms = config->hold_timeout_ms;
     self->max_router_attempts = config->max_router_attempts;
@@ -80,8 +132,18 @@ void configuration_destroy(Ixn__V1__EngineConfiguration **self_p)
         free(self->tenants[i]);
     for (size_t i = 0; i < self->n_queues; i++)
         free(self->queues[i]);
-    for (size_t i = 0; i < self->n_routers; i++)
+    for (size_t i = 0; i < self->n_routers; i++) {
+        free(self->routers[i]->max_submission_rate);
         free(self->routers[i]);
+    }
+    for (size_t i = 0; i < self->n_strategies; i++) {
+        free(self->strategies[i]->max_submission_rate);
+        free(self->strategies[i]);
+    }
+    for (size_t i = 0; i < self->n_agents; i++)
+        free(self->agents[i]);
+    free(self->strategies);
+    free(self->agents);
     free(self->tenants);
     free(self->queues);
     free(self->routers);

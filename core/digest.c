@@ -70,6 +70,7 @@ uint64_t digest_of_names(text_t owner, text_t name)
 uint64_t state_digest(const state_t *self)
 {
     CHECK(!self->touched);
-    const uint64_t all[] = {htole64(self->index), htole64(self->count), htole64(self->digest)};
+    const uint64_t all[] = {htole64(self->index), htole64(self->count), htole64(self->digest),
+                            htole64(self->catalog.digest)};
     return XXH3_64bits(all, sizeof all);
 }

@@ -63,10 +63,14 @@ void engine_destroy(engine_t **self_p)
     HASH_CLEAR(by_key, self->strategies_by_key);
     for (size_t i = 0; i < self->slots_len; i++) {
         buffer_free(&self->slots[i]->out);
+        engine_forget_loads(self->slots[i]);
         free(self->slots[i]);
     }
-    for (size_t i = 0; i < self->strategies_len; i++)
+    for (size_t i = 0; i < self->strategies_len; i++) {
+        rate_free(&self->strategies[i]->rate);
         free(self->strategies[i]);
+    }
+    engine_free_contests(self);
     s_free_held(self);
     free(self->slots);
     free(self->free_slots);
@@ -74,6 +78,8 @@ void engine_destroy(engine_t **self_p)
     free(self->ended);
     free(self->strategies);
     free(self->dirty_strategies);
+    free(self->gated);
+    free(self->balanced_sessions);
     free(self->dirty_queues);
     free(self->returning);
     free(self->router_sessions);
@@ -192,6 +198,7 @@ void engine_start(engine_t *self, const Ixn__V1__EngineConfiguration *configurat
         change.body_case = IXN__V1__ENTRY__BODY_CONFIGURATION_CHANGED;
         change.configuration_changed = &changed;
         engine_emit(self, &change);
+        engine_configure_routing(self);
     }
     self->reconcile_until =
         self->log_time + (usec_t)self->options.heartbeat_ms * RECONCILE_HEARTBEATS * USEC_PER_MS;
@@ -204,6 +211,7 @@ void engine_turn_begin(engine_t *self, usec_t log_time, usec_t wall_time)
     if (log_time > self->log_time)
         self->log_time = log_time;
     self->wall_time = wall_time;
+    balancer_set_time(self->balancer, self->log_time);
 }
 
 size_t engine_open_bytes(const engine_t *self)
@@ -233,6 +241,7 @@ batch_t *engine_turn_end(engine_t *self, bool close, bool *ret_more)
     *ret_more = false;
     if (!self->hold) {
         engine_return_some(self, RETURNS_A_TURN);
+        engine_decide_agents(self);
         engine_dispatch(self, DISPATCHES_A_TURN);
         *ret_more = self->returning_len > 0 || self->dirty_len > 0;
         if (self->needs_entry && !self->batch_open)
@@ -248,6 +257,11 @@ batch_t *engine_turn_end(engine_t *self, bool close, bool *ret_more)
 }
 
 /* ---- Sessions ---- */
+
+bool engine_may_see(const engine_session_t *slot, uint16_t tenant)
+{
+    return slot->tenant == tenant || slot->role == IXN__V1__ROLE__OPERATOR;
+}
 
 session_t engine_ref(const engine_t *self, const engine_session_t *slot)
 {
@@ -294,6 +308,7 @@ static void s_forget_router(engine_t *self, engine_session_t *slot, Ixn__V1__Ret
     self->figures.routers--;
     engine_return_all(self, slot->router, cause, slot->incarnation);
     slot->router = NULL;
+    engine_forget_loads(slot);
 }
 
 void engine_end_session(engine_t *self, engine_session_t *slot, Ixn__V1__ReturnCause cause)
@@ -424,15 +439,32 @@ static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error
                          "this connection has not registered; send Register first");
     bool router_only = request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_LOADED ||
                        request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_UNLOADED ||
+                       request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_FAILED ||
+                       request->body_case == IXN__V1__REQUEST__BODY_RESERVE ||
                        request->body_case == IXN__V1__REQUEST__BODY_ROUTE_FAILED;
     bool others_only = request->body_case == IXN__V1__REQUEST__BODY_SUBMIT ||
                        request->body_case == IXN__V1__REQUEST__BODY_HOLD ||
                        request->body_case == IXN__V1__REQUEST__BODY_RESUME;
+    bool operators_only = request->body_case == IXN__V1__REQUEST__BODY_PUT_STRATEGY ||
+                          request->body_case == IXN__V1__REQUEST__BODY_REMOVE_STRATEGY ||
+                          request->body_case == IXN__V1__REQUEST__BODY_ACTIVATE_STRATEGY ||
+                          request->body_case == IXN__V1__REQUEST__BODY_DEACTIVATE_STRATEGY ||
+                          request->body_case == IXN__V1__REQUEST__BODY_LIST ||
+                          request->body_case == IXN__V1__REQUEST__BODY_LIST_QUEUES ||
+                          request->body_case == IXN__V1__REQUEST__BODY_LIST_INTERACTIONS ||
+                          request->body_case == IXN__V1__REQUEST__BODY_CHANGE_AGENT;
+    bool reads_strategies = request->body_case == IXN__V1__REQUEST__BODY_GET_STRATEGY;
     bool router = slot->role == IXN__V1__ROLE__ROUTER;
     if (router_only && !router)
         return error_set(ret_error, ERROR_WRONG_ROLE,
                          "\"%s\" is registered as %s; only a ROUTER may ask this", slot->name,
                          slot->role == IXN__V1__ROLE__OPERATOR ? "OPERATOR" : "MEDIA_SERVER");
+    if ((operators_only && slot->role != IXN__V1__ROLE__OPERATOR) ||
+        (reads_strategies && slot->role == IXN__V1__ROLE__MEDIA_SERVER))
+        return error_set(ret_error, ERROR_WRONG_ROLE,
+                         "\"%s\" is registered as %s; only an OPERATOR%s may ask this", slot->name,
+                         router ? "ROUTER" : "MEDIA_SERVER",
+                         reads_strategies ? " or a ROUTER" : "");
     if (others_only && router)
         return error_set(ret_error, ERROR_WRONG_ROLE,
                          "\"%s\" is registered as ROUTER; only a MEDIA_SERVER or an OPERATOR may "
@@ -486,8 +518,43 @@ static void s_handle(engine_t *self, engine_session_t *slot, const Ixn__V1__Requ
         engine_change(self, slot->ref, request);
         return;
     case IXN__V1__REQUEST__BODY_STRATEGY_LOADED:
-    case IXN__V1__REQUEST__BODY_STRATEGY_UNLOADED:
         engine_strategy_loaded(self, slot->ref, request);
+        return;
+    case IXN__V1__REQUEST__BODY_STRATEGY_UNLOADED:
+        engine_strategy_unloaded(self, slot->ref, request);
+        return;
+    case IXN__V1__REQUEST__BODY_STRATEGY_FAILED:
+        engine_strategy_failed(self, slot->ref, request);
+        return;
+    case IXN__V1__REQUEST__BODY_GET_STRATEGY:
+        engine_get_strategy(self, slot->ref, request->id, request->get_strategy);
+        return;
+    case IXN__V1__REQUEST__BODY_PUT_STRATEGY:
+        engine_put_strategy(self, slot->ref, request->id, request->put_strategy);
+        return;
+    case IXN__V1__REQUEST__BODY_REMOVE_STRATEGY:
+        engine_remove_strategy(self, slot->ref, request->id, request->remove_strategy);
+        return;
+    case IXN__V1__REQUEST__BODY_ACTIVATE_STRATEGY:
+        engine_activate_strategy(self, slot->ref, request->id, request->activate_strategy);
+        return;
+    case IXN__V1__REQUEST__BODY_DEACTIVATE_STRATEGY:
+        engine_deactivate_strategy(self, slot->ref, request->id, request->deactivate_strategy);
+        return;
+    case IXN__V1__REQUEST__BODY_LIST:
+        engine_list(self, slot->ref, request->id, request->list);
+        return;
+    case IXN__V1__REQUEST__BODY_RESERVE:
+        engine_reserve(self, slot->ref, request->id, request->reserve);
+        return;
+    case IXN__V1__REQUEST__BODY_CHANGE_AGENT:
+        engine_change_agent(self, slot->ref, request->id, request->change_agent);
+        return;
+    case IXN__V1__REQUEST__BODY_LIST_QUEUES:
+        engine_list_queues(self, slot->ref, request->id, request->list_queues);
+        return;
+    case IXN__V1__REQUEST__BODY_LIST_INTERACTIONS:
+        engine_list_interactions(self, slot->ref, request->id, request->list_interactions);
         return;
     case IXN__V1__REQUEST__BODY_LEAVE:
         s_leave(self, slot, request->id);
@@ -495,7 +562,7 @@ static void s_handle(engine_t *self, engine_session_t *slot, const Ixn__V1__Requ
     default: {
         error_t error;
         error_set(&error, ERROR_MALFORMED,
-                  "request %llu has no body that this version knows (field numbers 2 … 14)",
+                  "request %llu has no body that this version knows (field numbers 2 … 50)",
                   (unsigned long long)request->id);
         engine_refuse_now(self, slot->ref, request->id, &error);
     }

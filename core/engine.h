@@ -12,6 +12,7 @@
 #ifndef IXN_CORE_ENGINE_H
 #define IXN_CORE_ENGINE_H
 
+#include "core/base/latency.h"
 #include "core/batch.h"
 #include "core/state.h"
 
@@ -104,7 +105,9 @@ typedef struct {
     uint64_t refused;
     uint32_t sessions;
     uint32_t routers;
-    size_t held_bytes; /* of messages that wait for their commit */
+    size_t held_bytes;    /* of messages that wait for their commit */
+    latency_t dispatch;   /* from its place in line to a router */
+    latency_t completion; /* from its submit to its end */
 } engine_figures_t;
 engine_figures_t engine_figures(const engine_t *self);
 

@@ -238,6 +238,10 @@ void engine_view(engine_t *self, const interaction_t *interaction, interaction_v
     view->submitted_at_us = interaction->submitted_at;
     view->placed_in_queue_at_us = interaction->placed_at;
     view->moved_to_queue_at_us = interaction->moved_at;
+    if (interaction->deadline != USEC_NEVER) {
+        const usec_t left = interaction->deadline - self->log_time;
+        view->deadline_in_us = left ? left : -1; /* 0 would say that there is none */
+    }
     if (!more)
         return;
     view->attempts = more->attempts;

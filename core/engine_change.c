@@ -195,13 +195,13 @@ static bool s_find(engine_t *self, change_t *change, uint64_t request, bool *ret
                          "interaction_id has %zu bytes, it needs 16", change->interaction_id.len);
     interaction_t *live = state_find(self->state, &id);
     if (live) {
-        if (self->state->queues[live->queue]->tenant != change->slot->tenant)
+        if (!engine_may_see(change->slot, self->state->queues[live->queue]->tenant))
             return s_unknown(id, ret_error);
         change->interaction = live;
         return s_find_live(self, change, request, ret_answered, ret_error);
     }
     const remembered_t *done = state_remembered(self->state, &id);
-    if (!done || done->tenant != change->slot->tenant)
+    if (!done || !engine_may_see(change->slot, done->tenant))
         return s_unknown(id, ret_error);
     *ret_answered = s_find_completed(self, change, request, done, ret_error);
     return *ret_answered;
@@ -339,13 +339,17 @@ static bool s_place(engine_t *self, const change_t *change, const Ixn__V1__Place
                     error_t *ret_error)
 {
     if (!wire_check_text("queue", body->queue, 1, LIMIT_NAME, ret_error) ||
-        !wire_check_text("reason", body->reason, 0, LIMIT_TEXT, ret_error))
+        !wire_check_text("reason", body->reason, 0, LIMIT_TEXT, ret_error) ||
+        !engine_check_grant(self, change->slot, change->interaction, body->agent, body->grant,
+                            ret_error))
         return false;
-    queue_t *queue = state_queue(self->state, change->slot->tenant, text_of(body->queue));
+    /* The client's own, unless that is an operator's. */
+    const uint16_t tenant = self->state->queues[change->interaction->queue]->tenant;
+    queue_t *queue = state_queue(self->state, tenant, text_of(body->queue));
     if (!queue || !queue->configured)
         return error_set(ret_error, ERROR_UNKNOWN_QUEUE,
                          "tenant \"%s\" has no queue \"%s\"; configure it under `queues`",
-                         self->state->tenants[change->slot->tenant], body->queue);
+                         self->state->tenants[tenant], body->queue);
     Ixn__V1__Placed placed = IXN__V1__PLACED__INIT;
     if (body->priority_given_case == IXN__V1__PLACE_IN_QUEUE__PRIORITY_GIVEN_PRIORITY) {
         if (!s_check_priority(body->priority, ret_error))
@@ -358,6 +362,7 @@ static bool s_place(engine_t *self, const change_t *change, const Ixn__V1__Place
     placed.queue = body->queue;
     placed.reason = body->reason;
     placed.by = change->slot->name;
+    placed.agent = body->agent;
     if (change->attributes_given) {
         placed.attributes_given_case = IXN__V1__PLACED__ATTRIBUTES_GIVEN_ATTRIBUTES;
         placed.attributes = s_data(change->new_attributes);
@@ -378,13 +383,16 @@ static bool s_place(engine_t *self, const change_t *change, const Ixn__V1__Place
 static bool s_stop(engine_t *self, const change_t *change, const Ixn__V1__Stop *body,
                    error_t *ret_error)
 {
-    if (!wire_check_text("reason", body->reason, 0, LIMIT_TEXT, ret_error))
+    if (!wire_check_text("reason", body->reason, 0, LIMIT_TEXT, ret_error) ||
+        !engine_check_grant(self, change->slot, change->interaction, body->agent, body->grant,
+                            ret_error))
         return false;
     Ixn__V1__Stopped stopped = IXN__V1__STOPPED__INIT;
     stopped.interaction_id = wire_bytes(&change->interaction->id);
     stopped.change = change->change;
     stopped.reason = body->reason[0] ? body->reason : (char *)"completed";
     stopped.by = change->slot->name;
+    stopped.agent = body->agent;
     if (change->attributes_given) {
         stopped.attributes_given_case = IXN__V1__STOPPED__ATTRIBUTES_GIVEN_ATTRIBUTES;
         stopped.attributes = s_data(change->new_attributes);
@@ -392,6 +400,7 @@ static bool s_stop(engine_t *self, const change_t *change, const Ixn__V1__Stop *
     s_take_away(self, change, "it was stopped by another client");
     const state_router_t *router = s_router_of(self, change->interaction);
     uint16_t queue = change->interaction->queue;
+    const usec_t submitted_at = change->interaction->submitted_at;
     Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
     entry.body_case = IXN__V1__ENTRY__BODY_STOPPED;
     entry.stopped = &stopped;
@@ -399,6 +408,7 @@ static bool s_stop(engine_t *self, const change_t *change, const Ixn__V1__Stop *
     engine_router_gave_back(self, router);
     engine_queue_dirty(self, queue);
     self->figures.completed++;
+    latency_add(&self->figures.completion, self->wall_time - submitted_at, 1);
     return true;
 }
 

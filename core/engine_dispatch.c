@@ -36,7 +36,34 @@ static id128_t s_strategy_key(const engine_t *self, uint16_t tenant, text_t name
     return key_hash_of(text_of(self->state->tenants[tenant]), name);
 }
 
-static engine_strategy_t *s_strategy(engine_t *self, uint16_t tenant, text_t name)
+engine_strategy_t *engine_find_strategy(const engine_t *self, uint16_t tenant, text_t name)
+{
+    id128_t key = s_strategy_key(self, tenant, name);
+    return s_find_strategy(self, &key);
+}
+
+/* Its limits, as the configuration says. */
+static void s_configure_strategy(engine_t *self, engine_strategy_t *strategy)
+{
+    const Ixn__V1__EngineConfiguration *configuration = self->state->configuration;
+    const char *tenant = self->state->tenants[strategy->tenant];
+    strategy->limit = UINT32_MAX;
+    engine_rate_t rate = {0};
+    for (size_t i = 0; i < configuration->n_strategies; i++) {
+        const Ixn__V1__StrategyConfiguration *found = configuration->strategies[i];
+        if (strcmp(found->name, strategy->name) != 0 || strcmp(found->tenant, tenant) != 0)
+            continue;
+        if (found->max_submitted_interactions_given_case ==
+            IXN__V1__STRATEGY_CONFIGURATION__MAX_SUBMITTED_INTERACTIONS_GIVEN_MAX_SUBMITTED_INTERACTIONS)
+            strategy->limit = found->max_submitted_interactions;
+        if (found->max_submission_rate)
+            rate = (engine_rate_t){found->max_submission_rate->count,
+                                   found->max_submission_rate->interval_ms};
+    }
+    rate_set(&strategy->rate, rate.count, (usec_t)rate.interval_ms * USEC_PER_MS);
+}
+
+engine_strategy_t *engine_strategy(engine_t *self, uint16_t tenant, text_t name)
 {
     id128_t key = s_strategy_key(self, tenant, name);
     engine_strategy_t *strategy = s_find_strategy(self, &key);
@@ -46,12 +73,19 @@ static engine_strategy_t *s_strategy(engine_t *self, uint16_t tenant, text_t nam
     self->strategies = memory_resize(self->strategies, len * sizeof *self->strategies);
     self->dirty_strategies =
         memory_resize(self->dirty_strategies, len * sizeof *self->dirty_strategies);
+    self->gated = memory_resize(self->gated, len * sizeof *self->gated);
     strategy = memory_zero(1, sizeof *strategy);
     strategy->key = key;
     strategy->number =
         balancer_strategy(self->balancer, (text_t){(const char *)key.bytes, sizeof key.bytes});
     CHECK(strategy->number == self->strategies_len); /* nobody else names strategies to it */
     memcpy(strategy->name, name.data, name.len);
+    strategy->tenant = tenant;
+    s_configure_strategy(self, strategy);
+    /* The turn goes on where it was, also after a take-over. */
+    strategy->record = catalog_strategy(self->state, tenant, name);
+    if (strategy->record)
+        balancer_set_last(self->balancer, strategy->number, text_of(strategy->record->last));
     RB_INIT(&strategy->turns);
     self->strategies[self->strategies_len++] = strategy;
     HASH_ADD(by_key, self->strategies_by_key, key, sizeof strategy->key, strategy);
@@ -97,7 +131,7 @@ static void s_refresh_queue(engine_t *self, queue_t *queue)
     const interaction_t *first = state_first_in_line(queue);
     if (!first || !queue->strategy[0])
         return;
-    engine_strategy_t *strategy = s_strategy(self, queue->tenant, text_of(queue->strategy));
+    engine_strategy_t *strategy = engine_strategy(self, queue->tenant, text_of(queue->strategy));
     queue->turn_strategy = strategy->number;
     queue->turn_priority = first->priority;
     queue->turn_age = first->age;
@@ -113,6 +147,17 @@ static void s_refresh_dirty(engine_t *self)
         s_refresh_queue(self, self->dirty_queues[i]);
     }
     self->dirty_queues_len = 0;
+    size_t gated = 0;
+    for (size_t i = 0; i < self->gated_len; i++) {
+        engine_strategy_t *strategy = self->strategies[self->gated[i]];
+        strategy->gated = engine_strategy_gate(self, strategy) != NULL;
+        if (strategy->gated)
+            self->gated[gated++] = self->gated[i];
+        else
+            s_strategy_dirty(self, strategy->number);
+    }
+    self->gated_len = gated;
+    balancer_wake(self->balancer);
     balancer_strategy_t woken;
     while (balancer_next_woken(self->balancer, &woken))
         s_strategy_dirty(self, woken);
@@ -120,7 +165,46 @@ static void s_refresh_dirty(engine_t *self)
 
 /* ---- Dispatch ---- */
 
-static void s_say_route(engine_t *self, const interaction_t *interaction)
+const char *engine_strategy_gate(const engine_t *self, const engine_strategy_t *strategy)
+{
+    if (strategy->limit != UINT32_MAX) {
+        uint32_t pending = strategy->record ? strategy->record->pending : 0;
+        if (pending >= strategy->limit)
+            return "max_submitted_interactions";
+    }
+    return rate_opens_at(&strategy->rate, self->log_time) > 0 ? "max_submission_rate" : NULL;
+}
+
+static bool s_is_gated(engine_t *self, engine_strategy_t *strategy)
+{
+    if (!engine_strategy_gate(self, strategy))
+        return false;
+    if (!strategy->gated)
+        self->gated[self->gated_len++] = strategy->number;
+    strategy->gated = true;
+    return true;
+}
+
+void engine_configure_routing(engine_t *self)
+{
+    for (size_t i = 0; i < self->strategies_len; i++)
+        s_configure_strategy(self, self->strategies[i]);
+    for (size_t i = 0; i < self->slots_len; i++) {
+        const engine_session_t *slot = self->slots[i];
+        if (!slot->open || !slot->router)
+            continue;
+        engine_rate_t rate = engine_router_rate(self, slot->name);
+        balancer_set_limit(self->balancer, slot->balanced,
+                           engine_router_limit(self, slot->name, slot->announced_limit));
+        balancer_set_rate(self->balancer, slot->balanced, rate.count,
+                          (usec_t)rate.interval_ms * USEC_PER_MS);
+        balancer_set_configured(self->balancer, slot->balanced,
+                                engine_router_configured(self, slot->name));
+    }
+    engine_all_queues_dirty(self);
+}
+
+static void s_say_route(engine_t *self, const interaction_t *interaction, uint32_t version)
 {
     const interaction_more_t *more = interaction->more;
     CHECK(more);
@@ -129,6 +213,7 @@ static void s_say_route(engine_t *self, const interaction_t *interaction)
     Ixn__V1__Route route = IXN__V1__ROUTE__INIT;
     route.token = view.message.token;
     route.strategy = view.message.strategy;
+    route.strategy_version = version;
     route.attempt = more->attempts + 1u;
     route.interaction = &view.message;
     Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
@@ -137,19 +222,27 @@ static void s_say_route(engine_t *self, const interaction_t *interaction)
     engine_say(self, self->router_sessions[more->router], &message);
 }
 
-static void s_dispatch_one(engine_t *self, interaction_t *interaction, const char *strategy,
+static void s_dispatch_one(engine_t *self, interaction_t *interaction, engine_strategy_t *strategy,
                            balancer_router_t chosen)
 {
+    const engine_session_t *slot = engine_slot(self, self->balanced_sessions[chosen]);
+    CHECK(slot);
+    const engine_load_t *load = engine_load(slot, strategy->number);
     Ixn__V1__Dispatched dispatched = IXN__V1__DISPATCHED__INIT;
     dispatched.interaction_id = wire_bytes(&interaction->id);
     dispatched.router = (char *)balancer_name(self->balancer, chosen);
-    dispatched.strategy = (char *)strategy;
+    dispatched.strategy = strategy->name;
+    dispatched.version = load ? load->loaded : 0;
     Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
     entry.body_case = IXN__V1__ENTRY__BODY_DISPATCHED;
     entry.dispatched = &dispatched;
     engine_emit(self, &entry);
     self->figures.dispatched++;
-    s_say_route(self, interaction);
+    latency_add(&self->figures.dispatch, self->wall_time - interaction->placed_at, 1);
+    rate_take(&strategy->rate, self->log_time);
+    if (!strategy->record)
+        strategy->record = catalog_strategy(self->state, strategy->tenant, text_of(strategy->name));
+    s_say_route(self, interaction, dispatched.version);
 }
 
 /* Routes what waits for one strategy; false when the budget ended first. */
@@ -160,13 +253,15 @@ static bool s_dispatch_strategy(engine_t *self, balancer_strategy_t number, size
     while ((queue = RB_MIN(turns, &strategy->turns))) {
         if (*budget == 0 || !engine_has_room(self))
             return false;
+        if (s_is_gated(self, strategy))
+            return true;
         interaction_t *interaction = state_first_in_line(queue);
         bool alone = interaction->more && interaction->more->losses >= SUSPECT_LOSSES;
         balancer_router_t chosen;
         strategy->result = balancer_choose(self->balancer, number, alone, &chosen);
         if (strategy->result != BALANCER_CHOSEN)
             return true;
-        s_dispatch_one(self, interaction, strategy->name, chosen);
+        s_dispatch_one(self, interaction, strategy, chosen);
         s_refresh_queue(self, queue);
         (*budget)--;
     }
@@ -323,36 +418,4 @@ void engine_return_some(engine_t *self, size_t budget)
         engine_return_one(self, interaction, &how);
         done++;
     }
-}
-
-/* ---- What a router can run ---- */
-
-void engine_strategy_loaded(engine_t *self, session_t session, const Ixn__V1__Request *request)
-{
-    engine_session_t *slot = engine_slot(self, session);
-    bool loaded = request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_LOADED;
-    const char *name =
-        loaded ? request->strategy_loaded->strategy : request->strategy_unloaded->strategy;
-    const char *version = loaded ? request->strategy_loaded->version : "";
-    error_t error;
-    if (!wire_check_text("strategy", name, 1, LIMIT_NAME, &error) ||
-        !wire_check_text("version", version, 0, LIMIT_NAME, &error)) {
-        engine_refuse_now(self, session, request->id, &error);
-        return;
-    }
-    id128_t key = s_strategy_key(self, slot->tenant, text_of(name));
-    if (self->strategies_len >= LIMIT_SYMBOLS && !s_find_strategy(self, &key)) {
-        error_set(&error, ERROR_TOO_LARGE,
-                  "%d different strategies have been announced, which is the limit; use the same "
-                  "names again, or restart the node",
-                  LIMIT_SYMBOLS);
-        engine_refuse_now(self, session, request->id, &error);
-        return;
-    }
-    balancer_strategy_t strategy = s_strategy(self, slot->tenant, text_of(name))->number;
-    if (loaded)
-        balancer_load(self->balancer, slot->balanced, strategy);
-    else
-        balancer_unload(self->balancer, slot->balanced, strategy);
-    engine_ack(self, session, request->id, (id128_t){0}, 0);
 }

@@ -3,10 +3,55 @@
 #define IXN_CORE_ENGINE_INTERNAL_H
 
 #include "balancer/balancer.h"
+#include "balancer/rate.h"
 #include "core/base/mutation.h"
 #include "core/engine.h"
 
 #define SESSION_NAME_KEY (1 + LIMIT_NAME)
+
+/* What a router has of one strategy. */
+typedef struct {
+    UT_hash_handle hh; /* by strategy */
+    balancer_strategy_t strategy;
+    bool brought;                 /* it has one of its own */
+    char version[LIMIT_NAME + 1]; /* as it says */
+    uint32_t loaded;              /* version of the stored one; 0: none */
+    uint32_t asked;               /* version that it was told to load and has not answered */
+    uint32_t failed;              /* version that it could not load; 0: none */
+    char *reason;                 /* … and why */
+} engine_load_t;
+
+/* One request for an agent, while requests are collected. */
+typedef struct {
+    session_t session;
+    uint64_t request;
+    id128_t interaction_id;
+    uint64_t token_epoch;
+    uint64_t token_index;
+    uint64_t age;
+    uint64_t duration_ms;
+    uint64_t change;
+    int32_t priority;
+    bool live; /* while it is decided: its router still has the work */
+} engine_claim_t;
+
+/* Those that want one agent. */
+typedef struct {
+    UT_hash_handle hh;
+    id128_t key; /* of the agent */
+    uint16_t tenant;
+    char agent[LIMIT_NAME + 1];
+    usec_t contended_until; /* log time */
+    usec_t decide_at;
+    engine_claim_t *claims;
+    size_t claims_len;
+    size_t claims_capacity;
+} engine_contest_t;
+
+typedef struct {
+    uint32_t count; /* 0: no limit */
+    uint32_t interval_ms;
+} engine_rate_t;
 
 typedef struct {
     UT_hash_handle by_name; /* by role and name, while registered */
@@ -23,6 +68,8 @@ typedef struct {
     state_router_t *router; /* NULL: not a router */
     balancer_router_t balanced;
     bool announced; /* agent reservation: its side */
+    uint32_t announced_limit;
+    engine_load_t *loads;
     /* messages that may be sent: one frame that grows */
     buffer_t out;
     uint32_t out_messages;
@@ -48,7 +95,12 @@ typedef struct {
     UT_hash_handle by_key;
     id128_t key; /* of both names; the balancer knows it by this */
     balancer_strategy_t number;
+    uint16_t tenant;
     char name[LIMIT_NAME + 1];
+    const strategy_record_t *record; /* NULL: not looked up yet, or never stored or dispatched */
+    uint32_t limit;                  /* most pieces of work at once */
+    rate_t rate;
+    bool gated; /* in `gated` */
     struct turns turns;
     bool dirty;               /* a choice may have become possible */
     balancer_result_t result; /* of the last choice */
@@ -120,6 +172,16 @@ struct engine {
     engine_strategy_t *strategies_by_key;
     uint32_t *dirty_strategies;
     size_t dirty_len;
+    uint32_t *gated; /* strategies at their own limits */
+    size_t gated_len;
+    session_t *balanced_sessions; /* by balancer_router_t */
+    size_t balanced_sessions_len;
+    /* agents */
+    engine_contest_t *contests;
+    engine_contest_t **open_contests; /* with claims */
+    size_t open_contests_len;
+    size_t claims_len; /* of all */
+    usec_t contests_swept;
     queue_t **dirty_queues;
     size_t dirty_queues_len;
     size_t dirty_queues_capacity;
@@ -140,6 +202,8 @@ session_t engine_ref(const engine_t *self, const engine_session_t *slot);
 void engine_emit(engine_t *self, Ixn__V1__Entry *entry);
 /* False when the batch that is open, or what waits to be told, must not grow: decide no more. */
 bool engine_has_room(const engine_t *self);
+/* Whether a session has anything to do with what is a tenant's: its own, an operator all. */
+bool engine_may_see(const engine_session_t *slot, uint16_t tenant);
 void engine_end_session(engine_t *self, engine_session_t *slot, Ixn__V1__ReturnCause cause);
 
 /* engine_answer.c: says `message` to a session when what is decided so far is durable … */
@@ -165,6 +229,12 @@ void engine_submit(engine_t *self, session_t session, uint64_t request,
                    const Ixn__V1__Submit *submit);
 void engine_get(engine_t *self, session_t session, uint64_t request, const Ixn__V1__Get *get);
 
+/* engine_list.c */
+void engine_list_queues(engine_t *self, session_t session, uint64_t request,
+                        const Ixn__V1__ListQueues *list);
+void engine_list_interactions(engine_t *self, session_t session, uint64_t request,
+                              const Ixn__V1__ListInteractions *list);
+
 /* engine_change.c */
 void engine_change(engine_t *self, session_t session, const Ixn__V1__Request *request);
 
@@ -173,9 +243,57 @@ void engine_register(engine_t *self, session_t session, uint64_t request,
                      const Ixn__V1__Register *wanted);
 uint32_t engine_router_limit(const engine_t *self, const char *name, uint32_t announced);
 bool engine_router_configured(const engine_t *self, const char *name);
+engine_rate_t engine_router_rate(const engine_t *self, const char *name);
+engine_session_t *engine_find_router(const engine_t *self, const char *name); /* NULL: none live */
+
+/* engine_strategy.c */
+engine_load_t *engine_load(const engine_session_t *slot, balancer_strategy_t strategy);
+void engine_forget_loads(engine_session_t *slot);
+/* A router has registered: it is told what it is to load. */
+void engine_load_activated(engine_t *self, engine_session_t *slot);
+void engine_strategy_loaded(engine_t *self, session_t session, const Ixn__V1__Request *request);
+void engine_strategy_unloaded(engine_t *self, session_t session, const Ixn__V1__Request *request);
+void engine_strategy_failed(engine_t *self, session_t session, const Ixn__V1__Request *request);
+void engine_get_strategy(engine_t *self, session_t session, uint64_t request,
+                         const Ixn__V1__GetStrategy *get);
+void engine_put_strategy(engine_t *self, session_t session, uint64_t request,
+                         const Ixn__V1__PutStrategy *put);
+void engine_activate_strategy(engine_t *self, session_t session, uint64_t request,
+                              const Ixn__V1__ActivateStrategy *activate);
+void engine_deactivate_strategy(engine_t *self, session_t session, uint64_t request,
+                                const Ixn__V1__DeactivateStrategy *deactivate);
+void engine_remove_strategy(engine_t *self, session_t session, uint64_t request,
+                            const Ixn__V1__RemoveStrategy *remove);
+/* All but the body. */
+void engine_strategy_view(const char *name, const strategy_version_t *version,
+                          Ixn__V1__Strategy *ret_view);
+
+/* engine_agent.c */
+void engine_reserve(engine_t *self, session_t session, uint64_t request,
+                    const Ixn__V1__Reserve *body);
+void engine_change_agent(engine_t *self, session_t session, uint64_t request,
+                         const Ixn__V1__ChangeAgent *body);
+void engine_refuse_agent(engine_t *self, session_t session, uint64_t request, uint16_t tenant,
+                         const char *agent);
+void engine_decide_agents(engine_t *self); /* whose time of collecting is over */
+void engine_free_contests(engine_t *self);
+/* True when the result names no agent, or one that is reserved for this very work. */
+bool engine_check_grant(const engine_t *self, const engine_session_t *slot,
+                        const interaction_t *interaction, const char *name,
+                        const Ixn__V1__Token *grant, error_t *ret_error);
+
+/* engine_overview.c */
+/* Why the first in line of a queue is not on its way; "" when it is, or when nothing waits. */
+const char *engine_queue_reason(const engine_t *self, queue_t *queue, char *text, size_t size);
+void engine_list(engine_t *self, session_t session, uint64_t request, const Ixn__V1__List *wanted);
 
 /* engine_dispatch.c */
-void engine_strategy_loaded(engine_t *self, session_t session, const Ixn__V1__Request *request);
+engine_strategy_t *engine_strategy(engine_t *self, uint16_t tenant, text_t name); /* made if new */
+engine_strategy_t *engine_find_strategy(const engine_t *self, uint16_t tenant, text_t name);
+/* Which of its own limits keeps a strategy from being routed; NULL: none. */
+const char *engine_strategy_gate(const engine_t *self, const engine_strategy_t *strategy);
+/* The configuration changed: limits of routers and strategies are read again. */
+void engine_configure_routing(engine_t *self);
 void engine_dispatch(engine_t *self, size_t budget); /* routes what waits */
 void engine_queue_dirty(engine_t *self, uint16_t queue);
 void engine_all_queues_dirty(engine_t *self);

@@ -24,6 +24,17 @@ uint32_t engine_router_limit(const engine_t *self, const char *name, uint32_t an
     return announced && announced < limit ? announced : limit;
 }
 
+engine_rate_t engine_router_rate(const engine_t *self, const char *name)
+{
+    const Ixn__V1__EngineConfiguration *configuration = self->state->configuration;
+    const Ixn__V1__RouterConfiguration *annex = s_annex(self, name);
+    if (annex && annex->max_submission_rate)
+        return (engine_rate_t){annex->max_submission_rate->count,
+                               annex->max_submission_rate->interval_ms};
+    return (engine_rate_t){configuration->max_submission_rate,
+                           configuration->max_submission_interval_ms};
+}
+
 bool engine_router_configured(const engine_t *self, const char *name)
 {
     const Ixn__V1__RouterConfiguration *annex = s_annex(self, name);
@@ -36,6 +47,15 @@ static size_t s_name_key(Ixn__V1__Role role, const char *name, char key[SESSION_
     key[0] = (char)role;
     memcpy(key + 1, name, len);
     return len + 1;
+}
+
+engine_session_t *engine_find_router(const engine_t *self, const char *name)
+{
+    char key[SESSION_NAME_KEY];
+    size_t len = s_name_key(IXN__V1__ROLE__ROUTER, name, key);
+    engine_session_t *slot = NULL;
+    HASH_FIND(by_name, self->by_name, key, len, slot);
+    return slot;
 }
 
 static bool s_check(const engine_t *self, const Ixn__V1__Register *wanted, uint16_t *ret_tenant,
@@ -83,6 +103,7 @@ static bool s_replace(engine_t *self, const engine_session_t *slot, const Ixn__V
         self->router_sessions[other->router->number] = 0;
         self->figures.routers--;
         other->router = NULL;
+        engine_forget_loads(other);
     }
     engine_end_session(self, other, IXN__V1__RETURN_CAUSE__NOT_HELD);
     return true;
@@ -163,13 +184,23 @@ static void s_connect_router(engine_t *self, engine_session_t *slot,
     state_router_t *router = state_router(self->state, text_of(slot->name));
     slot->router = router;
     slot->announced = wanted->agent_reservation;
+    slot->announced_limit = wanted->max_submitted_interactions;
+    engine_rate_t rate = engine_router_rate(self, slot->name);
     const balancer_router_options_t options = {
         .name = text_of(router->name),
         .limit = engine_router_limit(self, slot->name, wanted->max_submitted_interactions),
+        .rate = rate.count,
+        .rate_interval = (usec_t)rate.interval_ms * USEC_PER_MS,
         .announced = slot->announced,
         .configured = engine_router_configured(self, slot->name),
     };
     slot->balanced = balancer_add_router(self->balancer, &options);
+    if (slot->balanced >= self->balanced_sessions_len) {
+        self->balanced_sessions_len = (size_t)slot->balanced + 1;
+        self->balanced_sessions = memory_resize(
+            self->balanced_sessions, self->balanced_sessions_len * sizeof *self->balanced_sessions);
+    }
+    self->balanced_sessions[slot->balanced] = slot->ref;
     if (router->number >= self->router_sessions_len) {
         size_t len = (size_t)router->number + 1;
         self->router_sessions =
@@ -220,6 +251,7 @@ static void s_register_router(engine_t *self, engine_session_t *slot, uint64_t r
     self->router_sessions[slot->router->number] = slot->ref;
     s_answer(self, slot, request, tokens, revoked_len,
              engine_router_limit(self, slot->name, wanted->max_submitted_interactions));
+    engine_load_activated(self, slot);
 }
 
 void engine_register(engine_t *self, session_t session, uint64_t request,
@@ -257,6 +289,7 @@ void engine_register(engine_t *self, session_t session, uint64_t request,
         self->router_sessions[slot->router->number] = 0;
         self->figures.routers--;
         slot->router = NULL;
+        engine_forget_loads(slot);
     } else if (!slot->registered) {
         slot->registered = true;
         slot->role = wanted->role;

@@ -199,14 +199,20 @@ void engine_get(engine_t *self, session_t session, uint64_t request, const Ixn__
     if (get->confirmed)
         self->needs_entry = true;
     const interaction_t *live = state_find(self->state, &id);
-    if (live && self->state->queues[live->queue]->tenant == slot->tenant) {
+    if (live && engine_may_see(slot, self->state->queues[live->queue]->tenant)) {
         interaction_view_t view;
+        buffer_t journey = {0};
         engine_view(self, live, &view);
+        if (get->journey && live->more && live->more->journey) {
+            journey_print(live->more->journey, self->state->symbols, &journey);
+            view.message.journey = (ProtobufCBinaryData){journey.len, journey.bytes};
+        }
         s_say_view(self, session, request, &view.message);
+        buffer_free(&journey);
         return;
     }
     const remembered_t *done = live ? NULL : state_remembered(self->state, &id);
-    if (done && done->tenant == slot->tenant) {
+    if (done && engine_may_see(slot, done->tenant)) {
         Ixn__V1__Interaction view = IXN__V1__INTERACTION__INIT;
         view.interaction_id = wire_bytes(&done->id);
         view.version = done->versions[0];

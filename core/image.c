@@ -258,11 +258,16 @@ static bool s_holds_changes(const state_t *self)
            image->next->image.gone_len > 0 || self->configuration_changed;
 }
 
+static bool s_catalog_changed(const state_t *self)
+{
+    return self->catalog.changed > self->image->base;
+}
+
 bool state_image_needed(const state_t *self)
 {
     const image_t *image = self->image;
-    return !image->following &&
-           (s_holds_changes(self) || self->index - image->base >= BEATS_A_CHECKPOINT);
+    return !image->following && (s_holds_changes(self) || s_catalog_changed(self) ||
+                                 self->index - image->base >= BEATS_A_CHECKPOINT);
 }
 
 bool state_image_in_work(const state_t *self)
@@ -305,6 +310,8 @@ void state_image_begin(state_t *self)
         work->image.configuration = arena_text(&work->arena, (text_t){(char *)packed.bytes, size});
         buffer_free(&packed);
     }
+    work->image.catalog =
+        catalog_collect(self, image->base, &work->arena, &work->image.catalog_len);
 }
 
 checkpoint_image_t *state_image_step(state_t *self, size_t rows)
@@ -365,6 +372,7 @@ void state_follow_checkpoint(state_t *self, uint64_t index)
 {
     image_t *image = self->image;
     CHECK(image->following);
+    catalog_forget_gone(&self->catalog, index);
     if (image->work && image->work->image.to <= index)
         s_drop_work(self);
     if (!image->work && s_holds_changes(self))

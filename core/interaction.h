@@ -50,7 +50,7 @@ enum {
     INTERACTION_CHANGED_ODD = 8,
 };
 
-typedef struct interaction {
+struct interaction {
     id128_t id;
     id128_t key_hash;           /* of tenant and Submit's key */
     uint64_t fingerprint;       /* of Submit's content */
@@ -69,6 +69,7 @@ typedef struct interaction {
     uint16_t queue; /* number in the state's queues */
     uint8_t state;  /* interaction_state_t; 0: a free record */
     uint8_t flags;
-} interaction_t;
+};
+typedef struct interaction interaction_t;
 
 #endif

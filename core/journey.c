@@ -76,6 +76,37 @@ const step_t *journey_find(const journey_t *self, uint64_t change)
 
 /* ---- JSON ---- */
 
+/* Steps are printed by the thousand, with every checkpoint; printf would be most of the work. */
+
+/* At least `width` decimal digits; returns their end. */
+static char *s_digits(char *at, uint64_t value, unsigned width)
+{
+    char digits[20];
+    unsigned len = 0;
+    for (; value > 0 || len < width; value /= 10)
+        digits[len++] = (char)('0' + value % 10);
+    while (len > 0)
+        *at++ = digits[--len];
+    return at;
+}
+
+static void s_print_number(buffer_t *out, const char *before, uint64_t value)
+{
+    char text[20];
+    buffer_append_text(out, before);
+    buffer_append(out, text, (size_t)(s_digits(text, value, 1) - text));
+}
+
+static void s_print_change(buffer_t *out, uint64_t change)
+{
+    char text[16];
+    for (int i = 15; i >= 0; i--, change >>= 4)
+        text[i] = "0123456789abcdef"[change & 15];
+    buffer_append_text(out, ",\"change\":\"");
+    buffer_append(out, text, sizeof text);
+    buffer_append(out, "\"", 1);
+}
+
 /* Days since 1970 to a date of the proleptic Gregorian calendar; H. Hinnant, "chrono-Compatible
  * Low-Level Date Algorithms", civil_from_days. */
 static void s_print_time(buffer_t *out, usec_t at)
@@ -96,30 +127,47 @@ static void s_print_time(buffer_t *out, usec_t at)
     int64_t month = mp < 10 ? mp + 3 : mp - 9;
     int64_t year = yoe + era * 400 + (month <= 2);
     int64_t seconds = rest / USEC_PER_SECOND;
-    buffer_printf(out,
-                  "%04" PRId64 "-%02" PRId64 "-%02" PRId64 "T%02" PRId64 ":%02" PRId64 ":%02" PRId64
-                  ".%06" PRId64 "Z",
-                  year, month, day, seconds / 3600, seconds / 60 % 60, seconds % 60,
-                  rest % USEC_PER_SECOND);
+    char text[48];
+    char *end = text;
+    if (year < 0)
+        *end++ = '-';
+    end = s_digits(end, (uint64_t)(year < 0 ? -year : year), year < 0 ? 3 : 4);
+    *end++ = '-';
+    end = s_digits(end, (uint64_t)month, 2);
+    *end++ = '-';
+    end = s_digits(end, (uint64_t)day, 2);
+    *end++ = 'T';
+    end = s_digits(end, (uint64_t)(seconds / 3600), 2);
+    *end++ = ':';
+    end = s_digits(end, (uint64_t)(seconds / 60 % 60), 2);
+    *end++ = ':';
+    end = s_digits(end, (uint64_t)(seconds % 60), 2);
+    *end++ = '.';
+    end = s_digits(end, (uint64_t)(rest % USEC_PER_SECOND), 6);
+    *end++ = 'Z';
+    buffer_append(out, text, (size_t)(end - text));
 }
 
-/* Names have been checked to be UTF-8. What must not be in JSON as it is, is escaped, whatever else
- * was checked: a row that the database refuses would block every checkpoint. */
+/* `member`: up to the opening quote. Names have been checked to be UTF-8. What must not be in JSON
+ * as it is, is escaped, whatever else was checked: a row that the database refuses would block
+ * every checkpoint. */
 static void s_print_name(buffer_t *out, const char *member, text_t name)
 {
     if (name.len == 0)
         return;
-    buffer_printf(out, ",\"%s\":\"", member);
+    buffer_append_text(out, member);
+    size_t plain = 0; /* bytes before i that are not in `out` yet */
     for (size_t i = 0; i < name.len; i++) {
         unsigned char c = (unsigned char)name.data[i];
-        if (c < ' ') {
-            buffer_printf(out, "\\u%04x", c);
+        if (c >= ' ' && c != '"' && c != '\\') {
+            plain++;
             continue;
         }
-        if (c == '"' || c == '\\')
-            buffer_append(out, "\\", 1);
-        buffer_append(out, name.data + i, 1);
+        buffer_append(out, name.data + i - plain, plain);
+        plain = 0;
+        buffer_printf(out, c < ' ' ? "\\u%04x" : "\\%c", c);
     }
+    buffer_append(out, name.data + name.len - plain, plain);
     buffer_append(out, "\"", 1);
 }
 
@@ -130,15 +178,17 @@ void journey_print(const journey_t *self, const symbol_table_t *symbols, buffer_
         const step_t *step = &self->steps[i];
         buffer_append_text(out, i ? ",{\"at\":\"" : "{\"at\":\"");
         s_print_time(out, step->at);
-        buffer_printf(out, "\",\"step\":\"%s\"", s_names[step->kind]);
-        s_print_name(out, "by", symbol_name(symbols, step->by));
-        s_print_name(out, step->kind == STEP_DISPATCHED ? "strategy" : "queue",
+        buffer_append_text(out, "\",\"step\":\"");
+        buffer_append_text(out, s_names[step->kind]);
+        buffer_append(out, "\"", 1);
+        s_print_name(out, ",\"by\":\"", symbol_name(symbols, step->by));
+        s_print_name(out, step->kind == STEP_DISPATCHED ? ",\"strategy\":\"" : ",\"queue\":\"",
                      symbol_name(symbols, step->queue));
-        buffer_printf(out, ",\"version\":%" PRIu32, step->version);
+        s_print_number(out, ",\"version\":", step->version);
         if (step->change)
-            buffer_printf(out, ",\"change\":\"%016" PRIx64 "\"", step->change);
+            s_print_change(out, step->change);
         if (i == 0 && self->dropped)
-            buffer_printf(out, ",\"dropped\":%u", self->dropped);
+            s_print_number(out, ",\"dropped\":", self->dropped);
         buffer_append(out, "}", 1);
     }
     buffer_append(out, "]", 1);

@@ -21,15 +21,22 @@ bool state_load_configuration(state_t *self, text_t encoded, error_t *ret_error)
     Ixn__V1__EngineConfiguration *configuration =
         ixn__v1__engine_configuration__unpack(NULL, encoded.len, (const uint8_t *)encoded.data);
     bool ok = configuration && state_check_configuration(self, configuration);
+    self->catalog_loading = true; /* what it declares is in the tables */
     if (ok)
         state_set_configuration(self, configuration);
-    else
+    self->catalog_loading = false;
+    if (!ok)
         error_set(ret_error, ERROR_DATABASE_DIVERGED,
                   "the %zu bytes of ixn.configuration are not an engine configuration",
                   encoded.len);
     if (configuration)
         ixn__v1__engine_configuration__free_unpacked(configuration, NULL);
     return ok;
+}
+
+bool state_load_catalog(state_t *self, const catalog_row_t *row, error_t *ret_error)
+{
+    return catalog_load(self, row, ret_error);
 }
 
 static bool s_bad_row(const interaction_row_t *row, const char *what, error_t *ret_error)
@@ -99,6 +106,7 @@ static bool s_load_more(state_t *self, interaction_t *interaction, const interac
     more->token_index = row->token_index;
     more->strategy = symbol_take(self->symbols, row->strategy);
     state_give_to_router(self, interaction, router);
+    strategies_held(self, self->queues[interaction->queue]->tenant, row->strategy);
     return true;
 }
 
@@ -156,6 +164,7 @@ bool state_load_interaction(state_t *self, const interaction_row_t *row, error_t
     index_insert(self->by_key, &interaction->key_hash, interaction->handle);
     state_link(self, interaction);
     digest_add(self, interaction);
+    tally_add(self, interaction);
     return true;
 }
 

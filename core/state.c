@@ -209,6 +209,32 @@ interaction_t *state_next_deadline(state_t *self)
     return RB_MIN(deadlines, &self->deadlines);
 }
 
+const interaction_t *state_of_handle(const state_t *self, uint32_t handle)
+{
+    if (handle >= state_handles(self))
+        return NULL;
+    const interaction_t *interaction = state_record(self, handle);
+    return interaction->state ? interaction : NULL;
+}
+
+uint32_t state_handles(const state_t *self)
+{
+    return self->chunks_len * CHUNK;
+}
+
+usec_t state_oldest_in_line(queue_t *queue, unsigned priorities)
+{
+    usec_t oldest = 0;
+    interaction_t *first = RB_MIN(line, &queue->line);
+    for (unsigned i = 0; i < priorities && first; i++) {
+        if (!oldest || first->placed_at < oldest)
+            oldest = first->placed_at;
+        interaction_t next = {.priority = first->priority - 1};
+        first = RB_NFIND(line, &queue->line, &next);
+    }
+    return oldest;
+}
+
 void state_give_to_router(state_t *self, interaction_t *interaction, state_router_t *router)
 {
     (void)self;
@@ -373,7 +399,9 @@ static bool s_durations_fit(const Ixn__V1__EngineConfiguration *configuration)
     return configuration->routing_timeout_ms <= LIMIT_DURATION_MS &&
            configuration->hold_timeout_ms <= LIMIT_DURATION_MS &&
            configuration->dedupe_window_ms <= LIMIT_DURATION_MS &&
-           configuration->dedupe_guaranteed_ms <= LIMIT_DURATION_MS;
+           configuration->dedupe_guaranteed_ms <= LIMIT_DURATION_MS &&
+           configuration->reservation_time_ms <= LIMIT_DURATION_MS &&
+           configuration->request_collection_time_ms <= LIMIT_DURATION_MS;
 }
 
 /* Names stay when they are no longer configured, so only those that are new need room. A new tenant
@@ -401,6 +429,12 @@ bool state_check_configuration(const state_t *self,
     for (size_t i = 0; i < configuration->n_routers; i++)
         if (!s_name_fits(configuration->routers[i]->name))
             return false;
+    for (size_t i = 0; i < configuration->n_agents; i++) {
+        const Ixn__V1__AgentConfiguration *agent = configuration->agents[i];
+        if (!agent->name[0] || !s_name_fits(agent->name) || !s_name_fits(agent->tenant))
+            return false;
+        tenants += !state_tenant(self, text_of(agent->tenant), &tenant);
+    }
     return tenants <= LIMIT_SYMBOLS && queues <= LIMIT_SYMBOLS && s_durations_fit(configuration);
 }
 
@@ -432,6 +466,7 @@ static void s_configure_tables(state_t *self)
     }
     for (size_t i = 0; i < configuration->n_queues; i++)
         s_configure_queue(self, configuration->queues[i]);
+    agents_configured(self);
 }
 
 void state_set_configuration(state_t *self, const Ixn__V1__EngineConfiguration *configuration)
@@ -469,6 +504,7 @@ void state_destroy(state_t **self_p)
     if (!self)
         return;
     image_destroy(&self->image);
+    catalog_free(&self->catalog);
     for (uint32_t i = 0; i < self->chunks_len * CHUNK; i++) {
         interaction_t *interaction = state_record(self, i);
         if (interaction->state) {

@@ -14,6 +14,7 @@
 #include "core/base/arena.h"
 #include "core/base/error.h"
 #include "core/batch.h"
+#include "core/catalog.h"
 #include "core/checkpoint.h"
 #include "core/index.h"
 #include "core/interaction.h"
@@ -21,6 +22,16 @@
 
 RB_HEAD(line, interaction);      /* of a queue: priority, then age */
 RB_HEAD(deadlines, interaction); /* by deadline */
+
+/* How many interactions a queue has, for people: nothing is decided by it (core/tally.c). */
+typedef struct {
+    uint32_t waiting; /* in line, may be routed */
+    uint32_t held;
+    uint32_t routing; /* taken from it, with a router */
+    uint32_t quarantined;
+    uint64_t entered; /* came into line since this state was made … */
+    uint64_t left;    /* … and left it; who leaves and enters by one entry did neither */
+} tally_t;
 
 typedef struct queue {
     UT_hash_handle hh; /* by tenant and name */
@@ -34,6 +45,7 @@ typedef struct queue {
     uint32_t max_length;           /* 0: none of its own */
     struct line line;              /* those that wait and may be routed */
     uint32_t length;               /* those that wait, held ones too */
+    tally_t tally;
     /* Among the queues of one strategy: by the first in line; kept by the engine. */
     RB_ENTRY(queue) turn;
     bool dirty;
@@ -75,7 +87,7 @@ typedef struct {
 
 typedef struct image image_t; /* core/image.c */
 
-typedef struct {
+struct state {
     uint64_t epoch;
     uint64_t index;  /* of the last entry applied */
     id128_t hash;    /* of the last batch applied */
@@ -94,6 +106,7 @@ typedef struct {
     size_t text_bytes;      /* memory of all texts */
     uint64_t digest;        /* sum over all interactions, without `touched` */
     interaction_t *touched; /* by the entry that is being applied; NULL: none */
+    tally_t *tally_left;    /* the line it waited in; NULL: none */
     struct deadlines deadlines;
     remembered_table_t remembered;
     /* tables */
@@ -106,11 +119,13 @@ typedef struct {
     state_router_t **routers; /* by number */
     size_t routers_len;
     state_router_t *routers_by_name;
+    catalog_t catalog; /* strategies and agents */
+    bool catalog_loading;
     /* configuration: decoded, owned; never NULL */
     Ixn__V1__EngineConfiguration *configuration;
     bool configuration_changed; /* since the image in work was begun */
     image_t *image;
-} state_t;
+};
 
 state_t *state_new(void);
 void state_destroy(state_t **self_p);
@@ -138,6 +153,13 @@ bool state_tenant(const state_t *self, text_t name, uint16_t *ret_tenant);
 state_router_t *state_router(state_t *self, text_t name); /* made when new; NULL: too many */
 interaction_t *state_first_in_line(queue_t *queue);
 interaction_t *state_next_deadline(state_t *self);
+/* Who has this handle, NULL: nobody. Handles are below state_handles, and an interaction keeps its
+ * own for life, so that a walk over all of them can be made in pieces. */
+const interaction_t *state_of_handle(const state_t *self, uint32_t handle);
+uint32_t state_handles(const state_t *self);
+/* Since when the one waits that was placed first, among the first of each priority (of so many
+ * priorities at most); 0: nobody waits. */
+usec_t state_oldest_in_line(queue_t *queue, unsigned priorities);
 
 /* Texts of an interaction, terminated; valid until it changes. */
 typedef enum {
@@ -165,6 +187,8 @@ uint64_t change_of_token(uint64_t epoch, uint64_t index);
 
 bool state_load_checkpoint(state_t *self, uint64_t index, id128_t hash, usec_t log_time);
 bool state_load_configuration(state_t *self, text_t encoded, error_t *ret_error);
+/* After the configuration; activations after the strategies. */
+bool state_load_catalog(state_t *self, const catalog_row_t *row, error_t *ret_error);
 bool state_load_interaction(state_t *self, const interaction_row_t *row, error_t *ret_error);
 bool state_load_completed(state_t *self, const interaction_row_t *row, error_t *ret_error);
 
@@ -191,10 +215,10 @@ void state_follow_checkpoint(state_t *self, uint64_t index);
  * that changed since (and may have more: rows that are as the tables have them already). */
 void state_follow_end(state_t *self, uint64_t index);
 
-/* A digest of all interactions: two states that came from the same log have the same, also when one
- * was loaded from the tables. Of each it has what decides what becomes of it: state, queue, place,
- * version, deadline, attempts, router and token; not its texts, times and journey. Kept up to date
- * with every change; cheap to read. Only at the end of a batch. */
+/* A digest of all interactions, strategies and agents: two states that came from the same log have
+ * the same, also when one was loaded from the tables. Of each it has what decides what becomes of
+ * it: state, queue, place, version, deadline, attempts, router and token; not its texts, times and
+ * journey. Kept up to date with every change; cheap to read. Only at the end of a batch. */
 uint64_t state_digest(const state_t *self);
 
 /* Bytes: of records, of texts, of indexes, for the figures people ask for. */

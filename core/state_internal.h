@@ -38,6 +38,10 @@ void digest_add(state_t *self, const interaction_t *interaction);
 void digest_remove(state_t *self, const interaction_t *interaction); /* before it changes */
 uint64_t digest_of_names(text_t owner, text_t name);
 
+/* tally.c: before an interaction changes, and after; also for one that is new */
+void tally_remove(state_t *self, const interaction_t *interaction);
+void tally_add(state_t *self, const interaction_t *interaction);
+
 /* remembered.c */
 void remembered_init(remembered_table_t *self);
 void remembered_free(remembered_table_t *self);

@@ -84,6 +84,12 @@ static bool s_on_configuration(void *context, text_t encoded, error_t *ret_error
     return state_load_configuration(self->state, encoded, ret_error);
 }
 
+static bool s_on_catalog(void *context, const catalog_row_t *row, error_t *ret_error)
+{
+    loading_t *self = context;
+    return state_load_catalog(self->state, row, ret_error);
+}
+
 static bool s_on_interaction(void *context, const interaction_row_t *row, error_t *ret_error)
 {
     loading_t *self = context;
@@ -116,6 +122,7 @@ static void s_load(lane_t *self, access_event_t *event)
     const database_load_t callbacks = {.status = s_on_status,
                                        .checkpoint = s_on_checkpoint,
                                        .configuration = s_on_configuration,
+                                       .catalog = s_on_catalog,
                                        .interaction = s_on_interaction,
                                        .completed = s_on_completed,
                                        .batch = s_on_batch,

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "core/batch.h"
+#include "core/catalog.h"
 #include "core/row.h"
 #include "dap/connection.h"
 #include "dap/identity.h"
@@ -14,7 +15,7 @@
 #include "dap/params.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
-#define DATABASE_SCHEMA_VERSION 3
+#define DATABASE_SCHEMA_VERSION 5
 
 /* How a database stands to a place that the pair knows to be committed. Everything in one snapshot.
  */
@@ -126,6 +127,7 @@ typedef struct {
                        error_t *ret_error);
     bool (*configuration)(void *context, text_t encoded,
                           error_t *ret_error); /* absent: not called */
+    bool (*catalog)(void *context, const catalog_row_t *row, error_t *ret_error);
     bool (*interaction)(void *context, const interaction_row_t *row, error_t *ret_error);
     bool (*completed)(void *context, const interaction_row_t *row, error_t *ret_error);
     bool (*batch)(void *context, const batch_t *batch, error_t *ret_error);

@@ -32,13 +32,14 @@ enum {
     LINE_HASH,
     LINE_PLACE_EPOCH,
     LINE_PLACE_GENERATION,
+    LINE_EXACT,
     LINES
 };
 static const char *const s_names[LINES] = {
-    "database_id",         "system_identifier", "database_oid",      "epoch",
-    "generation",          "own_generation",    "server_started_us", "server_port",
-    "server_address",      "committed_index",   "committed_hash",    "committed_epoch",
-    "committed_generation"};
+    "database_id",          "system_identifier", "database_oid",      "epoch",
+    "generation",           "own_generation",    "server_started_us", "server_port",
+    "server_address",       "committed_index",   "committed_hash",    "committed_epoch",
+    "committed_generation", "orderly_end"};
 
 const char *identity_text(const identity_t *self, char text[IDENTITY_TEXT_SIZE])
 {
@@ -109,9 +110,9 @@ static bool s_read_value(int line, const char *text, identity_memory_t *memory)
 {
     uint64_t number = 0;
     static const uint64_t most[LINES] = {
-        [LINE_SYSTEM] = UINT64_MAX,    [LINE_OID] = UINT32_MAX,  [LINE_EPOCH] = INT64_MAX,
-        [LINE_STARTED] = INT64_MAX,    [LINE_PORT] = UINT16_MAX, [LINE_INDEX] = INT64_MAX,
-        [LINE_PLACE_EPOCH] = INT64_MAX};
+        [LINE_SYSTEM] = UINT64_MAX,     [LINE_OID] = UINT32_MAX,  [LINE_EPOCH] = INT64_MAX,
+        [LINE_STARTED] = INT64_MAX,     [LINE_PORT] = UINT16_MAX, [LINE_INDEX] = INT64_MAX,
+        [LINE_PLACE_EPOCH] = INT64_MAX, [LINE_EXACT] = 1};
     if (most[line] && !s_number(text, most[line], &number))
         return false;
     switch (line) {
@@ -149,8 +150,11 @@ static bool s_read_value(int line, const char *text, identity_memory_t *memory)
     case LINE_PLACE_EPOCH:
         memory->place.epoch = number;
         return true;
-    default:
+    case LINE_PLACE_GENERATION:
         return id_parse(text, &memory->place.generation);
+    default:
+        memory->exact = number == 1;
+        return true;
     }
 }
 
@@ -265,6 +269,7 @@ static void s_print(const identity_memory_t *memory, buffer_t *out)
     buffer_printf(out, "%s %s\n", s_names[LINE_HASH], id_text(place->hash, id));
     buffer_printf(out, "%s %" PRIu64 "\n", s_names[LINE_PLACE_EPOCH], place->epoch);
     buffer_printf(out, "%s %s\n", s_names[LINE_PLACE_GENERATION], id_text(place->generation, id));
+    buffer_printf(out, "%s %d\n", s_names[LINE_EXACT], memory->exact);
 }
 
 bool identity_remember(const char *state_dir, const identity_memory_t *memory, error_t *ret_error)

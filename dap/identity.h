@@ -61,6 +61,7 @@ typedef struct {
     id128_t own_generation; /* of the last epoch that this node claimed; zero: none */
     instance_t instance;
     place_t place;
+    bool exact; /* written at an orderly end: it knew of nothing newer than `place` */
 } identity_memory_t;
 
 typedef enum { MEMORY_READ, MEMORY_EMPTY, MEMORY_BROKEN } memory_result_t;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/log.h"
+#include "dap/catalog_rows.h"
 #include "dap/copy_in.h"
 #include "dap/field.h"
 #include "dap/params.h"
@@ -367,13 +368,28 @@ static bool s_send_configuration(attempt_t *self, error_t *ret_error)
                   &all, NULL, s_timeout_ms(self->self, image->configuration.len, 1), ret_error);
 }
 
+static bool s_send_catalog(attempt_t *self, error_t *ret_error)
+{
+    const checkpoint_image_t *image = self->image;
+    for (size_t at = 0, count; at < image->catalog_len; at += count) {
+        size_t bytes;
+        const connection_params_t *params;
+        const char *sql = catalog_rows_encode(&self->self->rows, image->catalog + at,
+                                              image->catalog_len - at, &params, &count, &bytes);
+        if (!s_send(self, sql, params, NULL, s_timeout_ms(self->self, bytes, count), ret_error))
+            return false;
+    }
+    return true;
+}
+
 /* `ret_chunk`: the rows that were not taken, if it is about rows. */
 static bool s_send_all(attempt_t *self, chunk_t *ret_chunk, error_t *ret_error)
 {
     if (!pipeline_begin(&self->pipeline, self->connection, ret_error))
         return false;
     if (s_send_gone(self, ret_error) && s_send_changed(self, ret_error) &&
-        s_send_configuration(self, ret_error) && pipeline_end(&self->pipeline, ret_error))
+        s_send_configuration(self, ret_error) && s_send_catalog(self, ret_error) &&
+        pipeline_end(&self->pipeline, ret_error))
         return s_copy_finished(self, ret_chunk, ret_error);
     if (self->pipeline.failed)
         *ret_chunk = self->chunks[self->pipeline.failed_number % PIPELINE_WINDOW];

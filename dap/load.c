@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/base/buffer.h"
+#include "dap/catalog_rows.h"
 #include "dap/copy.h"
 #include "dap/database.h"
 #include "dap/journal_row.h"
@@ -279,13 +280,14 @@ bool database_load(database_t *self, usec_t dedupe_window_us, const database_loa
                             ret_error))
         return false;
     /* Compiling the queries would take longer than running them for a small state. */
-    bool done = connection_command(load.connection, "SET LOCAL jit = off", ret_error) &&
-                connection_command(load.connection, "SET LOCAL work_mem = '64MB'", ret_error) &&
-                database_read_status(load.connection, NULL, &status, ret_error) &&
-                s_told(&load, &status) && s_checkpoint(&load, ret_error) &&
-                s_configuration(&load, ret_error) && s_interactions(&load, ret_error) &&
-                s_completed(&load, dedupe_window_us, ret_error) && s_batches(&load, ret_error) &&
-                connection_command(load.connection, "COMMIT", ret_error);
+    bool done =
+        connection_command(load.connection, "SET LOCAL jit = off", ret_error) &&
+        connection_command(load.connection, "SET LOCAL work_mem = '64MB'", ret_error) &&
+        database_read_status(load.connection, NULL, &status, ret_error) && s_told(&load, &status) &&
+        s_checkpoint(&load, ret_error) && s_configuration(&load, ret_error) &&
+        catalog_rows_read(load.connection, callbacks->catalog, callbacks->context, ret_error) &&
+        s_interactions(&load, ret_error) && s_completed(&load, dedupe_window_us, ret_error) &&
+        s_batches(&load, ret_error) && connection_command(load.connection, "COMMIT", ret_error);
     if (!done)
         connection_rollback(load.connection);
     return done;

@@ -71,6 +71,7 @@ typedef struct {
 typedef struct {
     bool exists;       /* the configuration has one */
     bool silent;       /* it is not heard: nobody knows what it reaches */
+    bool exact;        /* it is heard, and what it knows to be committed is all it ever knew */
     bool serves;       /* it is heard and serves */
     bool reaches;      /* one of its DAPs reaches the proven server, or may do so again */
     const dap_t *daps; /* what they reach; only while it is heard */
@@ -84,6 +85,7 @@ typedef struct {
     identity_t own;
     instance_t instance; /* the server that was proven to hold it; not known: none yet */
     bool warm;           /* it was reached since this process began */
+    bool exact;          /* `place` was the newest when this node ended in order */
     usec_t begun;        /* whatever was reached before says nothing of now */
     place_t place;       /* the newest that is known to be committed */
     daps_word_t word;    /* of the other node, as of now */

@@ -168,11 +168,14 @@ static const dap_t *s_reaches(const daps_t *self, usec_t now)
     return NULL;
 }
 
-/* Without the other node's word only the way that was proven before leads to a server that was
- * started since, and only to one at the same address and port: a copy elsewhere is not there. */
-static bool s_needs_word(const daps_t *self, const dap_t *dap)
+/* Where this node cannot know all that was committed (the other one is not heard, or one of them
+ * remembers an older place, since it was killed), only the way that was proven before leads to a
+ * server that was started since, and only to one at the same address and port: a copy of a moment
+ * ago is elsewhere. */
+static bool s_needs_place(const daps_t *self, const dap_t *dap)
 {
-    return self->word.exists && self->word.silent &&
+    bool knows_all = (self->warm || self->exact) && (!self->word.exists || self->word.exact);
+    return !knows_all &&
            (!dap->remembered || !instance_is_same_place(&dap->status.instance, &self->instance));
 }
 
@@ -203,9 +206,12 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
         return "a DAP of this node reaches that one, or may do so again";
     if (self->word.exists && !self->word.silent && self->word.reaches)
         return "a DAP of the other node reaches that one, or may do so again";
-    if (s_needs_word(self, dap))
-        return "the other node is not heard, and this is another DAP text, address or port; start "
-               "that node, or, if the database was moved on purpose: ixnctl database adopt";
+    if (s_needs_place(self, dap))
+        return "all that was committed is not known, as a node was killed or is not heard, and "
+               "this "
+               "is another DAP text, address or port; start the other node, or, if the database "
+               "was "
+               "moved on purpose: ixnctl database adopt";
     if (!self->warm && !dap->remembered)
         return "the DAP's text is not the one it was proven under; if the database was moved on "
                "purpose: ixnctl database adopt";

@@ -5,6 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "ha/waits.h"
 
 enum { IMAGE_ROWS_A_TURN = 1000, TICK_US = 50 * 1000 };
 
@@ -28,6 +29,8 @@ struct node {
     usec_t checkpoint_at;
     size_t lag_bytes;          /* decided since the last written image began */
     size_t lag_bytes_at_begin; /* part of it that belongs to the image in work */
+    waits_t waits;             /* submits for their commit */
+    uint64_t submitted;        /* of them, those that were decided before this turn */
     node_figures_t figures;
 };
 
@@ -140,12 +143,14 @@ void node_receive(node_t *self, session_t session, const uint8_t *bytes, size_t 
 void node_journal_committed(node_t *self, uint64_t index, bool clean)
 {
     CHECK(index == self->in_flight);
+    latency_add(&self->figures.commit, self->now - self->in_flight_since, 1);
     self->in_flight = 0;
     self->in_flight_bytes = 0;
     self->beat_needed = !clean;
     if (!clean)
         return;
     self->figures.committed = index;
+    waits_end(&self->waits, index, self->now, &self->figures.submit);
     engine_committed(self->engine, index);
     s_set_pressure(self); /* what comes in this turn already finds it mended */
 }
@@ -205,6 +210,9 @@ static void s_checkpoint(node_t *self)
 void node_turn_end(node_t *self, bool drained)
 {
     engine_tick(self->engine, drained);
+    uint64_t submitted = engine_figures(self->engine).submitted;
+    waits_add(&self->waits, engine_index(self->engine), self->now, submitted - self->submitted);
+    self->submitted = submitted;
     bool can_take = !self->in_flight;
     bool idle = self->options.beat && self->now - self->in_flight_since >= self->options.beat;
     bool beat = self->beat_needed || (idle && !self->held);

@@ -82,6 +82,8 @@ typedef struct {
     bool retrying;       /* clients hear RETRY */
     uint64_t batches;
     uint64_t malformed; /* frames */
+    latency_t submit;   /* from the turn that accepted it until its answer could leave */
+    latency_t commit;   /* from the journal's hand-over until it was there */
 } node_figures_t;
 node_figures_t node_figures(const node_t *self);
 

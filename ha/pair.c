@@ -40,10 +40,12 @@ pair_t *pair_new(const pair_options_t *options)
     self->options = *options;
     snprintf(self->name, sizeof self->name, "%s", options->name);
     snprintf(self->client_endpoint, sizeof self->client_endpoint, "%s", options->client_endpoint);
+    snprintf(self->admin_url, sizeof self->admin_url, "%s",
+             options->admin_url ? options->admin_url : "");
     self->configuration = s_copy_configuration(options->configuration, &self->configuration_digest);
     self->arena = wire_arena_new();
     self->replica = replica_new();
-    self->now = self->role_since = options->boot_time;
+    self->now = self->role_since = self->began = options->boot_time;
     self->wall = options->wall_time;
     self->peer.heard_at = self->peer.served_at = self->now;
     self->hello_at = self->now;
@@ -56,6 +58,7 @@ pair_t *pair_new(const pair_options_t *options)
         self->own_generation = options->memory.own_generation;
         self->daps.instance = self->said_instance = options->memory.instance;
         self->daps.place = options->memory.place;
+        self->daps.exact = options->memory.exact;
         pair_set_epoch(self, options->memory.epoch, options->memory.generation);
         self->daps.epoch_since = self->now - 1;
     }
@@ -171,7 +174,9 @@ void pair_remember(pair_t *self)
                                        .generation = self->generation,
                                        .own_generation = self->own_generation,
                                        .instance = self->daps.instance,
-                                       .place = self->daps.place};
+                                       .place = self->daps.place,
+                                       .exact = self->role == ROLE_STOPPED &&
+                                                (self->daps.warm || self->daps.exact)};
     self->remembered_at = self->now;
     pair_do(self, PAIR_REMEMBER)->memory = self->memory;
 }
@@ -187,7 +192,9 @@ void pair_note_place(pair_t *self, uint64_t index, id128_t hash)
 static void s_remember_turn(pair_t *self)
 {
     bool moved = self->daps.place.index > self->memory.place.index;
-    if (self->has_memory && moved && self->now - self->remembered_at >= REMEMBER_MS * USEC_PER_MS)
+    bool due = moved && self->now - self->remembered_at >= REMEMBER_MS * USEC_PER_MS;
+    bool begins = self->daps.warm && self->memory.exact && self->role != ROLE_STOPPED;
+    if (self->has_memory && (due || begins))
         pair_remember(self);
 }
 

@@ -41,6 +41,7 @@ typedef struct {
 typedef struct {
     const char *name;            /* of this node */
     const char *client_endpoint; /* told to clients of the other node */
+    const char *admin_url;       /* told to operators of the other node; NULL: none */
     bool has_peer;               /* false: alone by configuration */
     bool preferred;              /* takes the primary's role when both start at the same time */
     bool manual;                 /* failover: manual */

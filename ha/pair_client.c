@@ -64,6 +64,7 @@ static void s_fill_own(const pair_t *self, status_view_t *view)
     own->name = (char *)self->name;
     own->role = (char *)role_name(self->role);
     own->client_endpoint = (char *)self->client_endpoint;
+    own->admin_url = (char *)self->admin_url;
     if (self->node) {
         node_figures_t figures = node_figures(self->node);
         own->index = figures.committed;
@@ -99,6 +100,7 @@ static void s_fill_peer(const pair_t *self, status_view_t *view)
     message->name = (char *)peer->name;
     message->role = (char *)s_peer_role(peer, alive);
     message->client_endpoint = (char *)peer->client_endpoint;
+    message->admin_url = (char *)peer->admin_url;
     message->index = peer->index;
     message->checkpoint = peer->checkpoint;
     message->ready = alive && peer->ready;
@@ -273,7 +275,8 @@ static void s_answer_elsewhere(const pair_t *self, uint64_t request, buffer_t *f
 static bool s_is_for_the_pair(const Ixn__V1__Request *request)
 {
     return request->body_case == IXN__V1__REQUEST__BODY_PAIR_STATUS ||
-           request->body_case == IXN__V1__REQUEST__BODY_PAIR_COMMAND;
+           request->body_case == IXN__V1__REQUEST__BODY_PAIR_COMMAND ||
+           request->body_case == IXN__V1__REQUEST__BODY_FIGURES;
 }
 
 static void s_answer(pair_t *self, const Ixn__V1__Request *request, buffer_t *frame)
@@ -285,6 +288,8 @@ static void s_answer(pair_t *self, const Ixn__V1__Request *request, buffer_t *fr
         s_answer_pong(request->id, frame);
     else if (!s_is_for_the_pair(request))
         s_answer_elsewhere(self, request->id, frame);
+    else if (request->body_case == IXN__V1__REQUEST__BODY_FIGURES)
+        pair_answer_figures(self, request->id, frame);
     else if (request->body_case == IXN__V1__REQUEST__BODY_PAIR_COMMAND &&
              !s_command(self, request->pair_command, &error))
         s_answer_error(request->id, &error, frame);

@@ -323,6 +323,7 @@ static void s_hear_word(pair_t *self)
     word->daps = peer->daps;
     word->daps_len = alive ? peer->daps_len : 0;
     word->silent = !alive; /* a port that refuses may be a cut, or a process about to start */
+    word->exact = alive && peer->exact;
     word->serves = pair_peer_serves(self) && peer->database;
     word->reaches = reaches || (answers && self->now - since < SETTLE_MS * USEC_PER_MS);
 }
@@ -359,6 +360,45 @@ static void s_say_verdict(pair_t *self, dap_t *dap)
     pair_hello(self); /* the other node may wait for it */
 }
 
+/* The server that took the proven one's place has the whole journal, but an older checkpoint. */
+static const dap_t *s_older_checkpoint(const pair_t *self)
+{
+    uint64_t checkpoint = node_figures(self->node).checkpoint;
+    for (size_t i = 0; i < self->daps.len; i++) {
+        const dap_t *dap = &self->daps.daps[i];
+        if (dap->proven && dap->asked_at > self->lanes_since &&
+            !instance_equal(&dap->status.instance, &self->lanes_instance) &&
+            dap->status.checkpoint_index < checkpoint)
+            return dap;
+    }
+    return NULL;
+}
+
+/* A node that serves does not go on where something of what it committed is missing: it stops
+ * serving, stays, and says what is missing. Where only the tables are behind, it begins anew from
+ * them and the journal. */
+static void s_stand_back(pair_t *self)
+{
+    char text[PAIR_REASON];
+    if (!self->node)
+        return;
+    const dap_t *loss = daps_loss(&self->daps, self->now);
+    const dap_t *older = loss ? NULL : s_older_checkpoint(self);
+    if (loss)
+        snprintf(text, sizeof text,
+                 "%" PRIu64 " committed entries are lost, %" PRIu64 " … %" PRIu64 ", on %s",
+                 database_lost(&loss->status), loss->status.head_index + 1,
+                 loss->status.known.index, loss->status.server);
+    else if (older)
+        snprintf(text, sizeof text, "its tables are at index %" PRIu64 ", they were at %" PRIu64,
+                 older->status.checkpoint_index, node_figures(self->node).checkpoint);
+    if ((!loss && !older) || !pair_event(self, ROLE_EVENT_WENT_BACK, text))
+        return;
+    pair_alarm(self, "database.went_back", "%s; error=\"%s\"", text,
+               loss ? loss->trouble.text : "");
+    pair_cease(self);
+}
+
 static void s_prove(pair_t *self)
 {
     s_hear_word(self);
@@ -367,9 +407,11 @@ static void s_prove(pair_t *self)
     for (size_t i = 0; i < self->daps.len; i++)
         if (dap_is_here(&self->daps.daps[i]))
             s_say_verdict(self, &self->daps.daps[i]);
+    s_stand_back(self);
     if (!self->node || instance_equal(&self->daps.instance, &self->lanes_instance))
         return;
     self->lanes_instance = self->daps.instance;
+    self->lanes_since = self->now;
     pair_do(self, PAIR_PROVE)->instance = self->daps.instance;
 }
 

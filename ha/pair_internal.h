@@ -2,6 +2,7 @@
 #ifndef IXN_HA_PAIR_INTERNAL_H
 #define IXN_HA_PAIR_INTERNAL_H
 
+#include "core/base/buffer.h"
 #include "core/wire/peer.pb-c.h"
 #include "ha/daps.h"
 #include "ha/pair.h"
@@ -11,6 +12,7 @@
 typedef struct {
     bool heard; /* since this process began */
     usec_t heard_at;
+    bool exact;         /* it has forgotten nothing of what it knew to be committed */
     usec_t alive_since; /* heard without a pause */
     usec_t reached_at;  /* one of its DAPs reached the proven server last */
     usec_t served_at;   /* heard as one that serves, or is about to */
@@ -21,6 +23,7 @@ typedef struct {
     Ixn__V1__PeerRole role;
     char name[CONFIG_NAME_SIZE];
     char client_endpoint[CONFIG_PATH_SIZE];
+    char admin_url[CONFIG_PATH_SIZE];
     char readiness[PAIR_REASON];
     uint64_t index;
     uint64_t checkpoint;
@@ -71,6 +74,8 @@ struct pair {
     pair_options_t options;
     char name[CONFIG_NAME_SIZE];
     char client_endpoint[CONFIG_PATH_SIZE];
+    char admin_url[CONFIG_PATH_SIZE]; /* empty: none */
+    usec_t began;                     /* the process */
     Ixn__V1__EngineConfiguration *configuration;
     id128_t configuration_digest;
     wire_arena_t *arena;
@@ -104,6 +109,7 @@ struct pair {
     id128_t own_generation;    /* of the last epoch that this node claimed, in whichever life */
     uint64_t own_epoch;        /* the one this node serves under, or has claimed; 0: none */
     instance_t lanes_instance; /* where the lanes write, as they were told */
+    usec_t lanes_since;        /* … at this time */
     instance_t said_instance;  /* what was logged of it */
     usec_t remembered_at;
     head_t head;
@@ -209,6 +215,9 @@ bool pair_peer_serves(const pair_t *self);
 void pair_send_batch(pair_t *self, const batch_t *batch);
 void pair_send_committed(pair_t *self);
 void pair_send_hand_over(pair_t *self);
+
+/* pair_figures.c */
+void pair_answer_figures(pair_t *self, uint64_t request, buffer_t *frame);
 
 /* pair_client.c */
 /* Broadcasts to clients that this node serves no more, or begins to. */

@@ -94,6 +94,7 @@ void pair_say_hello(pair_t *self)
     }
     hello.name = self->name;
     hello.client_endpoint = self->client_endpoint;
+    hello.admin_url = self->admin_url;
     hello.role = s_role(self);
     s_fill_place(self, &hello);
     bool ready = pair_reports_ready(self, reason, sizeof reason);
@@ -104,6 +105,7 @@ void pair_say_hello(pair_t *self)
     hello.configuration = wire_bytes(&self->configuration_digest);
     hello.daps = list;
     hello.known = self->daps.place.index;
+    hello.exact = self->daps.warm || self->daps.exact;
     hello.known_hash = wire_bytes(&self->daps.place.hash);
     if (self->daps.known) {
         hello.system_identifier = self->daps.own.system_identifier;
@@ -313,9 +315,11 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
         peer->served_at = self->now;
     s_copy_text(peer->name, sizeof peer->name, hello->name);
     s_copy_text(peer->client_endpoint, sizeof peer->client_endpoint, hello->client_endpoint);
+    s_copy_text(peer->admin_url, sizeof peer->admin_url, hello->admin_url);
     s_copy_text(peer->readiness, sizeof peer->readiness, hello->readiness);
     peer->index = hello->index;
     peer->ready = hello->ready;
+    peer->exact = hello->exact;
     peer->automatic = hello->automatic;
     peer->database = hello->database;
     s_hear_daps(peer, hello);

@@ -39,6 +39,7 @@ void pair_serve(pair_t *self, state_t *state)
     pair_action_t *open = pair_do(self, PAIR_OPEN);
     open->identity = status->identity;
     open->instance = self->lanes_instance = status->instance;
+    self->lanes_since = self->now;
     open->epoch = status->epoch;
     open->generation = self->takeover.generation;
     open->index = state->index;

@@ -73,7 +73,8 @@ static usec_t s_patience(const pair_t *self)
 static bool s_is_hopeless(pair_t *self)
 {
     error_t error = {0};
-    if (self->options.has_peer || !daps_are_hopeless(&self->daps, &error))
+    bool served = self->role == ROLE_FENCED; /* what it has committed may come back */
+    if (served || self->options.has_peer || !daps_are_hopeless(&self->daps, &error))
         return false;
     pair_event(self, ROLE_EVENT_STOP, error.text);
     pair_do(self, PAIR_STOP)->error = error;

@@ -2,12 +2,14 @@
  * measures, prints, and can record what it was told (--log) so that a checker can hold it against
  * the database. It knows nothing of the node's insides.
  */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include <zmq.h>
 
 #include "apps/ixn-bench/report.h"
 #include "apps/ixn-bench/sink.h"
@@ -15,6 +17,7 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "core/base/id.h"
+#include "core/client/client.h"
 
 #define S_TICK_MS 10
 #define S_CONNECT_SECONDS 30
@@ -171,6 +174,17 @@ static void s_load(bench_t *self, report_t *report)
         report->measured_seconds = (double)(run_now() - begin) / 1e6;
 }
 
+/* One for all clients: with one each, a thousand clients would be a thousand I/O threads. */
+static void *s_new_context(const options_t *options)
+{
+    void *context = zmq_ctx_new();
+    CHECK(context);
+    uint64_t clients = (uint64_t)options->submitters + options->routers + 1;
+    int sockets = (int)(clients * options->nodes_len * CLIENT_SOCKETS) + 16;
+    CHECK(zmq_ctx_set(context, ZMQ_MAX_SOCKETS, sockets) == 0);
+    return context;
+}
+
 static int s_watch_signals(void)
 {
     sigset_t set;
@@ -189,6 +203,7 @@ int main(int argc, char **argv)
     options_parse(argc, argv, &options);
     static bench_t bench; /* its marks are too big for a stack */
     bench.run.options = &options;
+    bench.run.context = s_new_context(&options);
     id128_t id = id_random();
     memcpy(&bench.run.id, id.bytes, sizeof bench.run.id);
     bench.signals = s_watch_signals();
@@ -203,6 +218,8 @@ int main(int argc, char **argv)
     else if (started)
         code = EXIT_UNREACHABLE;
     s_stop(&bench, report);
+    while (zmq_ctx_term(bench.run.context) != 0 && errno == EINTR)
+        continue;
     report_take(report, &bench.run);
     if (connected) {
         report_print(report);

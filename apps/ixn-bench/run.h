@@ -23,6 +23,7 @@ typedef enum {
 
 typedef struct {
     const options_t *options; /* lives as long as the run */
+    void *context;            /* ZeroMQ's, of all clients */
     uint64_t id;              /* random; in every key and external id of this run */
     usec_t load_start;        /* written before RUN_WARMING, read after */
     _Atomic int phase;

@@ -229,7 +229,8 @@ static ixn_client_t *s_client(run_t *run, uint32_t number)
                                    .name = name,
                                    .tenant = options->tenant,
                                    .agent_reservation = true,
-                                   .max_submitted_interactions = options->router_window};
+                                   .max_submitted_interactions = options->router_window,
+                                   .context = run->context};
     error_t error = {0};
     ixn_client_t *self = ixn_client_new(&client, &error);
     if (!self)

@@ -274,7 +274,8 @@ static ixn_client_t *s_client(run_t *run, uint32_t number)
                                    .role = IXN__V1__ROLE__MEDIA_SERVER,
                                    .name = name,
                                    .tenant = options->tenant,
-                                   .max_unanswered = options->window + 8};
+                                   .max_unanswered = options->window + 8,
+                                   .context = run->context};
     error_t error = {0};
     ixn_client_t *self = ixn_client_new(&client, &error);
     if (!self)

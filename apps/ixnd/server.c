@@ -172,9 +172,12 @@ static node_options_t s_node_options(const config_t *config)
 static bool s_open_pair(server_t *self, error_t *ret_error)
 {
     const config_t *config = self->config;
+    char url[CONFIG_PATH_SIZE];
+    admin_url(config, url);
     pair_options_t options = {
         .name = config->node_name,
         .client_endpoint = config->client_endpoint,
+        .admin_url = url,
         .has_peer = config->has_peer,
         .preferred = config->preferred,
         .manual = config->failover_manual,
@@ -212,11 +215,15 @@ static bool s_open(server_t *self, error_t *ret_error)
         return false;
     for (; self->access_len < config->daps_len; self->access_len++)
         self->access[self->access_len] = access_new(config, self->access_len);
+    if (config->has_admin &&
+        !(self->admin = admin_new(config, transport_endpoint(self->transport), ret_error)))
+        return false;
     return true;
 }
 
 static void s_close(server_t *self)
 {
+    admin_destroy(&self->admin); /* first: it asks the others */
     journal_destroy(&self->journal);
     checkpoint_writer_destroy(&self->writer);
     for (size_t i = 0; i < self->access_len; i++)

@@ -2,6 +2,7 @@
 #ifndef IXN_APPS_IXND_SERVER_INTERNAL_H
 #define IXN_APPS_IXND_SERVER_INTERNAL_H
 
+#include "apps/ixnd/admin/admin.h"
 #include "apps/ixnd/peer.h"
 #include "apps/ixnd/server.h"
 #include "apps/ixnd/transport.h"
@@ -14,7 +15,8 @@ typedef struct {
     const config_t *config;
     pair_t *pair;
     transport_t *transport;
-    peer_t *peer; /* NULL: alone by configuration */
+    peer_t *peer;   /* NULL: alone by configuration */
+    admin_t *admin; /* NULL: no admin port by configuration */
     access_t *access[PAIR_MAX_DAPS];
     size_t access_len;
     journal_t *journal;          /* NULL while this node does not serve */

@@ -1,6 +1,7 @@
 #include "apps/ixnd/transport.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -43,6 +44,7 @@ struct transport {
     size_t last_id_len;
     int last_descriptor;
     zmq_msg_t message;
+    char endpoint[600]; /* as this machine reaches it */
 };
 
 static bool s_failed(const char *what, const char *endpoint, error_t *ret_error)
@@ -54,6 +56,21 @@ static bool s_failed(const char *what, const char *endpoint, error_t *ret_error)
 static void s_set(void *socket, int option, int value)
 {
     CHECK(zmq_setsockopt(socket, option, &value, sizeof value) == 0);
+}
+
+/* What was bound, as somebody on this machine would connect to it. */
+static void s_note_endpoint(transport_t *self)
+{
+    static const char *const any[] = {"tcp://0.0.0.0:", "tcp://[::]:"};
+    char bound[512];
+    size_t len = sizeof bound;
+    CHECK(zmq_getsockopt(self->socket, ZMQ_LAST_ENDPOINT, bound, &len) == 0);
+    snprintf(self->endpoint, sizeof self->endpoint, "%s", bound);
+    for (size_t i = 0; i < sizeof any / sizeof any[0]; i++) {
+        const char *port = bound + strlen(any[i]);
+        if (strncmp(bound, any[i], strlen(any[i])) == 0)
+            snprintf(self->endpoint, sizeof self->endpoint, "tcp://127.0.0.1:%s", port);
+    }
 }
 
 static bool s_open(transport_t *self, const char *endpoint, error_t *ret_error)
@@ -78,6 +95,7 @@ static bool s_open(transport_t *self, const char *endpoint, error_t *ret_error)
         return s_failed("cannot watch the socket", endpoint, ret_error);
     if (zmq_bind(self->socket, endpoint) != 0)
         return s_failed("cannot bind", endpoint, ret_error);
+    s_note_endpoint(self);
     return true;
 }
 
@@ -115,6 +133,11 @@ void transport_destroy(transport_t **self_p)
     free(self->suspects);
     free(self);
     *self_p = NULL;
+}
+
+const char *transport_endpoint(const transport_t *self)
+{
+    return self->endpoint;
 }
 
 void *transport_socket(transport_t *self)

@@ -19,6 +19,9 @@ typedef struct transport transport_t;
 transport_t *transport_new(const char *endpoint, error_t *ret_error);
 void transport_destroy(transport_t **self_p);
 
+/* Where this machine reaches the port: what was bound, but loopback in place of every address. */
+const char *transport_endpoint(const transport_t *self);
+
 void *transport_socket(transport_t *self);  /* to poll for frames */
 void *transport_monitor(transport_t *self); /* to poll for closed connections */
 

@@ -45,6 +45,20 @@
 #define LIMIT_INTERACTIONS 100000000
 /* Sessions of clients on one node. */
 #define LIMIT_SESSIONS 100000
+/* The body of one version of a stored strategy, in bytes; how many versions of one strategy are
+ * kept (beside those that are activated), how many strategies are stored, and the bytes of all
+ * bodies. */
+#define LIMIT_STRATEGY (1024 * 1024)
+#define LIMIT_STRATEGY_VERSIONS 10
+#define LIMIT_STRATEGIES 10000
+#define LIMIT_STRATEGY_BYTES (256 * 1024 * 1024)
+/* Routers that one order names; routers that one strategy is activated on. */
+#define LIMIT_ACTIVATIONS 1000
+/* Agents that are declared; how long one may be reserved at once, in milliseconds. */
+#define LIMIT_AGENTS 100000
+#define LIMIT_RESERVATION_MS 86400000
+/* A rate: how many in one interval. */
+#define LIMIT_RATE 10000
 /* What a service is asked with and what it answers, as JSON text. */
 #define LIMIT_SERVICE_TEXT (64 * 1024)
 /* Requests to application servers that one interaction may have open at once; and so many of its
@@ -64,6 +78,7 @@
 _Static_assert(LIMIT_ATTRIBUTES_STORED + 65536 < LIMIT_PACKET,
                "a packet holds an interaction and a change of it");
 _Static_assert(LIMIT_PACKET * 2 < LIMIT_BATCH / 2, "a batch holds the largest packets of a turn");
+_Static_assert(LIMIT_STRATEGY + 65536 < LIMIT_PACKET, "a packet holds a strategy");
 _Static_assert(LIMIT_SYMBOLS < UINT16_MAX, "symbols have 16 bits");
 _Static_assert(LIMIT_INTERACTIONS < UINT32_MAX, "handles have 32 bits");
 

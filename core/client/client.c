@@ -39,6 +39,7 @@ enum {
 
 struct ixn_client {
     void *context;
+    bool own_context;
     int epoll;
     nodes_t nodes;
     requests_t requests;
@@ -89,7 +90,9 @@ ixn_client_t *ixn_client_new(const ixn_client_options_t *options, error_t *ret_e
     self->nodes.entropy = &self->entropy;
     self->nodes.resend = self->resend;
     self->epoll = epoll_create1(EPOLL_CLOEXEC);
-    self->context = self->epoll < 0 ? NULL : zmq_ctx_new();
+    self->own_context = !options->context;
+    if (self->epoll >= 0)
+        self->context = self->own_context ? zmq_ctx_new() : options->context;
     if (!self->context) {
         error_set(ret_error, ERROR_SYSTEM, "cannot begin to poll: %s", strerror(errno));
         ixn_client_destroy(&self);
@@ -106,7 +109,7 @@ void ixn_client_destroy(ixn_client_t **self_p)
         return;
     if (self->context) {
         nodes_free(&self->nodes, s_now());
-        while (zmq_ctx_term(self->context) != 0 && errno == EINTR)
+        while (self->own_context && zmq_ctx_term(self->context) != 0 && errno == EINTR)
             continue;
     }
     if (self->epoll >= 0)
@@ -370,9 +373,12 @@ static bool s_on_message(ixn_client_t *self, const Ixn__V1__Message *message, us
         return s_on_error(self, message, now, ret_event);
     case IXN__V1__MESSAGE__BODY_PONG:
     case IXN__V1__MESSAGE__BODY_PAIR_STATUS:
+    case IXN__V1__MESSAGE__BODY_FIGURES:
         return s_on_answer(self, message, ret_event);
     case IXN__V1__MESSAGE__BODY_ACK:
     case IXN__V1__MESSAGE__BODY_INTERACTION:
+    case IXN__V1__MESSAGE__BODY_QUEUES:
+    case IXN__V1__MESSAGE__BODY_INTERACTIONS:
         /* Only a node that serves can know this. */
         return self->frame->epoch && s_on_answer(self, message, ret_event);
     case IXN__V1__MESSAGE__BODY_ROUTE:

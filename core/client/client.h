@@ -24,6 +24,8 @@
 
 typedef struct ixn_client ixn_client_t;
 
+#define CLIENT_SOCKETS 3
+
 typedef struct {
     const char *const *endpoints; /* "tcp://127.0.0.1:7420" …; copied */
     size_t endpoints_len;         /* 1 … 8 */
@@ -35,6 +37,10 @@ typedef struct {
     uint32_t resend_ms;                  /* no answer: ask again; 0: 1,000 */
     uint32_t give_up_ms;                 /* no answer at all: fail with TIMED_OUT; 0: 30,000 */
     size_t max_unanswered; /* requests at once; 0: 10,000; more are refused by ixn_client_send */
+    /* A program with many clients: one ZeroMQ context (zmq_ctx_new) for all, so that they share its
+     * I/O threads. It outlives them and has room for CLIENT_SOCKETS an endpoint of each
+     * (ZMQ_MAX_SOCKETS). NULL: each has its own. */
+    void *context;
 } ixn_client_options_t;
 
 /* NULL and an error (INVALID_ARGUMENT, SYSTEM) when the options make no sense. Does not wait for a
@@ -52,7 +58,7 @@ size_t ixn_client_unanswered(const ixn_client_t *self);
 
 typedef enum {
     IXN_EVENT_NONE,      /* the timeout passed */
-    IXN_EVENT_ANSWER,    /* to `request_id`: ack, interaction or error in `message` */
+    IXN_EVENT_ANSWER,    /* to `request_id`: ack, what was asked for, or error in `message` */
     IXN_EVENT_FAILED,    /* `request_id` was never answered; `error` says why; whether it was done
                             is not known */
     IXN_EVENT_MESSAGE,   /* the node says something by itself: route, revoked */

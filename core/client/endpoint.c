@@ -43,8 +43,8 @@ static void s_poll(const endpoint_t *self, int fd, uint32_t tag)
 
 static bool s_open_monitor(endpoint_t *self)
 {
-    char name[64];
-    snprintf(name, sizeof name, "inproc://monitor-%u-%u", self->number, self->opened);
+    char name[64]; /* unique in the context */
+    snprintf(name, sizeof name, "inproc://monitor-%p-%u", (void *)self, self->opened);
     if (zmq_socket_monitor(self->socket, name,
                            ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) != 0)
         return false;

@@ -22,6 +22,8 @@ traits_t traits_of(const Ixn__V1__Request *request)
         return (traits_t){.key = request->stop->token ? NULL : &request->stop->key,
                           .token = request->stop->token,
                           .is_result = true};
+    case IXN__V1__REQUEST__BODY_RESERVE:
+        return (traits_t){.key = &request->reserve->key, .token = request->reserve->token};
     case IXN__V1__REQUEST__BODY_ROUTE_FAILED:
         return (traits_t){.token = request->route_failed->token, .is_result = true};
     default:

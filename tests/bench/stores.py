@@ -240,7 +240,7 @@ class Gearmand(OnDatabase):
         self.database.start()
         self.spawn(["gearmand", "-L", "127.0.0.1", "-p", self.port, "-q", "Postgres",
                     "-l", "stderr", "-P", f"{self.folder}/pid", "--libpq-table=gearman",
-                    f"--libpq-conninfo={self.postgres.conninfo(database='postgres')}"])
+                    f"--libpq-conninfo={self.postgres.conninfo()}"])
 
 
 class HandWritten(OnDatabase):
@@ -264,7 +264,7 @@ class HandWritten(OnDatabase):
 
     def measure(self, work):
         for statement in self.TABLE.split("; "):
-            self.postgres.query(statement, database="postgres")
+            self.postgres.query(statement)
         script = os.path.join(self.folder, "script.sql")
         with open(script, "w", encoding="ascii") as file:
             file.write(self.INSERT.format(payload=work.payload)
@@ -273,7 +273,7 @@ class HandWritten(OnDatabase):
                          "pgbench", "-n", "-M", "prepared", "-h", "127.0.0.1",
                          "-p", self.postgres.port, "-U", "postgres", "-c", work.clients, "-j", 2,
                          "-T", max(1, round(self.seconds)), "-l", "--log-prefix=log", "-f", script,
-                         "postgres"], seconds=60 + 2 * self.seconds)
+                         self.postgres.database], seconds=60 + 2 * self.seconds)
         rate = next(float(line.split()[2]) for line in out.splitlines() if line.startswith("tps"))
         times = [int(line.split()[2]) / 1e3 for path in glob.glob(f"{self.folder}/log.*")
                  for line in open(path, encoding="ascii")]
@@ -294,7 +294,7 @@ class Graphile(OnDatabase):
         self.database.start()
 
     def measure(self, work):
-        url = f"postgres://postgres@127.0.0.1:{self.postgres.port}/postgres"
+        url = f"postgres://postgres@127.0.0.1:{self.postgres.port}/{self.postgres.database}"
         out, _, _ = run(["node", os.path.join(PEERS, "graphile.mjs"), self.modules, url, work.kind,
                          work.clients, work.window, work.payload, self.seconds],
                         seconds=60 + 2 * self.seconds)

@@ -123,10 +123,18 @@ static void s_on_progress(void *context, uint64_t interactions, uint64_t batches
     cr_assert(interactions + batches > 0);
 }
 
+static bool s_on_catalog(void *context, const catalog_row_t *row, error_t *ret_error)
+{
+    (void)ret_error;
+    s_note(context, "sate"[row->kind]);
+    return true;
+}
+
 static bool s_load(seen_t *seen, usec_t window_us, error_t *ret_error)
 {
     database_load_t callbacks = {.configuration = s_on_configuration,
                                  .checkpoint = s_on_checkpoint,
+                                 .catalog = s_on_catalog,
                                  .interaction = s_on_interaction,
                                  .completed = s_on_completed,
                                  .batch = s_on_batch,

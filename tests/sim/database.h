@@ -13,6 +13,7 @@
 #include "core/state.h"
 #include "dap/database.h"
 #include "tests/sim/world.h"
+#include "tests/unit/kept_catalog.h"
 
 typedef enum {
     ASK_STATUS, /* what database_status reads */
@@ -155,6 +156,7 @@ struct database {
     begun_t *epochs; /* ixn.epoch */
     size_t epochs_len;
     buffer_t configuration;
+    kept_catalog_t catalog;
     kept_row_t *live;
     kept_row_t *history;
     row_lock_t pair;

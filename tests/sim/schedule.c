@@ -328,6 +328,13 @@ static void s_promote(world_t *world)
     if (world->servers_len + 1 >= WORLD_SERVERS || !old->up)
         return;
     database_sim_t *replica = database_sim_copy(old);
+    /* Behind the same address. At another one it takes an operator (ixnctl database adopt), when
+     * both nodes were killed meanwhile, or when one does not come back. */
+    if ((world->options.faults & (1u << FAULT_CRASH | 1u << FAULT_POWER)) != 0 ||
+        world_chance(world, 500)) {
+        replica->host = old->host;
+        replica->port = old->port;
+    }
     memcpy(replica->cuts, old->cuts, sizeof replica->cuts);
     database_sim_stop(world);
     world->database = replica;

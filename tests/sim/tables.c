@@ -41,6 +41,7 @@ void tables_free(database_sim_t *self)
     free(self->journal_at);
     buffer_free(&self->configuration);
     free(self->epochs);
+    kept_catalog_free(&self->catalog);
     table_clear(&self->live);
     table_clear(&self->history);
 }
@@ -155,6 +156,8 @@ void tables_copy(database_sim_t *self, const database_sim_t *original)
         self->epochs[self->epochs_len++] = original->epochs[i];
     }
     buffer_append(&self->configuration, original->configuration.bytes, original->configuration.len);
+    for (size_t i = 0; i < original->catalog.len; i++)
+        kept_catalog_write(&self->catalog, &original->catalog.rows[i]);
     s_copy_rows(&self->live, original->live);
     s_copy_rows(&self->history, original->history);
 }
@@ -246,6 +249,7 @@ bool tables_load(const database_sim_t *self, state_t **ret_state, error_t *ret_e
     text_t configuration = {(const char *)self->configuration.bytes, self->configuration.len};
     error_t error = {0};
     bool ok = (configuration.len == 0 || state_load_configuration(state, configuration, &error)) &&
+              kept_catalog_load(&self->catalog, state, state_load_catalog, &error) &&
               s_load_rows(self, state, &error) && s_load_journal(self, state, &error);
     if (!ok) {
         state_destroy(&state);
@@ -314,6 +318,8 @@ void tables_write_image(database_sim_t *self, const checkpoint_image_t *image)
         buffer_clear(&self->configuration);
         buffer_append(&self->configuration, image->configuration.data, image->configuration.len);
     }
+    for (size_t i = 0; i < image->catalog_len; i++)
+        kept_catalog_write(&self->catalog, &image->catalog[i]);
     self->row.checkpoint_index = image->to;
     self->checkpoint_hash = image->hash;
     self->checkpoint_log_time = image->log_time;

@@ -1,4 +1,5 @@
 #include "tests/unit/engine_tables.h"
+#include "tests/unit/kept_catalog.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -93,6 +94,12 @@ void engine_tables_load(const engine_tables_t *self, state_t *state)
                   error.text);
         break;
     }
+    kept_catalog_t catalog = {0};
+    for (size_t i = 0; i < self->images_len; i++)
+        for (size_t j = 0; j < self->images[i]->catalog_len; j++)
+            kept_catalog_write(&catalog, &self->images[i]->catalog[j]);
+    cr_assert(kept_catalog_load(&catalog, state, state_load_catalog, &error), "%s", error.text);
+    kept_catalog_free(&catalog);
     for (size_t i = 0; i < self->live_len; i++)
         cr_assert(state_load_interaction(state, self->live[i], &error), "%s", error.text);
     for (size_t i = 0; i < self->images_len; i++)

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "core/state_internal.h"
+#include "tests/unit/kept_catalog.h"
 #include "tests/unit/random.h"
 #include "tests/unit/row_table.h"
 
@@ -432,12 +433,14 @@ typedef struct {
     kept_row_t *rows;    /* ixn.interaction */
     kept_row_t *history; /* ixn.interaction_history; uthash keeps the order of insertion */
     buffer_t configuration;
+    kept_catalog_t catalog;
 } tables_t;
 
 static inline void tables_free(tables_t *self)
 {
     table_clear(&self->rows);
     table_clear(&self->history);
+    kept_catalog_free(&self->catalog);
     buffer_free(&self->configuration);
 }
 
@@ -462,6 +465,8 @@ static inline void tables_write(tables_t *self, const checkpoint_image_t *image,
         buffer_clear(&self->configuration);
         buffer_append(&self->configuration, image->configuration.data, image->configuration.len);
     }
+    for (size_t i = 0; i < image->catalog_len; i++)
+        kept_catalog_write(&self->catalog, &image->catalog[i]);
     self->index = image->to;
     self->hash = image->hash;
     self->log_time = image->log_time;
@@ -502,6 +507,8 @@ static inline state_t *tables_load(const tables_t *self, const driver_t *driver)
     text_t encoded = {(char *)self->configuration.bytes, self->configuration.len};
     cr_assert(state_load_checkpoint(state, self->index, self->hash, self->log_time));
     cr_assert(encoded.len == 0 || state_load_configuration(state, encoded, &error));
+    cr_assert(kept_catalog_load(&self->catalog, state, state_load_catalog, &error), "%s",
+              error.text);
     kept_row_t *kept, *next;
     HASH_ITER(hh, self->rows, kept, next)
     {

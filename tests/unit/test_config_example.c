@@ -11,10 +11,7 @@
 
 static char *s_example(size_t *ret_len)
 {
-    char path[1000];
-    const char *name = strrchr(__FILE__, '/');
-    cr_assert(name);
-    snprintf(path, sizeof path, "%.*s/../../config/ixnd.yaml", (int)(name - __FILE__), __FILE__);
+    static const char path[] = IXN_SOURCE "/config/ixnd.yaml";
     FILE *file = fopen(path, "re");
     cr_assert(file, "%s", path);
     char *text = memory_zero(1, TREE_MAX_SIZE);
@@ -103,7 +100,7 @@ Test(config_example, comments_load)
         if (strncmp(line, "routers: []", 11) == 0)
             continue;
         inside = strncmp(line, "# routers:", 10) == 0 || strncmp(line, "# pair:", 7) == 0 ||
-                 (inside && *line == '#');
+                 strncmp(line, "# admin:", 8) == 0 || (inside && *line == '#');
         bool id = strncmp(line, "  # id: ", 8) == 0;
         buffer_printf(&out, "%s%s\n", id ? "  " : "", line + (inside ? 2 : id ? 4 : 0));
     }
@@ -117,6 +114,10 @@ Test(config_example, comments_load)
     const schema_section_t *pair = &schema_sections[SCHEMA_PAIR];
     for (size_t i = 0; i < pair->keys_len; i++)
         s_expect_shown(pair, &pair->keys[i], config, &places, "");
+    cr_expect(config->has_admin);
+    const schema_section_t *admin = &schema_sections[SCHEMA_ADMIN];
+    for (size_t i = 0; i < admin->keys_len; i++)
+        s_expect_shown(admin, &admin->keys[i], config, &places, text);
     places_free(&places);
     cr_expect_eq(config->routers_len, 1);
     cr_expect_eq(config->routers[0].max_submitted_interactions, 200);

@@ -678,10 +678,7 @@ static void check_attribute(const Ixn__V1__AttributesChange *change, const char 
 
 Test(router_node, example_strategies)
 {
-    char folder[4096];
-    snprintf(folder, sizeof folder, "%.*s../../apps/ixn-router/strategies",
-             (int)(strrchr(__FILE__, '/') + 1 - __FILE__), __FILE__);
-    start_in(folder);
+    start_in(IXN_SOURCE "/apps/ixn-router/strategies");
     say_route("classify", 1,
               "{\"subject\":\"Re: URGENT refund\",\"from\":\"A <a@shop.example>\","
               "\"text\":\"The invoice is wrong.\"}");

@@ -6,12 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zmq.h>
 
 #include "core/base/alloc.h"
+#include "core/base/check.h"
 #include "tests/bench/peers/load.h"
 #include "tests/bench/peers/relay.h"
 
 #define S_MAX_CLIENTS 1000
+#define S_MAX_SOCKETS 16000 /* of so many clients and workers, at two endpoints each */
 #define S_MAX_WINDOW 8000
 #define S_MAX_PAYLOAD 65536
 #define S_MAX_SECONDS 3600
@@ -49,6 +52,17 @@ typedef struct {
     load_options_t load;
     bool serve;
 } options_t;
+
+void *peer_context(void)
+{
+    static void *context;
+    if (!context) {
+        context = zmq_ctx_new();
+        CHECK(context);
+        CHECK(zmq_ctx_set(context, ZMQ_MAX_SOCKETS, S_MAX_SOCKETS) == 0);
+    }
+    return context;
+}
 
 void peer_fail(const char *format, ...)
 {

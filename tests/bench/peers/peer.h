@@ -56,6 +56,10 @@ extern const peer_t peer_rabbitmq;
 extern const peer_t peer_redis;
 extern const peer_t peer_relay;
 
+/* One ZeroMQ context for all links; made by the first call, which comes before there are threads.
+ */
+void *peer_context(void);
+
 /* Ends the program with code 1. */
 _Noreturn void peer_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -71,7 +71,8 @@ static void *s_open(const peer_target_t *target, peer_side_t side, uint32_t numb
                                     .role = side == PEER_WORKER ? IXN__V1__ROLE__ROUTER
                                                                 : IXN__V1__ROLE__MEDIA_SERVER,
                                     .name = name,
-                                    .agent_reservation = side == PEER_WORKER};
+                                    .agent_reservation = side == PEER_WORKER,
+                                    .context = peer_context()};
     error_t error = {0};
     self->client = ixn_client_new(&options, &error);
     if (!self->client)

@@ -23,17 +23,6 @@ typedef struct {
     bool queued;
 } link_t;
 
-static void *s_context(void)
-{
-    static void *context; /* opened by the main thread before there are others */
-    if (!context) {
-        context = zmq_ctx_new();
-        CHECK(context);
-        zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 2048);
-    }
-    return context;
-}
-
 static void s_send(link_t *self, char kind, uint64_t tag, const char *payload, size_t payload_len)
 {
     zmq_msg_t message;
@@ -51,7 +40,7 @@ static void s_send(link_t *self, char kind, uint64_t tag, const char *payload, s
 static void *s_open(const peer_target_t *target, peer_side_t side, uint32_t number)
 {
     link_t *self = memory_zero(1, sizeof *self);
-    self->socket = zmq_socket(s_context(), ZMQ_DEALER);
+    self->socket = zmq_socket(peer_context(), ZMQ_DEALER);
     CHECK(self->socket);
     int none = 0; /* as much as the windows allow */
     zmq_setsockopt(self->socket, ZMQ_SNDHWM, &none, sizeof none);

@@ -1,0 +1,131 @@
+/* Core: what the thread of the admin port owns, and what its files share. */
+#ifndef IXN_ADMIN_CORE_H
+#define IXN_ADMIN_CORE_H
+
+#include <sys/queue.h>
+
+#include "apps/ixnd/admin/guard.h"
+#include "apps/ixnd/admin/http.h"
+#include "apps/ixnd/admin/node_link.h"
+#include "apps/ixnd/admin/queues.h"
+#include "apps/ixnd/admin/records.h"
+#include "apps/ixnd/admin/work.h"
+#include "config/config.h"
+
+/* What an answer needs to be fresh. */
+enum { NEED_OWN = 1, NEED_PEER = 2, NEED_QUEUES = 4 };
+
+/* An answer that is so young is as good as a new one: so ten thousand questions a second are ten
+ * for the node. */
+#define FRESH_US ((usec_t)100 * 1000)
+/* A node that has said nothing for so long to its own admin port is not well. */
+#define SILENT_US ((usec_t)2000 * 1000)
+#define COMMAND_US ((usec_t)5000 * 1000)
+
+typedef struct core core_t;
+typedef struct exchange exchange_t;
+typedef void route_fn(core_t *self, exchange_t *exchange);
+
+typedef struct {
+    const char *method;
+    const char *path; /* "{id}" stands for one segment */
+    right_t right;
+    unsigned needs;
+    route_fn *run;
+} route_t;
+
+/* One request, from its arrival to its end. */
+struct exchange {
+    LIST_ENTRY(exchange) link; /* among those that wait for what they need */
+    http_request_t *request;
+    core_t *core;
+    const route_t *route;
+    token_owner_t who;
+    char id[40]; /* what stood for {id} */
+    usec_t until;
+    bool parked;
+    json_t *body;      /* of a change */
+    json_t *collected; /* of a list that is asked for in pieces */
+    size_t wanted;
+    uint64_t audit; /* its number in the records */
+};
+
+typedef struct live live_t;
+
+struct core {
+    const config_t *config;
+    void *context; /* libzmq's */
+    http_t *http;
+    tokens_t *tokens; /* NULL: none are configured */
+    usec_t tokens_at; /* looked whether the file has changed */
+    char url[CONFIG_PATH_SIZE];
+    char host[CONFIG_PATH_SIZE];
+    node_link_t *own;
+    node_link_t *peer; /* NULL: not known */
+    work_t *work;
+    queues_t *queues;
+    records_t *records;
+    live_t *live;
+    usec_t now;          /* CLOCK_BOOTTIME */
+    http_body_t *status; /* the answer to /v1/status … */
+    usec_t status_at;    /* … of what was heard then */
+    LIST_HEAD(, exchange) parked;
+    struct {
+        uint64_t number; /* 0: free */
+        exchange_t *exchange;
+        node_link_t *link;
+        usec_t until;
+    } commands[16];
+};
+
+/* routes.c */
+void routes_handle(void *core, http_request_t *request);
+/* Asks for what is needed; true when all of it is there, or not to be had. */
+bool routes_has_needs(core_t *self, unsigned needs, usec_t until);
+void routes_run_parked(core_t *self);
+const char *routes_peer_url(const core_t *self);
+usec_t core_wall(void);
+/* How long ago that was; a turn's time may be a little behind what was heard within it. */
+usec_t core_age(const core_t *self, usec_t at);
+
+/* routes_status.c */
+route_fn route_health, route_liveness, route_readiness, route_primary, route_backup;
+route_fn route_metrics, route_status, route_pair, route_daps, route_configuration;
+json_t *status_json(core_t *self); /* a new reference */
+json_t *queues_json(core_t *self);
+/* The node that serves, as far as is known, and the one that follows; NULL: none. */
+node_link_t *status_primary(core_t *self);
+node_link_t *status_backup(core_t *self);
+
+/* routes_work.c */
+route_fn route_queues, route_interactions, route_interaction;
+route_fn route_move, route_stop, route_hold, route_resume, route_release;
+
+/* routes_pair.c */
+route_fn route_switchover, route_failover, route_pause, route_unpause;
+void pair_hear_commands(core_t *self, node_link_t *link);
+void pair_expire_commands(core_t *self);
+void pair_forget_link(core_t *self, const node_link_t *link);
+
+/* routes_records.c */
+route_fn route_history, route_audit;
+/* Asks the pair's own database; false when it is not known yet, or too many ask. */
+bool records_of_pair(core_t *self, const char *sql, const char *const *params, size_t params_len,
+                     records_answer_fn *answer, void *context);
+/* Writes what is about to be done, then calls `then`; answers itself where that must be written and
+ * cannot. */
+void audit_begin(exchange_t *exchange, const char *action, const char *target, route_fn *then);
+/* How it ended. */
+void audit_end(exchange_t *exchange, const char *outcome);
+
+/* routes_page.c */
+route_fn route_page, route_style, route_script, route_icon, route_openapi;
+
+/* live.c: streams */
+route_fn route_live, route_events;
+live_t *live_new(core_t *core);
+void live_destroy(live_t **self_p);
+long live_wait_ms(const live_t *self, usec_t now);
+void live_turn(live_t *self);
+
+#endif

@@ -1,0 +1,186 @@
+/* Commands to the pair: each goes to the node that it is for, whichever admin port it came to. */
+#include <string.h>
+
+#include "apps/ixnd/admin/core.h"
+#include "apps/ixnd/admin/view.h"
+#include "core/base/limits.h"
+#include "core/wire/wire.h"
+
+/* ---- One command and its answer ---- */
+
+static void s_answer(exchange_t *exchange, const error_t *error)
+{
+    if (error->code == ERROR_OK) {
+        audit_end(exchange, "taken");
+        http_answer_json(exchange->request, 200,
+                         json_pack("{s:b, s:b}", "taken", 1, "dry_run",
+                                   json_is_true(json_object_get(exchange->body, "dry_run"))));
+        return;
+    }
+    audit_end(exchange, error->text);
+    http_answer_error(exchange->request, error->code == ERROR_TIMED_OUT ? 503 : 409,
+                      error_name(error->code), "%s", error->text);
+}
+
+static void s_tell(core_t *self, exchange_t *exchange, node_link_t *link,
+                   Ixn__V1__PairCommand__Kind kind)
+{
+    Ixn__V1__PairCommand command = IXN__V1__PAIR_COMMAND__INIT;
+    const char *reason = json_string_value(json_object_get(exchange->body, "reason"));
+    error_t error;
+    command.kind = kind;
+    command.dry_run = json_is_true(json_object_get(exchange->body, "dry_run"));
+    command.reason = (char *)(reason ? reason : "");
+    for (size_t i = 0; i < sizeof self->commands / sizeof self->commands[0]; i++) {
+        if (self->commands[i].number)
+            continue;
+        uint64_t number = node_link_command(link, &command);
+        if (!number)
+            break;
+        self->commands[i].number = number;
+        self->commands[i].exchange = exchange;
+        self->commands[i].link = link;
+        self->commands[i].until = self->now + COMMAND_US;
+        return;
+    }
+    error_set(&error, ERROR_TIMED_OUT, "%s does not take the command now: is it connected?",
+              node_link_endpoint(link));
+    s_answer(exchange, &error);
+}
+
+void pair_hear_commands(core_t *self, node_link_t *link)
+{
+    uint64_t number;
+    error_t error;
+    while (node_link_next(link, self->now, &number, &error)) {
+        for (size_t i = 0; i < sizeof self->commands / sizeof self->commands[0]; i++) {
+            if (self->commands[i].number != number || self->commands[i].link != link)
+                continue;
+            self->commands[i].number = 0;
+            s_answer(self->commands[i].exchange, &error);
+        }
+    }
+}
+
+static void s_give_up(core_t *self, size_t command, const char *why)
+{
+    error_t error;
+    self->commands[command].number = 0;
+    error_set(&error, ERROR_TIMED_OUT,
+              "%s; whether the command was taken is not known: look at "
+              "/v1/pair",
+              why);
+    s_answer(self->commands[command].exchange, &error);
+}
+
+void pair_expire_commands(core_t *self)
+{
+    for (size_t i = 0; i < sizeof self->commands / sizeof self->commands[0]; i++)
+        if (self->commands[i].number && self->commands[i].until < self->now)
+            s_give_up(self, i, "the node has not answered");
+}
+
+void pair_forget_link(core_t *self, const node_link_t *link)
+{
+    for (size_t i = 0; i < sizeof self->commands / sizeof self->commands[0]; i++)
+        if (self->commands[i].number && self->commands[i].link == link)
+            s_give_up(self, i, "the connection to the node was given up");
+}
+
+/* ---- Which node ---- */
+
+static void s_switchover(core_t *self, exchange_t *exchange)
+{
+    node_link_t *primary = status_primary(self);
+    if (primary)
+        s_tell(self, exchange, primary, IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER);
+    else
+        http_answer_error(exchange->request, 409, "WRONG_STATE",
+                          "no node serves, so none can hand over; a backup takes over by failover");
+}
+
+static void s_failover(core_t *self, exchange_t *exchange)
+{
+    node_link_t *backup = status_backup(self);
+    s_tell(self, exchange, backup ? backup : self->own, IXN__V1__PAIR_COMMAND__KIND__FAILOVER);
+}
+
+/* Both nodes are told; the answer is this node's. */
+static void s_tell_both(core_t *self, exchange_t *exchange, Ixn__V1__PairCommand__Kind kind)
+{
+    Ixn__V1__PairCommand command = IXN__V1__PAIR_COMMAND__INIT;
+    const char *reason = json_string_value(json_object_get(exchange->body, "reason"));
+    command.kind = kind;
+    command.dry_run = json_is_true(json_object_get(exchange->body, "dry_run"));
+    command.reason = (char *)(reason ? reason : "");
+    if (self->peer)
+        node_link_command(self->peer, &command);
+    s_tell(self, exchange, self->own, kind);
+}
+
+static void s_pause(core_t *self, exchange_t *exchange)
+{
+    s_tell_both(self, exchange, IXN__V1__PAIR_COMMAND__KIND__PAUSE);
+}
+
+static void s_unpause(core_t *self, exchange_t *exchange)
+{
+    s_tell_both(self, exchange, IXN__V1__PAIR_COMMAND__KIND__RESUME);
+}
+
+/* ---- Routes ---- */
+
+static bool s_check(exchange_t *exchange)
+{
+    const char *name;
+    json_t *value;
+    error_t error;
+    json_object_foreach(exchange->body, name, value)
+    {
+        const bool good = (strcmp(name, "reason") == 0 && json_is_string(value)) ||
+                          (strcmp(name, "dry_run") == 0 && json_is_boolean(value));
+        if (good)
+            continue;
+        http_answer_error(exchange->request, 400, "INVALID_ARGUMENT",
+                          "\"%s\" is not known here, or not of its type; there are reason (text) "
+                          "and dry_run (true or false)",
+                          name);
+        return false;
+    }
+    const char *reason = json_string_value(json_object_get(exchange->body, "reason"));
+    if (wire_check_text("reason", reason, 1, LIMIT_TEXT, &error))
+        return true;
+    http_answer_error(exchange->request, 400, "INVALID_ARGUMENT",
+                      "say why, for the history of roles and the audit: %s", error.text);
+    return false;
+}
+
+static void s_command(core_t *self, exchange_t *exchange, const char *action, route_fn *run)
+{
+    if (!s_check(exchange))
+        return;
+    if (json_is_true(json_object_get(exchange->body, "dry_run")))
+        run(self, exchange);
+    else
+        audit_begin(exchange, action, "pair", run);
+}
+
+void route_switchover(core_t *self, exchange_t *exchange)
+{
+    s_command(self, exchange, "switchover", s_switchover);
+}
+
+void route_failover(core_t *self, exchange_t *exchange)
+{
+    s_command(self, exchange, "failover", s_failover);
+}
+
+void route_pause(core_t *self, exchange_t *exchange)
+{
+    s_command(self, exchange, "pause", s_pause);
+}
+
+void route_unpause(core_t *self, exchange_t *exchange)
+{
+    s_command(self, exchange, "unpause", s_unpause);
+}

@@ -1,0 +1,277 @@
+"""The admin port: what it shows is so, what it changes is audited, and nobody else may.
+
+Both nodes' ports are asked, for either shows the whole pair.
+"""
+
+import shutil
+import subprocess
+
+from admin_port import AdminPort, add_admin, expect_status, start_pair, write_tokens
+from contract import Client, pb
+from waiting import Failure, expect, wait_for
+from world import World
+
+VIEWER, OPERATOR, ADMINISTRATOR = "v" * 32, "o" * 32, "a" * 32
+CHANGES = ["/v1/interactions/{id}/move", "/v1/interactions/{id}/stop",
+           "/v1/interactions/{id}/hold", "/v1/interactions/{id}/resume",
+           "/v1/interactions/{id}/release", "/v1/pair/switchover", "/v1/pair/failover",
+           "/v1/pair/pause", "/v1/pair/resume"]
+
+
+def submit(endpoint, queue, count, external="case"):
+    """Ids of so many new interactions, as text."""
+    ids = []
+    with Client(endpoint, role=pb.OPERATOR) as client:
+        for number in range(count):
+            answer = client.call(10, submit=pb.Submit(
+                key=f"{external}-{queue}-{number}".encode(), queue=queue, media_type="email",
+                external_id=f"{external}-{number}", attributes=b'{"subject":"a & b"}'))
+            expect(answer and answer.HasField("ack"), f"not accepted: {answer}")
+            text = answer.ack.interaction_id.hex()
+            ids.append("-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:])))
+    return ids
+
+
+def check_load_balancers(pair, primary):
+    backup = pair.other(primary)
+    for node, path, status in ((primary, "/primary", 200), (backup, "/primary", 503),
+                               (primary, "/backup", 503), (backup, "/backup", 200),
+                               (primary, "/health", 200), (backup, "/health", 200),
+                               (primary, "/readiness", 200), (backup, "/readiness", 200),
+                               (primary, "/liveness", 200), (backup, "/liveness", 200)):
+        expect_status(node.admin.get(path), status)
+        for method in ("HEAD", "OPTIONS"):
+            expect_status(node.admin.request(method, path), status)
+
+
+def check_metrics(pair, primary):
+    promtool = shutil.which("promtool")
+    for node in pair.nodes:
+        answer = node.admin.get("/metrics")
+        expect_status(answer, 200)
+        expect(f"ixn_serving {int(node is primary)}\n" in answer.text, "ixn_serving is wrong")
+        if promtool:
+            done = subprocess.run([promtool, "check", "metrics"], input=answer.body,
+                                  capture_output=True, timeout=30, check=False)
+            expect(done.returncode == 0 and not done.stderr,
+                   f"promtool: {done.stdout.decode()} {done.stderr.decode()}")
+    text = primary.admin.get("/metrics").text
+    for line in ('ixn_queue_interactions{tenant="default",queue="parked",state="waiting"} 25',
+                 "ixn_submit_duration_seconds_count 25", "ixn_dap_proven{dap=\"direct\"} 1"):
+        expect(line in text, f"/metrics has no line {line}\n{text[-3000:]}")
+    return bool(promtool)
+
+
+def check_lists(pair, primary, ids):
+    for node in pair.nodes:
+        queues = {queue["name"]: queue for queue in node.admin.good("/v1/queues")["queues"]}
+        expect(queues["parked"]["waiting"] == 25 and queues["parked"]["entered"] == 25,
+               f"queue parked: {queues['parked']}")
+        seen, after = [], 0
+        while after is not None:
+            page = node.admin.good(f"/v1/interactions?queue=parked&limit=10&after={after}")
+            expect(len(page["interactions"]) <= 10, "a page is longer than asked for")
+            seen += [found["id"] for found in page["interactions"]]
+            after = page["next"]
+        expect(sorted(seen) == sorted(ids), f"{len(seen)} of {len(ids)} are listed")
+        found = node.admin.good("/v1/interactions?external_id=case-7")["interactions"]
+        expect([one["id"] for one in found] == [ids[7]], f"by external id: {found}")
+        whole = node.admin.good(f"/v1/interactions/{ids[7]}")
+        expect(whole["attributes"] == {"subject": "a & b"} and whole["state"] == "queued",
+               f"one: {whole}")
+    expect_status(primary.admin.get("/v1/interactions?state=sleeping"), 400, "INVALID_ARGUMENT")
+    expect_status(primary.admin.get("/v1/interactions?limit=501"), 400, "INVALID_ARGUMENT")
+    expect_status(primary.admin.get("/v1/interactions/7"), 400, "INVALID_ARGUMENT")
+    expect_status(primary.admin.get("/v1/interactions/" + "0" * 8 + "-0000-7000-8000-" + "0" * 12),
+                  404, "UNKNOWN_INTERACTION")
+    expect_status(primary.admin.get("/v2"), 404, "UNKNOWN_PATH")
+    expect_status(primary.admin.request("DELETE", "/v1/queues"), 405, "WRONG_METHOD")
+
+
+def check_changes(pair, primary, ids):
+    """Through the backup's port too: it asks the primary."""
+    other = pair.other(primary).admin
+    other.done(f"/v1/interactions/{ids[0]}/move", {"queue": "support", "reason": "a test"})
+    primary.admin.done(f"/v1/interactions/{ids[1]}/hold", {"reason": "a test"})
+    expect(primary.admin.good("/v1/interactions?state=held")["interactions"][0]["id"] == ids[1],
+           "the held one is not listed")
+    other.done(f"/v1/interactions/{ids[1]}/resume")
+    primary.admin.done(f"/v1/interactions/{ids[2]}/stop", {"reason": "spam"})
+    moved = other.good(f"/v1/interactions/{ids[0]}")
+    expect(moved["queue"] == "support" and moved["journey"][-1]["step"] == "placed", f"{moved}")
+    expect_status(other.post(f"/v1/interactions/{ids[2]}/stop"), 409, "ALREADY_COMPLETED")
+    expect_status(other.post(f"/v1/interactions/{ids[3]}/release"), 409, "WRONG_STATE")
+    expect_status(other.post(f"/v1/interactions/{ids[3]}/move", {"queue": "nowhere"}), 404,
+                  "UNKNOWN_QUEUE")
+    expect_status(other.post(f"/v1/interactions/{ids[3]}/move", {}), 400)
+    expect_status(other.post(f"/v1/interactions/{ids[3]}/move", {"queue": 7}), 400)
+    expect_status(other.post(f"/v1/interactions/{ids[3]}/stop", {"reasons": "x"}), 400)
+    expect_status(other.post(f"/v1/interactions/{ids[3]}/stop",
+                             {"expected_version": 99}), 409, "VERSION_CONFLICT")
+
+    def audited():
+        rows = primary.admin.good("/v1/audit")["audit"]
+        known = {(row["action"], row["target"]): row for row in rows}
+        return known if all(row["outcome"] for row in rows) else None
+
+    known = wait_for("the audit to be complete", audited, 10)
+    move = known[("move", ids[0])]
+    expect(move["who"] == "local" and move["reason"] == "a test" and move["outcome"] == "done"
+           and move["address"] == "127.0.0.1", f"audit of the move: {move}")
+    expect("99" in known[("stop", ids[3])]["outcome"], f"{known[('stop', ids[3])]}")
+
+
+def check_foreign_pages(primary, ids):
+    path = f"/v1/interactions/{ids[4]}/stop"
+    port = primary.admin
+    expect_status(port.post(path, Origin="http://elsewhere.example"), 403, "FOREIGN_PAGE")
+    expect_status(port.post(path, Origin="null"), 403, "FOREIGN_PAGE")
+    expect_status(port.request("POST", path, body={}, headers={"Sec-Fetch-Site": "cross-site"}),
+                  403, "FOREIGN_PAGE")
+    expect_status(port.request("POST", path, body="reason=spam", headers={
+        "Content-Type": "application/x-www-form-urlencoded"}), 415, "NOT_JSON")
+    expect_status(port.request("POST", path, body="{}", headers={"Content-Type": "text/plain"}),
+                  415, "NOT_JSON")
+    # A name of somebody else's that leads to loopback.
+    expect_status(port.get("/v1/status", Host=f"elsewhere.example:{port.port}"), 421, "WRONG_HOST")
+    expect_status(port.request("POST", path, body={}, headers={
+        "Host": f"elsewhere.example:{port.port}",
+        "Origin": f"http://elsewhere.example:{port.port}"}), 421, "WRONG_HOST")
+    expect(port.good(f"/v1/interactions/{ids[4]}")["state"] == "queued",
+           "a page from elsewhere has stopped an interaction")
+    expect_status(port.request("POST", path, body="[1]", headers={
+        "Content-Type": "application/json"}), 400)
+    expect_status(port.request("POST", path, body="{" * 70000, headers={
+        "Content-Type": "application/json"}), 413)
+
+
+def check_events(pair, primary, ids):
+    """The log from its beginning, and from where one left off; from either node."""
+    for node in pair.nodes:
+        stream = node.admin.stream("/v1/events?from=1")
+        seen = []
+        for event in stream.events():
+            seen.append(event)
+            if event["event"] == "stopped" and event["data"]["interaction"] == ids[2]:
+                break
+        stream.close()
+        submitted = [event["data"]["interaction"] for event in seen
+                     if event["event"] == "submitted"]
+        expect(submitted == ids, f"{len(submitted)} of {len(ids)} submits came as events")
+        indexes = [int(event["id"]) for event in seen]
+        expect(indexes == sorted(set(indexes)), "indexes of events do not rise")
+        again = node.admin.stream("/v1/events", **{"Last-Event-ID": str(indexes[3])})
+        expect(int(next(again.events())["id"]) == indexes[4], "it does not go on where it was")
+        again.close()
+    expect_status(primary.admin.get("/v1/events?from=yesterday"), 400, "INVALID_ARGUMENT")
+
+
+def check_switchover(pair, primary):
+    """Asked of the backup's port, while a stream watches from there."""
+    backup = pair.other(primary)
+    stream = backup.admin.stream("/v1/live")
+    events = stream.events()
+    expect(next(events)["data"]["primary"] == primary.name, "the stream's first event is wrong")
+    expect_status(backup.admin.post("/v1/pair/switchover", {}), 400, "INVALID_ARGUMENT")
+    backup.admin.done("/v1/pair/switchover", {"reason": "a test", "dry_run": True})
+    expect(pair.primary() is primary, "a dry run has moved the roles")
+    backup.admin.done("/v1/pair/switchover", {"reason": "a test"})
+    for event in events:
+        if event["data"]["primary"] == backup.name:
+            break
+    stream.close()
+    pair.wait_ready()
+    check_load_balancers(pair, backup)
+    roles = backup.admin.good("/v1/history")["roles"]
+    expect(roles[0]["owner"] == backup.name and "a test" in roles[0]["reason"], f"{roles[0]}")
+    primary.admin.done("/v1/pair/pause", {"reason": "a test"})
+    wait_for("both paused", lambda: not any(
+        seen["sees"]["own"]["automatic"] for seen in primary.admin.good("/v1/pair")["nodes"]), 10)
+    primary.admin.done("/v1/pair/resume", {"reason": "a test"})
+    return backup
+
+
+def check_tokens(world):
+    """Another node, on a port with tokens and TLS: a viewer changes nothing."""
+    tokens = write_tokens(world.path("tokens"), [
+        "# who may", f"viewer wall {VIEWER}", f"operator desk {OPERATOR}",
+        f"administrator chief {ADMINISTRATOR}"])
+    certificate, key = world.path("admin.crt"), world.path("admin.key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=node",
+                    "-keyout", key, "-out", certificate], check=True, capture_output=True,
+                   timeout=60)
+    from world import Node
+    node = Node(world, "alone")
+    add_admin(node, tokens=tokens, certificate=certificate, private_key=key)
+    node.start()
+    ids = submit(node.endpoint, "parked", 3, "tokens")
+    port = node.admin.port
+    nobody, wrong = AdminPort(port, tls=True), AdminPort(port, "x" * 32, tls=True)
+    viewer, operator = AdminPort(port, VIEWER, tls=True), AdminPort(port, OPERATOR, tls=True)
+    chief = AdminPort(port, ADMINISTRATOR, tls=True)
+    expect_status(nobody.get("/health"), 200)
+    for path in ("/v1/status", "/metrics", "/v1/queues", "/v1/audit"):
+        expect_status(nobody.get(path), 401, "NO_TOKEN")
+        expect_status(wrong.get(path), 401, "UNKNOWN_TOKEN")
+        expect_status(viewer.get(path), 200)
+    before = [viewer.good(f"/v1/interactions/{one}") for one in ids]
+    for change in CHANGES:
+        path = change.replace("{id}", ids[0])
+        body = {"reason": "a test", "queue": "support"} if "move" in change else {"reason": "t"}
+        expect_status(nobody.post(path, body), 401)
+        expect_status(wrong.post(path, body), 401)
+        expect_status(viewer.post(path, body), 403, "NOT_ALLOWED")
+        if "/pair/" in change:
+            expect_status(operator.post(path, body), 403, "NOT_ALLOWED")
+    expect([viewer.good(f"/v1/interactions/{one}") for one in ids] == before,
+           "a viewer has changed something")
+    operator.done(f"/v1/interactions/{ids[0]}/move", {"queue": "support", "reason": "a test"})
+    expect_status(chief.post("/v1/pair/switchover", {"reason": "a test"}), 409, "WRONG_STATE")
+    rows = viewer.good("/v1/audit")["audit"]
+    expect({row["who"] for row in rows[:2]} == {"desk", "chief"}, f"audit: {rows[:2]}")
+    # A new token works without a restart, a taken one no longer; a broken file changes nothing.
+    write_tokens(tokens, [f"viewer wall {'n' * 32}"])
+    wait_for("the new token", lambda: AdminPort(port, "n" * 32, tls=True).get(
+        "/v1/status").status == 200, 10)
+    expect_status(chief.get("/v1/status"), 401, "UNKNOWN_TOKEN")
+    write_tokens(tokens, ["viewer nobody short"])
+    wait_for("the broken file to be refused", lambda: nobody.get("/v1/status").status == 401
+             and "it needs 20" in node.process.log(), 10)
+    expect_status(AdminPort(port, "n" * 32, tls=True).get("/v1/status"), 200)
+    node.process.stop()
+
+
+def check_refused_configurations(pair):
+    node = pair.a
+    for section, words in (({"endpoint": "tcp://0.0.0.0:7430"}, "there is no admin.tokens"),
+                           ({"endpoint": "ipc:///tmp/x"}, "tcp://HOST:PORT"),
+                           ({"certificate": "/a"}, "belong together")):
+        kept = node.config["admin"]
+        node.config["admin"] = {**kept, **section}
+        node.write_config()
+        done = subprocess.run([pair.world.binary("ixnd"), "--config", node.config_path,
+                               "--check-config"], capture_output=True, timeout=30, check=False)
+        node.config["admin"] = kept
+        node.write_config()
+        if done.returncode != 2 or words not in done.stderr.decode():
+            raise Failure(f"{section}: {done.returncode} {done.stderr.decode()}")
+
+
+def run(options):
+    with World(options, "admin") as world:
+        pair = start_pair(world)
+        primary = pair.primary()
+        ids = submit(primary.endpoint, "parked", 25)
+        check_load_balancers(pair, primary)
+        promtool = check_metrics(pair, primary)
+        check_lists(pair, primary, ids)
+        check_changes(pair, primary, ids)
+        check_foreign_pages(primary, ids)
+        check_events(pair, primary, ids)
+        check_refused_configurations(pair)
+        primary = check_switchover(pair, primary)
+        for node in pair.nodes:
+            node.process.stop()
+        check_tokens(world)
+        return {"promtool": promtool}
