@@ -205,12 +205,19 @@ check_python() {
 
 check_packages() { LC_ALL=C sort -cu deploy/packages.txt; }
 
+check_alerts() {
+    promtool check rules deploy/prometheus/ixn-rules.yaml
+    promtool test rules deploy/prometheus/ixn-rules-test.yaml
+    /usr/bin/python3 -m json.tool deploy/grafana/ixn-pair.json >/dev/null
+}
+
 part_format() {
     step format/layout check_layout || true
     step format/words check_words || true
     step format/scripts check_scripts || true
     step format/python check_python || true
     step format/packages check_packages || true
+    step format/alerts check_alerts || true
 }
 
 # ---- tidy ----------------------------------------------------------------------------------------

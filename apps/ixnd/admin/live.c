@@ -126,6 +126,8 @@ void route_live(core_t *self, exchange_t *exchange)
     s_append_live(self, &out);
     http_stream_write(feed->stream, out.bytes, out.len);
     buffer_free(&out);
+    if (self->live->tick_at < self->now)
+        self->live->tick_at = self->now + TICK_US;
 }
 
 static void s_tick(live_t *self)

@@ -17,7 +17,7 @@ static const route_t s_routes[] = {
     {"GET", "/primary", RIGHT_NONE, NEED_OWN, route_primary},
     {"GET", "/backup", RIGHT_NONE, NEED_OWN, route_backup},
     {"GET", "/metrics", RIGHT_VIEWER, NEED_OWN | NEED_QUEUES, route_metrics},
-    {"GET", "/v1/status", RIGHT_VIEWER, NEED_OWN, route_status},
+    {"GET", "/v1/status", RIGHT_VIEWER, NEED_OWN | NEED_PEER, route_status},
     {"GET", "/v1/pair", RIGHT_VIEWER, NEED_OWN | NEED_PEER, route_pair},
     {"GET", "/v1/daps", RIGHT_VIEWER, NEED_OWN | NEED_PEER, route_daps},
     {"GET", "/v1/configuration", RIGHT_VIEWER, 0, route_configuration},
@@ -37,6 +37,11 @@ static const route_t s_routes[] = {
     {"GET", "/v1/audit", RIGHT_VIEWER, NEED_OWN, route_audit},
     {"GET", "/v1/live", RIGHT_VIEWER, NEED_OWN | NEED_PEER | NEED_QUEUES, route_live},
     {"GET", "/v1/events", RIGHT_VIEWER, NEED_OWN, route_events},
+    {"GET", "/v1/openapi.json", RIGHT_NONE, 0, route_openapi},
+    {"GET", "/", RIGHT_NONE, 0, route_page},
+    {"GET", "/page.css", RIGHT_NONE, 0, route_style},
+    {"GET", "/page.js", RIGHT_NONE, 0, route_script},
+    {"GET", "/icon.svg", RIGHT_NONE, 0, route_icon},
 };
 
 usec_t core_wall(void)

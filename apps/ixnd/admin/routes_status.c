@@ -181,11 +181,14 @@ static json_t *s_log(const Ixn__V1__Figures *figures)
 json_t *status_json(core_t *self)
 {
     const Ixn__V1__PairStatus *own = s_own(self);
+    const node_link_t *primary = status_primary(self);
     json_t *json = json_pack(
-        "{s:o, s:o, s:b, s:o, s:o, s:o}", "node", view_text(self->config->node_name), "primary",
-        view_text(s_name(self, status_primary(self))), "ready", s_is_ready(self, own), "pair",
-        view_pair(own, core_age(self, node_link_heard_at(self->own))), "figures",
-        s_log(own ? node_link_figures(self->own) : NULL), "at", view_time(core_wall()));
+        "{s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "node", view_text(self->config->node_name),
+        "primary", view_text(s_name(self, status_primary(self))), "ready", s_is_ready(self, own),
+        "pair", view_pair(own, core_age(self, node_link_heard_at(self->own))), "figures",
+        s_log(own ? node_link_figures(self->own) : NULL), "of_primary",
+        s_log(s_is_heard(self, primary) ? node_link_figures(primary) : NULL), "at",
+        view_time(core_wall()));
     CHECK(json);
     return json;
 }
