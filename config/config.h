@@ -27,6 +27,7 @@ typedef struct {
     char name[CONFIG_NAME_SIZE];
     char conninfo[CONFIG_CONNINFO_SIZE]; /* libpq connection string or URI */
     uint32_t weight;                     /* share of the work that is spread; 1 … 100 */
+    uint32_t line;                       /* where the file names it; 0: not of a file */
 } config_dap_t;
 
 typedef struct {
@@ -95,7 +96,8 @@ typedef struct {
     size_t daps_len;
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms; /* our own deadline for a statement, also of a frozen server */
-    uint32_t retry_after_ms;       /* a commit older than this: clients hear RETRY, not silence */
+    uint32_t hedge_after_ms; /* a commit without an answer for so long: the next DAP is tried too */
+    uint32_t retry_after_ms; /* a commit older than this: clients hear RETRY, not silence */
     /* admin: the operator's port; has_admin is false where the section is absent */
     bool has_admin;
     char admin_endpoint[CONFIG_PATH_SIZE];

@@ -276,6 +276,8 @@ static bool s_load_list(loader_t *self, schema_section_id_t id, yaml_node_t *nod
         if (!s_load_mapping(self, &target, item))
             return false;
     }
+    for (size_t i = 0; id == SCHEMA_DAPS && i < len; i++)
+        self->config->daps[i].line = self->places->items[id][i].line;
     return true;
 }
 

@@ -134,7 +134,13 @@ static void s_describe_key(const schema_key_t *key, FILE *file)
         fprintf(file, "; default %s", key->standard);
     else
         fprintf(file, "; optional");
-    fprintf(file, "\n      %s\n", key->sentence);
+    static const char *const reloads[] = {
+        [SCHEMA_UNSAID] = "",
+        [SCHEMA_LIVE] = "; a reload changes it at once",
+        [SCHEMA_LOGGED] = "; a reload of the primary changes it, through the log",
+        [SCHEMA_RESTART] = "; changes at the next start",
+    };
+    fprintf(file, "%s\n      %s\n", reloads[key->reload], key->sentence);
     buffer_free(&allowed);
 }
 

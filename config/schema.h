@@ -25,12 +25,23 @@ typedef enum {
     SCHEMA_CHOICE, /* one of `choices`; kept as its place among them */
 } schema_type_t;
 
+/* What a change of the value does when the file is reloaded. A list's items come and go as the
+ * list's first key says. */
+typedef enum {
+    SCHEMA_UNSAID,  /* no key may leave it so */
+    SCHEMA_LIVE,    /* in force at once, on this node */
+    SCHEMA_LOGGED,  /* part of the log: the primary's file counts, for both nodes */
+    SCHEMA_RESTART, /* in force at the next start of the process */
+} schema_reload_t;
+const char *schema_reload_name(schema_reload_t reload); /* "live", "logged", "restart" */
+
 #define SCHEMA_NOWHERE SIZE_MAX
 
 /* One key. Without `standard` and not `required` it may be absent: the field is then zero. */
 typedef struct {
     const char *name;
     schema_type_t type;
+    schema_reload_t reload;
     bool required;
     size_t offset;        /* of its field in config_t, or in the item of a list */
     size_t size;          /* of that field */

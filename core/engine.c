@@ -36,6 +36,7 @@ engine_t *engine_new(const engine_options_t *options)
     self->previous = self->state->hash;
     self->committed = self->state->index;
     self->log_time = self->state->log_time;
+    self->slots_capacity = options->max_clients;
     self->slots = memory_zero(options->max_clients, sizeof *self->slots);
     self->free_slots = memory_zero(options->max_clients, sizeof *self->free_slots);
     self->flush = memory_zero(options->max_clients, sizeof *self->flush);
@@ -166,20 +167,6 @@ void engine_beat(engine_t *self)
     engine_emit(self, &entry);
 }
 
-static bool s_same_configuration(const Ixn__V1__EngineConfiguration *a,
-                                 const Ixn__V1__EngineConfiguration *b)
-{
-    size_t size = ixn__v1__engine_configuration__get_packed_size(a);
-    if (size != ixn__v1__engine_configuration__get_packed_size(b))
-        return false;
-    uint8_t *packed = memory_new(size * 2);
-    ixn__v1__engine_configuration__pack(a, packed);
-    ixn__v1__engine_configuration__pack(b, packed + size);
-    bool same = memcmp(packed, packed + size, size) == 0;
-    free(packed);
-    return same;
-}
-
 void engine_start(engine_t *self, const Ixn__V1__EngineConfiguration *configuration)
 {
     Ixn__V1__EpochStarted started = IXN__V1__EPOCH_STARTED__INIT;
@@ -191,13 +178,8 @@ void engine_start(engine_t *self, const Ixn__V1__EngineConfiguration *configurat
     entry.body_case = IXN__V1__ENTRY__BODY_EPOCH_STARTED;
     entry.epoch_started = &started;
     engine_emit(self, &entry);
-    if (configuration && !s_same_configuration(self->state->configuration, configuration)) {
-        Ixn__V1__ConfigurationChanged changed = IXN__V1__CONFIGURATION_CHANGED__INIT;
-        changed.configuration = (Ixn__V1__EngineConfiguration *)configuration;
-        Ixn__V1__Entry change = IXN__V1__ENTRY__INIT;
-        change.body_case = IXN__V1__ENTRY__BODY_CONFIGURATION_CHANGED;
-        change.configuration_changed = &changed;
-        engine_emit(self, &change);
+    if (configuration && !engine_same_configuration(self->state->configuration, configuration)) {
+        engine_emit_configuration(self, configuration);
         engine_configure_routing(self);
     }
     self->reconcile_until =
@@ -281,11 +263,11 @@ engine_session_t *engine_slot(engine_t *self, session_t session)
 session_t engine_session_open(engine_t *self)
 {
     uint32_t number;
+    if (self->slots_len - self->free_len >= self->options.max_clients)
+        return 0;
     if (self->free_len > 0) {
         number = self->free_slots[--self->free_len];
     } else {
-        if (self->slots_len == self->options.max_clients)
-            return 0;
         number = (uint32_t)self->slots_len++;
         self->slots[number] = memory_zero(1, sizeof **self->slots);
     }
@@ -294,6 +276,7 @@ session_t engine_session_open(engine_t *self)
     *slot = (engine_session_t){.ref = (uint64_t)++self->serial << 32 | number,
                                .open = true,
                                .in_flush = in_flush,
+                               .heartbeat = self->options.heartbeat_ms * USEC_PER_MS,
                                .heard = self->log_time};
     self->figures.sessions++;
     return slot->ref;
@@ -366,7 +349,7 @@ static void s_end_silent(engine_t *self)
     self->checked = self->log_time;
     for (size_t i = 0; i < self->slots_len; i++) {
         engine_session_t *slot = self->slots[i];
-        if (slot->open && self->log_time - slot->heard > heartbeat * SILENT_HEARTBEATS)
+        if (slot->open && self->log_time - slot->heard > slot->heartbeat * SILENT_HEARTBEATS)
             engine_end_session(self, slot, IXN__V1__RETURN_CAUSE__ROUTER_LOST);
     }
 }

@@ -70,6 +70,18 @@ void engine_tick(engine_t *self, bool drained);
 /* Decides a beat: the head of the journal moves although nothing happened. */
 void engine_beat(engine_t *self);
 
+/* Whether the configuration can be put in force now: no queue that still holds interactions is gone
+ * from it; otherwise the error says which, with how many, and what to do. */
+bool engine_check_configuration(const engine_t *self,
+                                const Ixn__V1__EngineConfiguration *configuration,
+                                error_t *ret_error);
+/* Decides that it is in force from now on (nothing where it is already). Checked before. Deadlines
+ * that run stay as they are. */
+void engine_configure(engine_t *self, const Ixn__V1__EngineConfiguration *configuration);
+/* For sessions that begin from now on; those that are there stay, with the heartbeat that they were
+ * told. */
+void engine_set_clients(engine_t *self, uint32_t heartbeat_ms, uint32_t max_clients);
+
 /* While set, changes are answered with BUSY (or RETRY) and this sentence. NULL: not. */
 void engine_set_busy(engine_t *self, const char *sentence);
 void engine_set_retry(engine_t *self, const char *sentence);

@@ -63,7 +63,8 @@ typedef struct {
     char name[LIMIT_NAME + 1];
     uint16_t tenant;
     id128_t incarnation;
-    usec_t heard; /* log time */
+    usec_t heard;     /* log time */
+    usec_t heartbeat; /* as it was told */
     /* routers */
     state_router_t *router; /* NULL: not a router */
     balancer_router_t balanced;
@@ -141,6 +142,7 @@ struct engine {
     const char *retry;
     const char *hold;
     /* sessions */
+    size_t slots_capacity;
     engine_session_t **slots;
     size_t slots_len;
     uint32_t *free_slots;
@@ -241,6 +243,11 @@ void engine_change(engine_t *self, session_t session, const Ixn__V1__Request *re
 /* engine_register.c */
 void engine_register(engine_t *self, session_t session, uint64_t request,
                      const Ixn__V1__Register *wanted);
+/* engine_configure.c */
+bool engine_same_configuration(const Ixn__V1__EngineConfiguration *a,
+                               const Ixn__V1__EngineConfiguration *b);
+void engine_emit_configuration(engine_t *self, const Ixn__V1__EngineConfiguration *configuration);
+
 uint32_t engine_router_limit(const engine_t *self, const char *name, uint32_t announced);
 bool engine_router_configured(const engine_t *self, const char *name);
 engine_rate_t engine_router_rate(const engine_t *self, const char *name);

@@ -212,7 +212,7 @@ static void s_connect_router(engine_t *self, engine_session_t *slot,
     self->figures.routers++;
 }
 
-static void s_answer(engine_t *self, const engine_session_t *slot, uint64_t request,
+static void s_answer(engine_t *self, engine_session_t *slot, uint64_t request,
                      Ixn__V1__Token **revoked, size_t revoked_len, uint32_t limit)
 {
     const Ixn__V1__EngineConfiguration *configuration = self->state->configuration;
@@ -220,6 +220,7 @@ static void s_answer(engine_t *self, const engine_session_t *slot, uint64_t requ
     registered.database_id = wire_bytes(&self->options.database_id);
     registered.node = self->node;
     registered.heartbeat_ms = self->options.heartbeat_ms;
+    slot->heartbeat = self->options.heartbeat_ms * USEC_PER_MS;
     registered.dedupe_window_ms = configuration->dedupe_window_ms;
     registered.dedupe_guaranteed_ms = configuration->dedupe_guaranteed_ms;
     registered.max_attributes_size = configuration->max_attributes_size;

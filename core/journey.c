@@ -8,6 +8,8 @@
 
 #include "core/base/alloc.h"
 
+enum { STEP_TEXT = 128 }; /* longer than what is printed of a step before, or behind, its names */
+
 static const char *const s_names[STEP_KINDS] = {
     [STEP_CHANGED] = "changed",
     [STEP_PLACED] = "placed",
@@ -78,8 +80,15 @@ const step_t *journey_find(const journey_t *self, uint64_t change)
 
 /* Steps are printed by the thousand, with every checkpoint; printf would be most of the work. */
 
-/* At least `width` decimal digits; returns their end. */
-static char *s_digits(char *at, uint64_t value, unsigned width)
+static char *s_put(char *at, const char *text)
+{
+    size_t len = strlen(text);
+    memcpy(at, text, len);
+    return at + len;
+}
+
+/* At least `width` decimal digits. */
+static char *s_put_digits(char *at, uint64_t value, unsigned width)
 {
     char digits[20];
     unsigned len = 0;
@@ -90,33 +99,27 @@ static char *s_digits(char *at, uint64_t value, unsigned width)
     return at;
 }
 
-static void s_print_number(buffer_t *out, const char *before, uint64_t value)
+/* Two digits and what comes behind them. */
+static char *s_put_two(char *at, uint32_t value, char behind)
 {
-    char text[20];
-    buffer_append_text(out, before);
-    buffer_append(out, text, (size_t)(s_digits(text, value, 1) - text));
+    at[0] = (char)('0' + value / 10);
+    at[1] = (char)('0' + value % 10);
+    at[2] = behind;
+    return at + 3;
 }
 
-static void s_print_change(buffer_t *out, uint64_t change)
+static char *s_put_change(char *at, uint64_t change)
 {
-    char text[16];
-    for (int i = 15; i >= 0; i--, change >>= 4)
-        text[i] = "0123456789abcdef"[change & 15];
-    buffer_append_text(out, ",\"change\":\"");
-    buffer_append(out, text, sizeof text);
-    buffer_append(out, "\"", 1);
+    at = s_put(at, ",\"change\":\"");
+    for (int shift = 60; shift >= 0; shift -= 4)
+        *at++ = "0123456789abcdef"[change >> shift & 15];
+    return s_put(at, "\"");
 }
 
 /* Days since 1970 to a date of the proleptic Gregorian calendar; H. Hinnant, "chrono-Compatible
  * Low-Level Date Algorithms", civil_from_days. */
-static void s_print_time(buffer_t *out, usec_t at)
+static char *s_put_date(char *at, int64_t days)
 {
-    int64_t days = at / (86400 * USEC_PER_SECOND);
-    int64_t rest = at % (86400 * USEC_PER_SECOND);
-    if (rest < 0) {
-        rest += 86400 * USEC_PER_SECOND;
-        days--;
-    }
     days += 719468;
     int64_t era = (days >= 0 ? days : days - 146096) / 146097;
     int64_t doe = days - era * 146097;
@@ -126,26 +129,43 @@ static void s_print_time(buffer_t *out, usec_t at)
     int64_t day = doy - (153 * mp + 2) / 5 + 1;
     int64_t month = mp < 10 ? mp + 3 : mp - 9;
     int64_t year = yoe + era * 400 + (month <= 2);
-    int64_t seconds = rest / USEC_PER_SECOND;
-    char text[48];
-    char *end = text;
     if (year < 0)
-        *end++ = '-';
-    end = s_digits(end, (uint64_t)(year < 0 ? -year : year), year < 0 ? 3 : 4);
-    *end++ = '-';
-    end = s_digits(end, (uint64_t)month, 2);
-    *end++ = '-';
-    end = s_digits(end, (uint64_t)day, 2);
-    *end++ = 'T';
-    end = s_digits(end, (uint64_t)(seconds / 3600), 2);
-    *end++ = ':';
-    end = s_digits(end, (uint64_t)(seconds / 60 % 60), 2);
-    *end++ = ':';
-    end = s_digits(end, (uint64_t)(seconds % 60), 2);
-    *end++ = '.';
-    end = s_digits(end, (uint64_t)(rest % USEC_PER_SECOND), 6);
-    *end++ = 'Z';
-    buffer_append(out, text, (size_t)(end - text));
+        *at++ = '-';
+    at = s_put_digits(at, (uint64_t)(year < 0 ? -year : year), year < 0 ? 3 : 4);
+    *at++ = '-';
+    at = s_put_two(at, (uint32_t)month, '-');
+    return s_put_two(at, (uint32_t)day, 'T');
+}
+
+/* The date of the step before: nearly always that of the next one, too. */
+typedef struct {
+    bool known;
+    int64_t days;
+    char text[16];
+    size_t len;
+} date_t;
+
+static char *s_put_time(char *at, usec_t time, date_t *date)
+{
+    int64_t days = time / (86400 * USEC_PER_SECOND);
+    int64_t rest = time % (86400 * USEC_PER_SECOND);
+    if (rest < 0) {
+        rest += 86400 * USEC_PER_SECOND;
+        days--;
+    }
+    if (!date->known || date->days != days) {
+        date->len = (size_t)(s_put_date(date->text, days) - date->text);
+        date->days = days;
+        date->known = true;
+    }
+    memcpy(at, date->text, date->len);
+    uint32_t seconds = (uint32_t)(rest / USEC_PER_SECOND);
+    at = s_put_two(at + date->len, seconds / 3600, ':');
+    at = s_put_two(at, seconds / 60 % 60, ':');
+    at = s_put_two(at, seconds % 60, '.');
+    at = s_put_digits(at, (uint64_t)(rest % USEC_PER_SECOND), 6);
+    *at++ = 'Z';
+    return at;
 }
 
 /* `member`: up to the opening quote. Names have been checked to be UTF-8. What must not be in JSON
@@ -174,22 +194,26 @@ static void s_print_name(buffer_t *out, const char *member, text_t name)
 void journey_print(const journey_t *self, const symbol_table_t *symbols, buffer_t *out)
 {
     buffer_append(out, "[", 1);
+    date_t date = {0};
     for (size_t i = 0; self && i < self->len; i++) {
         const step_t *step = &self->steps[i];
-        buffer_append_text(out, i ? ",{\"at\":\"" : "{\"at\":\"");
-        s_print_time(out, step->at);
-        buffer_append_text(out, "\",\"step\":\"");
-        buffer_append_text(out, s_names[step->kind]);
-        buffer_append(out, "\"", 1);
+        char text[STEP_TEXT];
+        char *end = s_put(text, i ? ",{\"at\":\"" : "{\"at\":\"");
+        end = s_put_time(end, step->at, &date);
+        end = s_put(end, "\",\"step\":\"");
+        end = s_put(end, s_names[step->kind]);
+        end = s_put(end, "\"");
+        buffer_append(out, text, (size_t)(end - text));
         s_print_name(out, ",\"by\":\"", symbol_name(symbols, step->by));
         s_print_name(out, step->kind == STEP_DISPATCHED ? ",\"strategy\":\"" : ",\"queue\":\"",
                      symbol_name(symbols, step->queue));
-        s_print_number(out, ",\"version\":", step->version);
+        end = s_put_digits(s_put(text, ",\"version\":"), step->version, 1);
         if (step->change)
-            s_print_change(out, step->change);
+            end = s_put_change(end, step->change);
         if (i == 0 && self->dropped)
-            s_print_number(out, ",\"dropped\":", self->dropped);
-        buffer_append(out, "}", 1);
+            end = s_put_digits(s_put(end, ",\"dropped\":"), self->dropped, 1);
+        end = s_put(end, "}");
+        buffer_append(out, text, (size_t)(end - text));
     }
     buffer_append(out, "]", 1);
 }
@@ -199,7 +223,7 @@ static bool s_is(int value, int least, int most)
     return value >= least && value <= most;
 }
 
-/* What s_print_time prints; years as far as microseconds in 64 bits reach. */
+/* What s_put_time puts; years as far as microseconds in 64 bits reach. */
 static bool s_parse_time(const char *text, usec_t *ret_at)
 {
     int year, month, day, hour, minute, second, micros;

@@ -3,6 +3,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "core/state_internal.h"
 
 bool state_load_checkpoint(state_t *self, uint64_t index, id128_t hash, usec_t log_time)
@@ -136,7 +137,7 @@ bool state_load_interaction(state_t *self, const interaction_row_t *row, error_t
     interaction->priority = row->priority;
     interaction->version = row->version;
     interaction->age = row->age;
-    interaction->deadline = row->deadline;
+    interaction->deadline = MUTATION(DEADLINES_NOT_LOADED) ? USEC_NEVER : row->deadline;
     interaction->received_at = row->received_at;
     interaction->submitted_at = row->submitted_at;
     interaction->placed_at = row->placed_at;

@@ -21,13 +21,22 @@ struct access {
 
 /* What the owner sends. The last one is ORDER_STOP: after it nothing comes from the lane but what
  * it has said already, and an answer to the order. */
-typedef enum { ORDER_OBSERVE, ORDER_CLAIM, ORDER_LOAD, ORDER_FOLLOW, ORDER_STOP } order_kind_t;
+typedef enum {
+    ORDER_OBSERVE,
+    ORDER_CLAIM,
+    ORDER_LOAD,
+    ORDER_FOLLOW,
+    ORDER_TIMEOUTS, /* is not answered */
+    ORDER_STOP,
+} order_kind_t;
 typedef struct {
     order_kind_t kind;
     access_claim_t claim; /* its texts are the lane's to free */
     database_place_t after;
     instance_t instance; /* FOLLOW */
-    place_t known;       /* OBSERVE */
+    uint32_t connect_timeout_ms;
+    uint32_t statement_timeout_ms;
+    place_t known; /* OBSERVE */
 } order_t;
 #define ACCESS_STOPPED ((access_kind_t)-1) /* the answer to ORDER_STOP; never leaves this file */
 
@@ -194,6 +203,10 @@ static void s_do(lane_t *self, const order_t *order, access_event_t *event)
         event->kind = ACCESS_FOLLOWED;
         s_follow(self, order, event);
         break;
+    case ORDER_TIMEOUTS:
+        database_set_timeouts(self->database, order->connect_timeout_ms,
+                              order->statement_timeout_ms);
+        break;
     case ORDER_STOP:
         event->kind = ACCESS_STOPPED;
         break;
@@ -237,7 +250,8 @@ static void s_thread(zsock_t *pipe, void *argument)
         s_do(self, &order, &event);
         free((char *)order.claim.owner);
         free((char *)order.claim.reason);
-        s_say(self, &event);
+        if (order.kind != ORDER_TIMEOUTS)
+            s_say(self, &event);
     }
     database_destroy(&self->database);
     free(self);
@@ -295,6 +309,14 @@ void access_destroy(access_t **self_p)
     close(self->stop);
     free(self);
     *self_p = NULL;
+}
+
+void access_set_timeouts(access_t *self, uint32_t connect_timeout_ms, uint32_t statement_timeout_ms)
+{
+    const order_t order = {.kind = ORDER_TIMEOUTS,
+                           .connect_timeout_ms = connect_timeout_ms,
+                           .statement_timeout_ms = statement_timeout_ms};
+    s_send(self, &order);
 }
 
 void access_observe(access_t *self, const place_t *known)

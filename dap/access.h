@@ -20,6 +20,9 @@ void access_destroy(access_t **self_p);
 
 /* ---- Asking ---- */
 
+/* For what is opened and asked from now on. */
+void access_set_timeouts(access_t *self, uint32_t connect_timeout_ms,
+                         uint32_t statement_timeout_ms);
 /* `known`: a place that is known to be committed; it is copied. */
 void access_observe(access_t *self, const place_t *known);
 /* `judged`, `highest_seen`, `owner`, `reason` are copied; the lane draws the generation.

@@ -24,24 +24,24 @@ struct checkpoint_writer {
     bool writing; /* an image was handed over and is not written yet */
 };
 
-/* What the owner sends. */
+/* What the owner sends: one of these. */
 typedef struct {
-    checkpoint_image_t *image; /* NULL: another server is proven */
-    instance_t instance;
+    checkpoint_image_t *image;
+    use_t *use;
+    checkpoint_keep_t keep; /* with `use` */
+    instance_t instance;    /* with neither: another server is proven */
 } order_t;
 
 /* The lane's own; nobody else touches it once the thread runs. */
 typedef struct {
     zsock_t *pipe;
-    connection_t **connections;
-    size_t connections_len;
-    size_t current; /* the DAP in use */
+    ways_t ways;
     image_transaction_t transaction;
     retention_t retention;
     bool fenced;
     bool stopping;
     /* about the image in work */
-    usec_t back_off;
+    usec_t back_off;  /* after a refusal */
     uint64_t waiting; /* bits of the error codes that WAITING was said for */
     error_t refused;  /* what REFUSED was said with */
 } lane_t;
@@ -72,6 +72,20 @@ static bool s_wait(lane_t *self, usec_t until)
     }
 }
 
+static void s_use(lane_t *self, use_t *use, const checkpoint_keep_t *keep)
+{
+    ways_set(&self->ways, use);
+    self->transaction.statement_timeout_ms = use->statement_timeout_ms;
+    const retention_options_t retention = {
+        .journal_retention_us = keep->journal_retention,
+        .journal_retention_size = keep->journal_retention_size,
+        .history_retention_us = keep->history_retention,
+        .statement_timeout_ms = use->statement_timeout_ms,
+    };
+    retention_change(&self->retention, &retention);
+    use_destroy(&use);
+}
+
 /* Takes what the owner said: an image, or NULL and perhaps `stopping`. */
 static checkpoint_image_t *s_hear(lane_t *self)
 {
@@ -82,7 +96,7 @@ static checkpoint_image_t *s_hear(lane_t *self)
         self->stopping = self->stopping || errno == ETERM;
     } else if (zmq_msg_size(&msg) == sizeof order) {
         memcpy(&order, zmq_msg_data(&msg), sizeof order);
-        if (!order.image) {
+        if (!order.image && !order.use) {
             self->transaction.fence.instance = order.instance;
             retention_prove(&self->retention, &order.instance);
         }
@@ -90,6 +104,8 @@ static checkpoint_image_t *s_hear(lane_t *self)
         self->stopping = true; /* zactor's "$TERM" is the only other thing there is to say */
     }
     zmq_msg_close(&msg);
+    if (order.use)
+        s_use(self, order.use, &order.keep);
     return order.image;
 }
 
@@ -113,64 +129,91 @@ static void s_say_refused(lane_t *self, const error_t *error)
     s_say(self, &event);
 }
 
-/* After an attempt that did not write: when to make the next one. */
-static usec_t s_back_off(lane_t *self, image_outcome_t outcome)
+/* The row is refused for what it holds, wherever it goes: when to try again. */
+static usec_t s_refused(lane_t *self, const error_t *error)
 {
-    usec_t first = outcome == IMAGE_REFUSED ? REFUSED_FIRST_US : BACK_OFF_FIRST_US;
-    usec_t longest = outcome == IMAGE_REFUSED ? REFUSED_LONGEST_US : BACK_OFF_LONGEST_US;
-    if (self->back_off < first)
-        self->back_off = first;
-    if (self->back_off > longest)
-        self->back_off = longest;
+    s_say_refused(self, error);
+    if (self->back_off < REFUSED_FIRST_US)
+        self->back_off = REFUSED_FIRST_US;
     usec_t wait = self->back_off;
-    self->back_off *= 2;
+    self->back_off = wait * 2 > REFUSED_LONGEST_US ? REFUSED_LONGEST_US : wait * 2;
     return connection_now() + wait;
+}
+
+/* Not through this one now; the next is tried at once. */
+static void s_failed(lane_t *self, way_t *way, const error_t *error)
+{
+    bool wrong = error->code == ERROR_DATABASE_WRONG;
+    checkpoint_event_t event = {
+        .kind = wrong ? CHECKPOINT_WRONG : CHECKPOINT_FAILED, .dap = way->number, .error = *error};
+    /* One that reaches another database rests for the longest time at once. */
+    way_failed(way, wrong ? BACK_OFF_LONGEST_US : BACK_OFF_FIRST_US, BACK_OFF_LONGEST_US);
+    s_say(self, &event);
+    if (!ways_first(&self->ways, connection_now(), NULL))
+        s_say_waiting(self, error);
+}
+
+/* One attempt. True: the image is done with. `*ret_until`: when to try again. */
+static bool s_attempt(lane_t *self, const checkpoint_image_t *image, usec_t start,
+                      usec_t *ret_until)
+{
+    error_t error = {0};
+    way_t *way = ways_next(&self->ways, connection_now());
+    if (!way) {
+        *ret_until = ways_retry_at(&self->ways);
+        return false;
+    }
+    checkpoint_event_t event = {.index = image->to, .dap = way->number};
+    switch (image_transaction_run(&self->transaction, way->connection, image, &error)) {
+    case IMAGE_WRITTEN:
+        way_worked(way);
+        event.kind = CHECKPOINT_WRITTEN;
+        event.elapsed = connection_now() - start;
+        event.rows = image->changed_len + image->gone_len + image->finished_len;
+        s_say(self, &event);
+        return true;
+    case IMAGE_FENCED:
+        self->fenced = true;
+        event.kind = CHECKPOINT_FENCED;
+        event.error = error;
+        s_say(self, &event);
+        return true;
+    case IMAGE_REFUSED:
+        *ret_until = s_refused(self, &error);
+        return false;
+    case IMAGE_FAILED:
+        s_failed(self, way, &error);
+        *ret_until = 0;
+        return false;
+    }
+    return true;
 }
 
 /* Tries until it is written, the lane is fenced or the owner wants it to stop. */
 static void s_write(lane_t *self, const checkpoint_image_t *image)
 {
     usec_t start = connection_now();
+    usec_t until = 0;
     self->back_off = 0;
     self->waiting = 0;
     self->refused = (error_t){0};
-    while (!self->stopping) {
-        error_t error = {0};
-        image_outcome_t outcome = image_transaction_run(
-            &self->transaction, self->connections[self->current], image, &error);
-        if (outcome == IMAGE_WRITTEN) {
-            checkpoint_event_t event = {
-                .kind = CHECKPOINT_WRITTEN,
-                .index = image->to,
-                .elapsed = connection_now() - start,
-                .rows = image->changed_len + image->gone_len + image->finished_len,
-            };
-            s_say(self, &event);
-            return;
-        }
-        if (outcome == IMAGE_FENCED) {
-            self->fenced = true;
-            checkpoint_event_t event = {.kind = CHECKPOINT_FENCED, .error = error};
-            s_say(self, &event);
-            return;
-        }
-        if (outcome == IMAGE_REFUSED) {
-            s_say_refused(self, &error);
-        } else {
-            s_say_waiting(self, &error);
-            self->current = (self->current + 1) % self->connections_len;
-        }
-        if (s_wait(self, s_back_off(self, outcome)))
-            CHECK(!s_hear(self)); /* one image at a time: it is the end, or another server */
-    }
+    while (!self->stopping && !s_attempt(self, image, start, &until))
+        if (s_wait(self, until))
+            CHECK(!s_hear(self)); /* one image at a time: other DAPs, or the end */
 }
 
 /* One step of keeping the tables in shape. Returns when the next is due. */
 static usec_t s_retain(lane_t *self)
 {
-    usec_t next = retention_step(&self->retention, self->connections[self->current]);
-    if (!connection_is_open(self->connections[self->current]))
-        self->current = (self->current + 1) % self->connections_len;
+    usec_t now = connection_now();
+    way_t *way = ways_next(&self->ways, now);
+    if (!way) {
+        usec_t retry = ways_retry_at(&self->ways);
+        return retry == USEC_NEVER ? now + BACK_OFF_LONGEST_US : retry;
+    }
+    usec_t next = retention_step(&self->retention, way->connection);
+    if (!connection_is_open(way->connection))
+        way_failed(way, BACK_OFF_FIRST_US, BACK_OFF_LONGEST_US);
     return next;
 }
 
@@ -195,9 +238,7 @@ static void s_run(lane_t *self)
 static void s_destroy(lane_t **self_p)
 {
     lane_t *self = *self_p;
-    for (size_t i = 0; i < self->connections_len; i++)
-        connection_destroy(&self->connections[i]);
-    free(self->connections);
+    ways_free(&self->ways);
     image_transaction_free(&self->transaction);
     free(self);
     *self_p = NULL;
@@ -212,31 +253,27 @@ static void s_thread(zsock_t *pipe, void *argument)
     s_destroy(&self);
 }
 
+checkpoint_keep_t checkpoint_keep_of(const config_t *config)
+{
+    return (checkpoint_keep_t){
+        .journal_retention = (usec_t)config->journal_retention_ms * USEC_PER_MS,
+        .journal_retention_size = config->journal_retention_size,
+        .history_retention = (usec_t)config->history_retention_ms * USEC_PER_MS,
+    };
+}
+
 checkpoint_writer_t *checkpoint_writer_new(const checkpoint_writer_options_t *options)
 {
-    const config_t *config = options->config;
-    CHECK(config->daps_len > 0);
     fence_t fence = {options->identity, options->generation, options->instance};
-    retention_options_t retention = {
-        .fence = fence,
-        .journal_retention_us = (usec_t)config->journal_retention_ms * USEC_PER_MS,
-        .journal_retention_size = config->journal_retention_size,
-        .history_retention_us = (usec_t)config->history_retention_ms * USEC_PER_MS,
-        .statement_timeout_ms = config->statement_timeout_ms,
-    };
+    retention_options_t retention = {.fence = fence};
     lane_t *lane = memory_zero(1, sizeof *lane);
-    lane->connections = memory_zero(config->daps_len, sizeof(connection_t *));
-    lane->connections_len = config->daps_len;
     checkpoint_writer_t *self = memory_zero(1, sizeof *self);
     self->stop = eventfd(0, EFD_CLOEXEC);
     CHECK(self->stop >= 0);
-    for (size_t i = 0; i < config->daps_len; i++) {
-        lane->connections[i] = connection_new(&config->daps[i], config->connect_timeout_ms,
-                                              config->statement_timeout_ms);
-        connection_set_stop(lane->connections[i], self->stop);
-    }
-    image_transaction_init(&lane->transaction, &fence, config->statement_timeout_ms);
+    ways_init(&lane->ways, self->stop);
+    image_transaction_init(&lane->transaction, &fence, options->use->statement_timeout_ms);
     retention_init(&lane->retention, &retention);
+    s_use(lane, options->use, &options->keep);
     self->actor = zactor_new(s_thread, lane);
     CHECK(self->actor);
     return self;
@@ -259,7 +296,7 @@ zsock_t *checkpoint_writer_socket(checkpoint_writer_t *self)
     return zactor_sock(self->actor);
 }
 
-static void s_send(checkpoint_writer_t *self, const order_t *order)
+static void s_order(checkpoint_writer_t *self, const order_t *order)
 {
     while (zmq_send(zsock_resolve(self->actor), order, sizeof *order, 0) < 0)
         CHECK(errno == EINTR);
@@ -269,14 +306,17 @@ void checkpoint_writer_write(checkpoint_writer_t *self, checkpoint_image_t *imag
 {
     CHECK(!self->writing && image->to > image->from);
     self->writing = true;
-    const order_t order = {.image = image};
-    s_send(self, &order);
+    s_order(self, &(order_t){.image = image});
+}
+
+void checkpoint_writer_use(checkpoint_writer_t *self, use_t *use, const checkpoint_keep_t *keep)
+{
+    s_order(self, &(order_t){.use = use, .keep = *keep});
 }
 
 void checkpoint_writer_prove(checkpoint_writer_t *self, const instance_t *instance)
 {
-    const order_t order = {.instance = *instance};
-    s_send(self, &order);
+    s_order(self, &(order_t){.instance = *instance});
 }
 
 bool checkpoint_writer_next(checkpoint_writer_t *self, checkpoint_event_t *ret_event)

@@ -62,6 +62,18 @@ connection_t *connection_again(const connection_t *self)
     return again;
 }
 
+bool connection_leads_to(const connection_t *self, const config_dap_t *dap)
+{
+    return strcmp(self->name, dap->name) == 0 && strcmp(self->conninfo, dap->conninfo) == 0;
+}
+
+void connection_set_timeouts(connection_t *self, uint32_t connect_timeout_ms,
+                             uint32_t statement_timeout_ms)
+{
+    self->connect_timeout_ms = connect_timeout_ms;
+    self->statement_timeout_ms = statement_timeout_ms;
+}
+
 void connection_set_stop(connection_t *self, int stop)
 {
     self->stop = stop;

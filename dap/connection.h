@@ -27,6 +27,11 @@ connection_t *connection_new(const config_dap_t *dap, uint32_t connect_timeout_m
 /* Another connection to the same DAP. */
 connection_t *connection_again(const connection_t *self);
 void connection_destroy(connection_t **self_p);
+/* True when it is one to this very DAP: the same name and connection string. */
+bool connection_leads_to(const connection_t *self, const config_dap_t *dap);
+/* For what is opened and asked from now on. */
+void connection_set_timeouts(connection_t *self, uint32_t connect_timeout_ms,
+                             uint32_t statement_timeout_ms);
 /* For an owner that must not wait: once this descriptor is readable, nothing is opened any more,
  * and every wait ends as if its deadline had passed (so the connection is closed, and what was in
  * flight is in doubt). The descriptor stays the caller's; connection_again passes it on. -1: none.

@@ -74,6 +74,13 @@ database_t *database_of_dap(const config_t *config, size_t dap, int stop)
     return s_new(config, dap, 1, stop);
 }
 
+void database_set_timeouts(database_t *self, uint32_t connect_timeout_ms,
+                           uint32_t statement_timeout_ms)
+{
+    for (size_t i = 0; i < self->connections_len; i++)
+        connection_set_timeouts(self->connections[i], connect_timeout_ms, statement_timeout_ms);
+}
+
 void database_destroy(database_t **self_p)
 {
     database_t *self = *self_p;

@@ -59,6 +59,8 @@ database_t *database_open(const config_t *config, error_t *ret_error);
  * connection_set_stop. */
 database_t *database_of_dap(const config_t *config, size_t dap, int stop);
 void database_destroy(database_t **self_p);
+void database_set_timeouts(database_t *self, uint32_t connect_timeout_ms,
+                           uint32_t statement_timeout_ms);
 
 /* The connection in use (opened again if it was lost), for statements that are not among those
  * below. NULL and an error where no DAP answers. It belongs to the database. */

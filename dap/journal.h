@@ -1,24 +1,27 @@
-/* Journal lane: one thread with one connection that commits batches in order.
+/* Journal lane: one thread that commits batches in order, through one DAP at a time.
  *
  * Promises: a batch is one statement and one round trip that locks the pair's row under database
  * id, epoch and generation, requires the journal's last row to be the batch before, and inserts. A
  * batch whose outcome is unknown is sent again unchanged until it is known. Every wait has a
- * deadline. The lane tries its DAPs in turn for as long as it takes; it never drops a batch and
- * never reorders. After FENCED, WRONG or DIVERGED it does nothing more.
+ * deadline. The lane stays on one DAP while that works. One that fails is left at once for the next
+ * in order; one that keeps an answer back is overtaken: the batch is also sent through the next,
+ * and whichever answers first counts. A DAP that reaches another database is left, reported and
+ * goes last. It never drops a batch and never reorders. After FENCED or DIVERGED it does nothing
+ * more.
  */
 #ifndef IXN_DAP_JOURNAL_H
 #define IXN_DAP_JOURNAL_H
 
 #include <czmq.h>
 
-#include "config/config.h"
 #include "core/batch.h"
 #include "dap/identity.h"
+#include "dap/ways.h"
 
 typedef struct journal journal_t;
 
 typedef struct {
-    const config_t *config; /* read during journal_new only */
+    use_t *use; /* the DAPs that may be used; the lane's from now on */
     identity_t identity;
     uint64_t epoch;
     id128_t generation;
@@ -34,8 +37,10 @@ typedef enum {
     JOURNAL_COMMITTED,
     JOURNAL_WAITING,  /* the database does not take it now; still trying; `error` says why */
     JOURNAL_RESUMED,  /* … and now it does */
+    JOURNAL_FAILED,   /* an attempt through this DAP failed; the lane goes on with the next */
+    JOURNAL_MOVED,    /* `dap` overtook the one before, which gave no answer; `error` says so */
+    JOURNAL_WRONG,    /* another database answers here: `error` names both; the lane goes on */
     JOURNAL_FENCED,   /* another epoch or generation is in the row: `error` names both */
-    JOURNAL_WRONG,    /* another database answers: `error` names both */
     JOURNAL_DIVERGED, /* the head is not the batch before: `error` names both */
 } journal_event_kind_t;
 
@@ -43,6 +48,7 @@ typedef struct {
     journal_event_kind_t kind;
     uint64_t index;
     bool clean;
+    size_t dap;     /* its number; not of RESUMED */
     usec_t elapsed; /* COMMITTED: from the first send to the answer */
     error_t error;
 } journal_event_t;
@@ -56,6 +62,8 @@ void journal_destroy(journal_t **self_p);
 
 /* Hands a batch over; the lane frees it. The caller keeps the number in flight bounded. */
 void journal_append(journal_t *self, batch_t *batch);
+/* The DAPs that may be used from now on; may be none. The lane frees it. */
+void journal_use(journal_t *self, use_t *use);
 /* Another server is proven to be the pair's own: batches go there from now on, and nowhere else. */
 void journal_prove(journal_t *self, const instance_t *instance);
 /* Becomes readable when there are events; drain with journal_next before polling again. */

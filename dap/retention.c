@@ -30,13 +30,21 @@ void retention_init(retention_t *self, const retention_options_t *options)
 {
     *self = (retention_t){
         .options = *options,
-        .partitions = {.fence = options->fence,
-                       .timeout_ms = options->statement_timeout_ms,
-                       .retention_us = options->history_retention_us},
+        .partitions = {.fence = options->fence},
         .measured = -1,
         .deleted = -1,
         .chunk = CHUNK_FIRST,
     };
+    retention_change(self, options);
+}
+
+void retention_change(retention_t *self, const retention_options_t *options)
+{
+    fence_t fence = self->options.fence;
+    self->options = *options;
+    self->options.fence = fence;
+    self->partitions.timeout_ms = options->statement_timeout_ms;
+    self->partitions.retention_us = options->history_retention_us;
 }
 
 void retention_prove(retention_t *self, const instance_t *instance)

@@ -38,6 +38,8 @@ typedef struct {
 } retention_t;
 
 void retention_init(retention_t *self, const retention_options_t *options);
+/* From now on; the fence stays what it is. */
+void retention_change(retention_t *self, const retention_options_t *options);
 /* Another server is proven: the tables there are kept in shape from now on. */
 void retention_prove(retention_t *self, const instance_t *instance);
 /* Does one step if one is due. Returns when the next one is. */

@@ -6,7 +6,7 @@
 #   format   layout, forbidden calls, unfinished marks, shell scripts
 #   tidy     warnings of clang, clang-tidy
 #   unit     unit and database tests, also under the address, undefined and thread sanitizers
-#   sim      the simulator
+#   sim      the simulator, the model of the take-over
 #   system   cases on real processes and a real database
 #   fuzz     every fuzzer, for a short time
 #   browser  the operator's page
@@ -257,6 +257,8 @@ part_sim() {
     [ -z "$full" ] || seeds=100000
     step sim/seeds build/release/tests/sim --seeds "$seeds" --jobs "$jobs" || true
     step sim/mutations build/release/tests/sim --mutations || true
+    step sim/minimize tests/sim/minimize_test.sh build/release || true
+    step sim/model ha/model/check.sh ${full:+--large} || true
 }
 
 part_system() {

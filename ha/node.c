@@ -5,6 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "ha/waits.h"
 
 enum { IMAGE_ROWS_A_TURN = 1000, TICK_US = 50 * 1000 };
@@ -108,7 +109,10 @@ void node_turn_begin(node_t *self, usec_t boot_time, usec_t wall_time)
     if ((self->figures.retrying || stood_still) && boot_time > self->now)
         self->log_offset -= boot_time - self->now;
     self->now = boot_time;
-    engine_turn_begin(self->engine, boot_time + self->log_offset, wall_time);
+    usec_t log_time = boot_time + self->log_offset;
+    if (MUTATION(WALL_CLOCK))
+        log_time += wall_time - self->options.wall_time - (boot_time - self->options.boot_time);
+    engine_turn_begin(self->engine, log_time, wall_time);
     s_set_pressure(self);
     /* Another node may serve by now. Whatever this turn wants to tell waits for this entry's
      * commit, which only the epoch's owner gets. */
@@ -161,6 +165,32 @@ void node_checkpoint_written(node_t *self, uint64_t index)
     self->figures.checkpoint = index;
     self->lag_bytes -= self->lag_bytes_at_begin;
     self->lag_bytes_at_begin = 0;
+}
+
+void node_set(node_t *self, const node_settings_t *settings)
+{
+    node_options_t *options = &self->options;
+    options->retry_after = settings->retry_after;
+    options->max_unfinished = settings->max_unfinished;
+    options->checkpoint_interval = settings->checkpoint_interval;
+    options->checkpoint_max_lag = settings->checkpoint_max_lag;
+    options->beat = settings->beat;
+    options->gap = settings->gap;
+    engine_set_clients(self->engine, settings->heartbeat_ms, settings->max_clients);
+}
+
+bool node_check_configuration(const node_t *self, const Ixn__V1__EngineConfiguration *configuration,
+                              error_t *ret_error)
+{
+    if (self->held)
+        return error_set(ret_error, ERROR_WRONG_STATE,
+                         "this node hands over now; ask again, on both nodes, when that is done");
+    return engine_check_configuration(self->engine, configuration, ret_error);
+}
+
+void node_configure(node_t *self, const Ixn__V1__EngineConfiguration *configuration)
+{
+    engine_configure(self->engine, configuration);
 }
 
 void node_hold(node_t *self, const char *sentence)

@@ -49,6 +49,23 @@ void node_checkpoint_written(node_t *self, uint64_t index);
 /* `drained`: all that had arrived was handed in. */
 void node_turn_end(node_t *self, bool drained);
 
+/* The settings of its options that may change while it serves. */
+typedef struct {
+    uint32_t heartbeat_ms; /* of clients */
+    uint32_t max_clients;
+    usec_t retry_after;
+    size_t max_unfinished;
+    usec_t checkpoint_interval;
+    size_t checkpoint_max_lag;
+    usec_t beat;
+    usec_t gap;
+} node_settings_t;
+void node_set(node_t *self, const node_settings_t *settings);
+/* As of the engine; false also while it is held. */
+bool node_check_configuration(const node_t *self, const Ixn__V1__EngineConfiguration *configuration,
+                              error_t *ret_error);
+void node_configure(node_t *self, const Ixn__V1__EngineConfiguration *configuration);
+
 /* Holds: nothing new is decided until it is called with NULL; requests hear RETRY with this
  * sentence. */
 void node_hold(node_t *self, const char *sentence);

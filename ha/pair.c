@@ -21,8 +21,8 @@ enum {
 
 /* ---- Life ---- */
 
-static Ixn__V1__EngineConfiguration *
-s_copy_configuration(const Ixn__V1__EngineConfiguration *configuration, id128_t *ret_digest)
+Ixn__V1__EngineConfiguration *
+pair_copy_configuration(const Ixn__V1__EngineConfiguration *configuration, id128_t *ret_digest)
 {
     size_t size = ixn__v1__engine_configuration__get_packed_size(configuration);
     uint8_t *packed = memory_new(size);
@@ -40,9 +40,10 @@ pair_t *pair_new(const pair_options_t *options)
     self->options = *options;
     snprintf(self->name, sizeof self->name, "%s", options->name);
     snprintf(self->client_endpoint, sizeof self->client_endpoint, "%s", options->client_endpoint);
+    self->configuration =
+        pair_copy_configuration(options->configuration, &self->configuration_digest);
     snprintf(self->admin_url, sizeof self->admin_url, "%s",
              options->admin_url ? options->admin_url : "");
-    self->configuration = s_copy_configuration(options->configuration, &self->configuration_digest);
     self->arena = wire_arena_new();
     self->replica = replica_new();
     self->now = self->role_since = self->began = options->boot_time;

@@ -106,6 +106,25 @@ void pair_dap_wrong(pair_t *self, size_t dap, const error_t *error);
 /* A piece of work that the journal or checkpoint lane did, or failed to do, through a DAP. */
 void pair_dap_worked(pair_t *self, size_t dap, unsigned lane, usec_t elapsed, bool failed);
 
+/* What may change of the options while the pair runs; beat and gap of the node come from it. */
+typedef struct {
+    bool manual;
+    bool preferred;
+    usec_t failover_timeout;
+    usec_t heartbeat;
+    usec_t beat;
+    node_settings_t node;
+} pair_settings_t;
+void pair_set(pair_t *self, const pair_settings_t *settings);
+/* Whether this node's file may say this from now on: database.id is the one it works on, and, while
+ * it serves, the log can take the configuration. */
+bool pair_check_configuration(const pair_t *self, const Ixn__V1__EngineConfiguration *configuration,
+                              const id128_t *database_id, error_t *ret_error);
+/* … and then it does. A node that serves logs it; one that does not only remembers what its own
+ * file says. `database_id`: the only one to accept, or NULL. */
+void pair_configure(pair_t *self, const Ixn__V1__EngineConfiguration *configuration,
+                    const id128_t *database_id);
+
 /* OBSERVE's answer: a status, or NULL and why not. */
 void pair_observed(pair_t *self, size_t dap, const database_status_t *status, const error_t *error);
 /* CLAIM's answer: the status after it and the generation that was drawn, or NULL and why not

@@ -144,13 +144,18 @@ bool pair_set_daps(pair_t *self, const pair_dap_t *daps, size_t len, error_t *re
 
 /* ---- What becomes of them ---- */
 
-/* The server of one that reaches the pair's own database, for people. */
+/* The server of one that reaches, or reached last, the pair's own database, for people. NULL: wait,
+ * one of those in use has not been asked yet. */
 static const char *s_own_server(const pair_t *self)
 {
-    for (size_t i = 0; i < self->daps.len; i++)
-        if (self->daps.daps[i].proven)
-            return self->daps.daps[i].status.server;
-    return self->has_seen ? self->seen.server : "not reached now";
+    bool open = false;
+    for (size_t i = 0; i < self->daps.len; i++) {
+        const dap_t *dap = &self->daps.daps[i];
+        if (dap->seen && identity_equal(&dap->status.identity, &self->daps.own))
+            return dap->status.server;
+        open |= dap_is_used(dap) && !dap->seen && dap->trouble.code == ERROR_OK;
+    }
+    return open ? NULL : "not reached since this node began";
 }
 
 static bool s_is_wrong(const dap_t *dap)
@@ -162,15 +167,15 @@ static bool s_is_wrong(const dap_t *dap)
 /* A route of the file that leads elsewhere: once, loudly, with both databases. */
 static void s_refuse(pair_t *self, dap_t *dap)
 {
-    bool wrong = dap->standing == DAP_CANDIDATE && s_is_wrong(dap);
-    if (wrong && !dap->refused) {
+    const char *own = s_own_server(self);
+    bool wrong = own && dap->standing == DAP_CANDIDATE && s_is_wrong(dap);
+    if (wrong && !dap->refused)
         pair_alarm(self, "dap.refused",
                    "dap=%s line=%" PRIu32
                    " error=\"%s\" own=\"%s\" text=\"this node goes on with "
                    "the routes it had, also after a restart; correct the file and reload\"",
-                   dap->name, dap->line, dap->trouble.text, s_own_server(self));
-    }
-    dap->refused = wrong;
+                   dap->name, dap->line, dap->trouble.text, own);
+    dap->refused = (dap->refused || wrong) && !dap->proven;
 }
 
 static void s_trust(pair_t *self, dap_t *dap)

@@ -162,6 +162,10 @@ void pair_note_place(pair_t *self, uint64_t index, id128_t hash);
  * does (`asked` is 0), which shows that it moves, but never that it stands still. */
 void pair_learn_head(pair_t *self, uint64_t index, usec_t asked);
 
+/* Packed and unpacked again; the caller owns it. */
+Ixn__V1__EngineConfiguration *
+pair_copy_configuration(const Ixn__V1__EngineConfiguration *configuration, id128_t *ret_digest);
+
 /* pair_daps.c */
 void pair_init_daps(pair_t *self);
 /* Fills `action` with what the lanes may use, and keeps that it was told. */
@@ -173,6 +177,8 @@ void pair_serve(pair_t *self, state_t *state); /* begins, with the claimed epoch
 /* Ends at once: lanes closed, what is not committed saved, clients told where to go. */
 void pair_cease(pair_t *self);
 void pair_serve_turn(pair_t *self);
+usec_t pair_beat(const pair_t *self); /* of a node that serves */
+usec_t pair_gap(const pair_t *self);
 /* NULL when the peer could take over now; otherwise why not. */
 const char *pair_no_hand_over(const pair_t *self);
 /* Begins to hand over; false when that is not possible now. */

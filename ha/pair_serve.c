@@ -18,6 +18,16 @@ static const char s_handing_over[] = "this node hands over to the other one";
 
 /* ---- The beginning ---- */
 
+usec_t pair_beat(const pair_t *self)
+{
+    return self->options.has_peer ? self->options.beat : USEC_PER_SECOND;
+}
+
+usec_t pair_gap(const pair_t *self)
+{
+    return self->options.failover_timeout / 2;
+}
+
 void pair_serve(pair_t *self, state_t *state)
 {
     const database_status_t *status = &self->takeover.status;
@@ -32,8 +42,8 @@ void pair_serve(pair_t *self, state_t *state)
     bool keep = self->takeover.hot && state->configuration->n_tenants > 0;
     options.configuration = keep ? NULL : self->configuration;
     options.checkpoint = status->checkpoint_index;
-    options.beat = self->options.has_peer ? self->options.beat : USEC_PER_SECOND;
-    options.gap = self->options.failover_timeout / 2;
+    options.beat = pair_beat(self);
+    options.gap = pair_gap(self);
     options.boot_time = self->now;
     options.wall_time = self->wall;
     pair_action_t *open = pair_do(self, PAIR_OPEN);

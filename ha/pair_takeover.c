@@ -151,7 +151,7 @@ static bool s_is_gone(const pair_t *self, char *why, size_t size)
     /* A peer that is heard, but as another backup, is no primary either. */
     usec_t silent = self->now - peer->served_at;
     usec_t unmoved = head->confirmed - head->since;
-    if (unmoved < self->options.failover_timeout)
+    if (unmoved < self->options.failover_timeout && !MUTATION(HEAD_NOT_AWAITED))
         return false;
     if (silent < self->options.failover_timeout)
         return false;

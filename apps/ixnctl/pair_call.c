@@ -10,7 +10,7 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 
-enum { ANSWER_MAX = 1024 * 1024 };
+enum { ANSWER_MAX = 8 * 1024 * 1024 }; /* the largest: a configuration */
 
 bool pair_open(pair_call_t *self, common_t *common, error_t *ret_error)
 {
@@ -84,9 +84,13 @@ static void s_clean(Ixn__V1__PairNode *node)
 }
 
 /* Makes a node's answer of a message. */
-static void s_take(pair_view_node_t *node, const Ixn__V1__Message *message)
+static void s_take(pair_call_t *self, pair_view_node_t *node, const Ixn__V1__Message *message)
 {
-    if (message->body_case == IXN__V1__MESSAGE__BODY_PAIR_STATUS && message->pair_status->own) {
+    if (message->body_case == IXN__V1__MESSAGE__BODY_CONFIG) {
+        self->answers[node - self->view.nodes] = message->config;
+        node->error = (error_t){0};
+    } else if (message->body_case == IXN__V1__MESSAGE__BODY_PAIR_STATUS &&
+               message->pair_status->own) {
         s_clean(message->pair_status->own);
         s_clean(message->pair_status->peer);
         wire_clean_text(message->pair_status->database);
@@ -125,7 +129,7 @@ static bool s_receive(pair_call_t *self, pair_view_node_t *node, void *socket)
         for (size_t i = 0; packet && i < packet->n_messages && !answered; i++) {
             answered = packet->messages[i]->request_id == 1;
             if (answered)
-                s_take(node, packet->messages[i]);
+                s_take(self, node, packet->messages[i]);
         }
     }
     zmq_msg_close(&frame);
@@ -232,4 +236,20 @@ bool pair_command(pair_call_t *self, size_t node, const Ixn__V1__PairCommand *co
                   "see ixnctl pair status",
                   self->view.nodes[node].endpoint, self->timeout_ms / 1000);
     return false;
+}
+
+void pair_config(pair_call_t *self, const Ixn__V1__ConfigRequest *request, uint32_t patience_ms)
+{
+    Ixn__V1__ConfigRequest copy = *request;
+    Ixn__V1__Request ask = IXN__V1__REQUEST__INIT;
+    ask.body_case = IXN__V1__REQUEST__BODY_CONFIG;
+    ask.config = &copy;
+    s_ask_all(self, 0, self->view.len, &ask, patience_ms);
+    for (size_t i = 0; i < self->view.len; i++) {
+        pair_view_node_t *node = &self->view.nodes[i];
+        if (!self->answers[i] && node->error.code == ERROR_TIMED_OUT)
+            error_set(&node->error, ERROR_TIMED_OUT,
+                      "%s: no answer within %u s; is this node running? (--node, --timeout)",
+                      node->endpoint, self->timeout_ms / 1000);
+    }
 }

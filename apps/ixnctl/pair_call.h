@@ -10,8 +10,9 @@
 
 /* The nodes and what they answered last. A value: `{0}`, then pair_open. */
 typedef struct {
-    char *endpoints[PAIR_VIEW_NODES]; /* owned */
-    pair_view_t view;                 /* what is in it lives in the arena */
+    char *endpoints[PAIR_VIEW_NODES];                      /* owned */
+    pair_view_t view;                                      /* what is in it lives in the arena */
+    const Ixn__V1__ConfigAnswer *answers[PAIR_VIEW_NODES]; /* of pair_config; NULL: none */
     wire_arena_t *arena;
     uint32_t timeout_ms;
 } pair_call_t;
@@ -27,5 +28,8 @@ bool pair_status(pair_call_t *self, uint32_t patience_ms, error_t *ret_error);
 /* Tells one node, by its number in the view, a command. Its new status comes into the view. */
 bool pair_command(pair_call_t *self, size_t node, const Ixn__V1__PairCommand *command,
                   error_t *ret_error);
+
+/* Asks all about their configuration; what they answer is in `answers`, why not in the view. */
+void pair_config(pair_call_t *self, const Ixn__V1__ConfigRequest *request, uint32_t patience_ms);
 
 #endif

@@ -15,11 +15,14 @@
 enum { EXIT_USAGE = 2, EXIT_OPERATOR = 3, EXIT_FENCED = 4 };
 
 static volatile sig_atomic_t s_stop;
+static volatile sig_atomic_t s_reload;
 
 static void s_on_signal(int number)
 {
-    (void)number;
-    s_stop = 1;
+    if (number == SIGHUP)
+        s_reload = 1;
+    else
+        s_stop = 1;
 }
 
 typedef struct {
@@ -78,6 +81,7 @@ static void s_catch_signals(void)
     struct sigaction action = {.sa_handler = s_on_signal};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -109,16 +113,22 @@ static int s_exit_code(const error_t *error)
     return error->code == ERROR_DATABASE_FENCED ? EXIT_FENCED : EXIT_OPERATOR;
 }
 
-static int s_serve(const config_t *config, char **argv)
+/* `config` is the server's. */
+static int s_serve(const char *path, config_t *config, char **argv)
 {
     error_t error = {0};
+    const server_signals_t signals = {&s_stop, &s_reload};
+    signal(SIGHUP, SIG_IGN); /* until it can be obeyed; also over what follows */
     s_want_huge_pages(argv);
     zsys_init();
     zsys_handler_set(NULL); /* signals are ours, not the library's */
     s_catch_signals();
     log_set_level(config->log_level);
     log_info("node.starting", "node=\"%s\" version=%s", config->node_name, IXN_VERSION);
-    if (!state_dir_lock(config->state_dir, &error) || !server_run(config, &s_stop, &error)) {
+    bool locked = state_dir_lock(config->state_dir, &error);
+    if (!locked)
+        config_destroy(&config);
+    if (!locked || !server_run(path, config, &signals, &error)) {
         log_error("node.failed", "code=%s error=\"%s\"", error_name(error.code), error.text);
         return s_exit_code(&error);
     }
@@ -142,13 +152,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "ixnd: %s\n", error.text);
         return EXIT_USAGE;
     }
-    int code = 0;
+    if (!arguments.print_config && !arguments.check_config)
+        return s_serve(arguments.config, config, argv);
     if (arguments.print_config)
         config_print(config, stdout);
-    else if (arguments.check_config)
-        printf("%s: ok\n", arguments.config);
     else
-        code = s_serve(config, argv);
+        printf("%s: ok\n", arguments.config);
     config_destroy(&config);
-    return code;
+    return 0;
 }

@@ -29,7 +29,8 @@ static usec_t s_wall_time(void)
 static void s_visit(server_t *self, transport_frame_t *frame)
 {
     engine_frame_t answer;
-    if (pair_visit(self->pair, frame->bytes, frame->len, &answer)) {
+    if (server_visit(self, frame->bytes, frame->len, &answer) ||
+        pair_visit(self->pair, frame->bytes, frame->len, &answer)) {
         transport_answer(self->transport, &answer);
         return;
     }
@@ -116,8 +117,9 @@ static void s_wait(server_t *self)
 {
     zmq_pollitem_t items[POLL_ITEMS];
     int len = s_add_item(items, 0, transport_monitor(self->transport));
-    for (size_t i = 0; i < self->access_len; i++)
-        len = s_add_item(items, len, zsock_resolve(access_socket(self->access[i])));
+    for (size_t i = 0; i < PAIR_MAX_DAPS; i++)
+        if (self->access[i])
+            len = s_add_item(items, len, zsock_resolve(access_socket(self->access[i])));
     if (self->journal)
         len = s_add_item(items, len, zsock_resolve(journal_socket(self->journal)));
     if (self->writer)
@@ -131,12 +133,16 @@ static void s_wait(server_t *self)
     zmq_poll(items, len, s_wait_ms(self, connection_now()));
 }
 
-static void s_turn(server_t *self, const volatile sig_atomic_t *stop)
+static void s_turn(server_t *self, const server_signals_t *signals)
 {
     s_wait(self);
     usec_t now = connection_now();
     pair_turn_begin(self->pair, now, s_wall_time());
-    if (*stop && !self->stop_said) {
+    if (*signals->reload) {
+        *signals->reload = 0;
+        server_reload(self);
+    }
+    if (*signals->stop && !self->stop_said) {
         self->stop_said = true;
         pair_stop(self->pair);
     }
@@ -158,17 +164,6 @@ static bool s_recall(const config_t *config, pair_options_t *options, error_t *r
     return result != MEMORY_BROKEN;
 }
 
-static node_options_t s_node_options(const config_t *config)
-{
-    return (node_options_t){
-        .engine = {.heartbeat_ms = config->heartbeat_ms, .max_clients = config->max_clients},
-        .retry_after = config->retry_after_ms * USEC_PER_MS,
-        .max_unfinished = config->max_unfinished_size,
-        .checkpoint_interval = config->checkpoint_interval_ms * USEC_PER_MS,
-        .checkpoint_max_lag = config->checkpoint_max_lag_size,
-    };
-}
-
 static bool s_open_pair(server_t *self, error_t *ret_error)
 {
     const config_t *config = self->config;
@@ -184,23 +179,21 @@ static bool s_open_pair(server_t *self, error_t *ret_error)
         .incarnation = id_random(),
         .has_database_id = config->has_database_id,
         .database_id = config->database_id,
-        .daps_len = config->daps_len,
         .failover_timeout = config->failover_timeout_ms * USEC_PER_MS,
         .heartbeat = config->peer_heartbeat_ms * USEC_PER_MS,
         .beat = config->beat_ms * USEC_PER_MS,
-        .node = s_node_options(config),
+        .node = server_node_options(config),
         .boot_time = connection_now(),
         .wall_time = s_wall_time(),
     };
-    for (size_t i = 0; i < config->daps_len; i++)
-        snprintf(options.daps[i].name, sizeof options.daps[i].name, "%s", config->daps[i].name);
-    if (!s_recall(config, &options, ret_error))
+    if (!s_recall(config, &options, ret_error) || !server_begin_daps(self, &options, ret_error))
         return false;
     Ixn__V1__EngineConfiguration *configuration = configuration_of(config);
     options.configuration = configuration;
     self->pair = pair_new(&options);
     configuration_destroy(&configuration);
-    return true;
+    server_open_lanes(self, options.daps_len);
+    return server_set_daps(self, config, ret_error);
 }
 
 static bool s_open(server_t *self, error_t *ret_error)
@@ -213,8 +206,6 @@ static bool s_open(server_t *self, error_t *ret_error)
         return false;
     if (!s_open_pair(self, ret_error))
         return false;
-    for (; self->access_len < config->daps_len; self->access_len++)
-        self->access[self->access_len] = access_new(config, self->access_len);
     if (config->has_admin &&
         !(self->admin = admin_new(config, transport_endpoint(self->transport), ret_error)))
         return false;
@@ -226,20 +217,21 @@ static void s_close(server_t *self)
     admin_destroy(&self->admin); /* first: it asks the others */
     journal_destroy(&self->journal);
     checkpoint_writer_destroy(&self->writer);
-    for (size_t i = 0; i < self->access_len; i++)
-        access_destroy(&self->access[i]);
+    server_close_daps(self);
     pair_destroy(&self->pair);
     peer_destroy(&self->peer);
     transport_destroy(&self->transport);
 }
 
-bool server_run(const config_t *config, const volatile sig_atomic_t *stop, error_t *ret_error)
+bool server_run(const char *path, config_t *config, const server_signals_t *signals,
+                error_t *ret_error)
 {
-    server_t self = {.config = config, .figures_at = connection_now() + FIGURES_US};
+    server_t self = {.path = path, .config = config, .figures_at = connection_now() + FIGURES_US};
     bool opened = s_open(&self, &self.error);
     while (opened && !self.ended)
-        s_turn(&self, stop);
+        s_turn(&self, signals);
     s_close(&self);
+    config_destroy(&self.config);
     *ret_error = self.error;
     return opened && self.error.code == ERROR_OK;
 }

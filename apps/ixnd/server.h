@@ -9,8 +9,16 @@
 
 #include "config/config.h"
 
-/* Runs until the pair says that the process ends; `*stop` becomes true when it is asked to. False
- * and an error when an operator is needed or, without a peer, another node has taken over. */
-bool server_run(const config_t *config, const volatile sig_atomic_t *stop, error_t *ret_error);
+/* Set by signal handlers: asked to stop, asked to reload (which sets it back). */
+typedef struct {
+    const volatile sig_atomic_t *stop;
+    volatile sig_atomic_t *reload;
+} server_signals_t;
+
+/* Runs until the pair says that the process ends. `path`: the file of the configuration, read again
+ * at a reload; `config` is the server's from now on. False and an error when an operator is needed
+ * or, without a peer, another node has taken over. */
+bool server_run(const char *path, config_t *config, const server_signals_t *signals,
+                error_t *ret_error);
 
 #endif

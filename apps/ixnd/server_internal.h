@@ -12,18 +12,20 @@
 #include "ha/pair.h"
 
 typedef struct {
-    const config_t *config;
+    const char *path; /* of the configuration's file */
+    config_t *config; /* in force; a reload puts another in its place */
     pair_t *pair;
     transport_t *transport;
-    peer_t *peer;   /* NULL: alone by configuration */
-    admin_t *admin; /* NULL: no admin port by configuration */
-    access_t *access[PAIR_MAX_DAPS];
-    size_t access_len;
-    journal_t *journal;          /* NULL while this node does not serve */
-    checkpoint_writer_t *writer; /* the same */
-    bool receive_at_once;        /* the last turn left frames in the socket */
+    peer_t *peer;                     /* NULL: alone by configuration */
+    admin_t *admin;                   /* NULL: no admin port by configuration */
+    access_t *access[PAIR_MAX_DAPS];  /* by number; NULL: no lane */
+    config_dap_t daps[PAIR_MAX_DAPS]; /* where each leads; holds passwords */
+    journal_t *journal;               /* NULL while this node does not serve */
+    checkpoint_writer_t *writer;      /* the same */
+    bool receive_at_once;             /* the last turn left frames in the socket */
     bool stop_said;
-    bool ended; /* the pair said STOP, or the shell cannot go on */
+    pair_action_t used; /* what the lanes may use, as it was said last */
+    bool ended;         /* the pair said STOP, or the shell cannot go on */
     error_t error;
     usec_t figures_at;
     engine_figures_t told; /* figures of the last line */
@@ -33,5 +35,28 @@ typedef struct {
 void server_hear_lanes(server_t *self);
 /* … and what the pair wants done goes out. */
 void server_act(server_t *self);
+
+/* server_daps.c: DAPs by number, and their lanes. */
+/* Those of state_dir where there are any, otherwise those of the file; and fills the options. */
+bool server_begin_daps(server_t *self, pair_options_t *options, error_t *ret_error);
+void server_open_lanes(server_t *self, size_t len); /* of the first ones */
+/* … and then those of the file, once there is a pair. */
+bool server_set_daps(server_t *self, const config_t *config, error_t *ret_error);
+void server_open_dap(server_t *self, const pair_action_t *action);
+void server_close_dap(server_t *self, size_t dap);
+void server_close_daps(server_t *self);
+/* What the action lists, with the time-outs in force; the caller owns it. */
+use_t *server_use(const server_t *self, const pair_action_t *action);
+bool server_remember_daps(const server_t *self, const pair_action_t *action, error_t *ret_error);
+
+/* server_lanes.c: the time-outs in force, and what the tables keep, for lanes that are open. */
+void server_retime_lanes(server_t *self);
+
+/* server_reload.c */
+node_options_t server_node_options(const config_t *config);
+/* The file is read and, when it is right as a whole, put in force. */
+void server_reload(server_t *self);
+/* A request about the configuration; true: `ret_frame` answers it. */
+bool server_visit(server_t *self, const uint8_t *bytes, size_t len, engine_frame_t *ret_frame);
 
 #endif

@@ -41,6 +41,7 @@ static void s_hear_journal(server_t *self)
     while (self->journal && journal_next(self->journal, &event)) {
         switch (event.kind) {
         case JOURNAL_COMMITTED:
+            pair_dap_worked(self->pair, event.dap, DAP_JOURNAL, event.elapsed, false);
             pair_journal_committed(self->pair, event.index, event.clean);
             break;
         case JOURNAL_WAITING:
@@ -49,8 +50,16 @@ static void s_hear_journal(server_t *self)
         case JOURNAL_RESUMED:
             log_info("journal.resumed", "index=%" PRIu64, event.index);
             break;
-        case JOURNAL_FENCED:
+        case JOURNAL_FAILED:
+            pair_dap_worked(self->pair, event.dap, DAP_JOURNAL, 0, true);
+            break;
+        case JOURNAL_MOVED:
+            log_warning("journal.moved", "error=\"%s\"", event.error.text);
+            break;
         case JOURNAL_WRONG:
+            pair_dap_wrong(self->pair, event.dap, &event.error);
+            break;
+        case JOURNAL_FENCED:
         case JOURNAL_DIVERGED:
             pair_lane_stopped(self->pair, &event.error);
             return;
@@ -64,12 +73,19 @@ static void s_hear_checkpoint(server_t *self)
     while (self->writer && checkpoint_writer_next(self->writer, &event)) {
         switch (event.kind) {
         case CHECKPOINT_WRITTEN:
+            pair_dap_worked(self->pair, event.dap, DAP_CHECKPOINT, event.elapsed, false);
             pair_checkpoint_written(self->pair, event.index);
             log_debug("checkpoint.written", "index=%" PRIu64 " rows=%zu us=%" PRId64, event.index,
                       event.rows, event.elapsed);
             break;
         case CHECKPOINT_WAITING:
             log_warning("checkpoint.waiting", "error=\"%s\"", event.error.text);
+            break;
+        case CHECKPOINT_FAILED:
+            pair_dap_worked(self->pair, event.dap, DAP_CHECKPOINT, 0, true);
+            break;
+        case CHECKPOINT_WRONG:
+            pair_dap_wrong(self->pair, event.dap, &event.error);
             break;
         case CHECKPOINT_REFUSED:
             log_error("checkpoint.refused", "error=\"%s\"", event.error.text);
@@ -94,8 +110,9 @@ static void s_hear_peer(server_t *self)
 
 void server_hear_lanes(server_t *self)
 {
-    for (size_t i = 0; i < self->access_len; i++)
-        s_hear_access(self, i);
+    for (size_t i = 0; i < PAIR_MAX_DAPS; i++)
+        if (self->access[i])
+            s_hear_access(self, i);
     s_hear_journal(self);
     s_hear_checkpoint(self);
     if (self->peer)
@@ -112,21 +129,43 @@ static void s_fail(server_t *self, const error_t *error)
 
 static void s_open_lanes(server_t *self, const pair_action_t *action)
 {
-    const journal_options_t journal = {.config = self->config,
+    const journal_options_t journal = {.use = server_use(self, action),
                                        .identity = action->identity,
                                        .epoch = action->epoch,
                                        .generation = action->generation,
                                        .instance = action->instance,
                                        .head_index = action->index,
                                        .head_hash = action->hash};
-    const checkpoint_writer_options_t writer = {.config = self->config,
+    const checkpoint_writer_options_t writer = {.use = server_use(self, action),
                                                 .identity = action->identity,
                                                 .generation = action->generation,
-                                                .instance = action->instance};
+                                                .instance = action->instance,
+                                                .keep = checkpoint_keep_of(self->config)};
+    self->used = *action;
     self->journal = journal_new(&journal);
     self->writer = checkpoint_writer_new(&writer);
     log_info("node.serving", "node=\"%s\" epoch=%" PRIu64 " index=%" PRIu64 " endpoint=%s",
              self->config->node_name, action->epoch, action->index, self->config->client_endpoint);
+}
+
+static void s_use(server_t *self, const pair_action_t *action)
+{
+    const checkpoint_keep_t keep = checkpoint_keep_of(self->config);
+    self->used = *action;
+    if (!self->journal)
+        return;
+    journal_use(self->journal, server_use(self, action));
+    checkpoint_writer_use(self->writer, server_use(self, action), &keep);
+}
+
+void server_retime_lanes(server_t *self)
+{
+    self->used.rearranged = false;
+    s_use(self, &self->used);
+    for (size_t i = 0; i < PAIR_MAX_DAPS; i++)
+        if (self->access[i])
+            access_set_timeouts(self->access[i], self->config->connect_timeout_ms,
+                                self->config->statement_timeout_ms);
 }
 
 static void s_claim(server_t *self, const pair_action_t *action)
@@ -185,9 +224,17 @@ static void s_do(server_t *self, pair_action_t *action)
         checkpoint_writer_destroy(&self->writer);
         return;
     case PAIR_USE:
+        s_use(self, action);
+        return;
     case PAIR_DAP_OPEN:
+        server_open_dap(self, action);
+        return;
     case PAIR_DAP_CLOSE:
+        server_close_dap(self, action->dap);
+        return;
     case PAIR_REMEMBER_DAPS:
+        if (!server_remember_daps(self, action, &error))
+            log_error("dap.not_remembered", "error=\"%s\"", error.text);
         return;
     case PAIR_REMEMBER:
         if (!identity_remember(self->config->state_dir, &action->memory, &error))

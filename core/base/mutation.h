@@ -13,9 +13,13 @@
     X(RELEASED_EARLY, "messages leave before their commit")                                        \
     X(TOKEN_IGNORED, "a result is taken under any token")                                          \
     X(HEAD_IGNORED, "a take-over serves what it has, whatever the head is")                        \
-    X(KEYS_FORGOTTEN, "keys of submits are not looked for")                                        \
+    X(KEYS_FORGOTTEN, "keys of completed interactions are not looked for")                         \
     X(DEADLINES_LOST, "a deadline is never due")                                                   \
     X(FOLLOWS_UNCOMMITTED, "a backup applies what is not committed")                               \
+    X(DEADLINES_NOT_LOADED, "deadlines are lost where the tables are loaded")                      \
+    X(HEAD_NOT_AWAITED, "a silent primary is judged dead though the head moves")                   \
+    X(WALL_CLOCK, "log time follows the calendar")                                                 \
+    X(RETENTION_AHEAD, "journal rows go before the checkpoint has passed them")                    \
     X(CHECKPOINT_SHORT, "a take-over's first checkpoint lacks what changed before it")             \
     X(STATIC_SKIPPED, "an access point may reach any database")                                    \
     X(LINEAGE_SKIPPED, "an access point may reach a copy that stayed behind")                      \

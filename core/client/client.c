@@ -379,6 +379,7 @@ static bool s_on_message(ixn_client_t *self, const Ixn__V1__Message *message, us
     case IXN__V1__MESSAGE__BODY_INTERACTION:
     case IXN__V1__MESSAGE__BODY_QUEUES:
     case IXN__V1__MESSAGE__BODY_INTERACTIONS:
+    case IXN__V1__MESSAGE__BODY_LISTING:
         /* Only a node that serves can know this. */
         return self->frame->epoch && s_on_answer(self, message, ret_event);
     case IXN__V1__MESSAGE__BODY_ROUTE:

@@ -236,16 +236,45 @@ static uint8_t s_tag(unsigned field, ProtobufCWireType type)
     return (uint8_t)(field << 3 | type); /* fields below 16 */
 }
 
-static void s_append_element(buffer_t *buffer, unsigned field, const ProtobufCMessage *element)
+/* What Entry, Message and Request have in common: perhaps an id in field 1, and one of very many
+ * bodies. protobuf-c would look at each of these fields twice, whichever is there; so the outer
+ * message is written here, the very bytes that it would write. */
+typedef struct {
+    uint64_t id;
+    unsigned body_field;
+    const ProtobufCMessage *body; /* NULL: none */
+} element_t;
+
+/* Everything of the element that comes before its body's bytes. */
+static size_t s_put_element_head(uint8_t *out, const element_t *element, size_t body_size)
 {
-    size_t size = protobuf_c_message_get_packed_size(element);
-    uint8_t *out = buffer_reserve(buffer, 1 + VARINT_SIZE + size);
+    size_t len = 0;
+    if (element->id) {
+        out[len++] = s_tag(1, PROTOBUF_C_WIRE_TYPE_VARINT);
+        len += s_put_varint(out + len, element->id);
+    }
+    if (element->body) {
+        len += s_put_varint(out + len,
+                            element->body_field << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
+        len += s_put_varint(out + len, body_size);
+    }
+    return len;
+}
+
+static void s_append_element(buffer_t *buffer, unsigned field, element_t element)
+{
+    uint8_t head[1 + 3 * VARINT_SIZE];
+    size_t body_size = element.body ? protobuf_c_message_get_packed_size(element.body) : 0;
+    size_t head_size = s_put_element_head(head, &element, body_size);
+    uint8_t *out = buffer_reserve(buffer, 1 + VARINT_SIZE + head_size + body_size);
     size_t len = 0;
     out[len++] = s_tag(field, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
-    len += s_put_varint(out + len, size);
-    size_t packed = protobuf_c_message_pack(element, out + len);
-    CHECK(packed == size);
-    buffer->len += len + size;
+    len += s_put_varint(out + len, head_size + body_size);
+    memcpy(out + len, head, head_size);
+    len += head_size;
+    if (element.body)
+        CHECK(protobuf_c_message_pack(element.body, out + len) == body_size);
+    buffer->len += len + body_size;
 }
 
 static void s_append_number(buffer_t *buffer, unsigned field, uint64_t value)
@@ -257,17 +286,26 @@ static void s_append_number(buffer_t *buffer, unsigned field, uint64_t value)
 
 void wire_append_message(buffer_t *buffer, const Ixn__V1__Message *message)
 {
-    s_append_element(buffer, 3, &message->base);
+    s_append_element(
+        buffer, 3,
+        (element_t){message->request_id, message->body_case,
+                    message->body_case ? (ProtobufCMessage *)message->registered : NULL});
 }
 
 void wire_append_request(buffer_t *buffer, const Ixn__V1__Request *request)
 {
-    s_append_element(buffer, 2, &request->base);
+    s_append_element(
+        buffer, 2,
+        (element_t){request->id, request->body_case,
+                    request->body_case ? (ProtobufCMessage *)request->register_ : NULL});
 }
 
 void wire_append_entry(buffer_t *buffer, const Ixn__V1__Entry *entry)
 {
-    s_append_element(buffer, 1, &entry->base);
+    s_append_element(
+        buffer, 1,
+        (element_t){0, entry->body_case,
+                    entry->body_case ? (ProtobufCMessage *)entry->epoch_started : NULL});
 }
 
 void wire_append_from_node_head(buffer_t *buffer, uint64_t epoch, uint64_t index)

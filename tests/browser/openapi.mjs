@@ -44,7 +44,7 @@ async function call(client, id, parameters = {}, requestBody = undefined) {
 for (const url of [urlA, urlB]) {
   const client = await SwaggerClient({ spec: { ...text, servers: [{ url }] } });
   for (const id of ["health", "liveness", "readiness", "primary", "backup", "status", "pair", "daps",
-    "queues", "interactions", "history", "audit"]) await call(client, id);
+    "queues", "routers", "strategies", "agents", "interactions", "history", "audit"]) await call(client, id);
   const page = await call(client, "interactions", { queue: "parked", limit: 5 });
   assert.equal(page.body.interactions.length, 5);
   const one = await call(client, "interaction", { id: page.body.interactions[0].id });

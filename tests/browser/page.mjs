@@ -68,7 +68,7 @@ const page = await open(urlA);
 await verdict(page, "Ready: node-a serves");
 assert.equal(await page.locator(".card").count(), 2);
 await page.locator(".history li b").first().waitFor();
-assert.match(await queueText(page, "parked"), /^parked\s+3\d/);
+assert.match(await queueText(page, "parked"), /^parked[^\t]*\t3\d\t/);
 assert.ok(await page.locator(".badge", { hasText: "proven" }).count() >= 4);
 
 // Updates under load: figures move without a reload.

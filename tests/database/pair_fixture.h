@@ -44,6 +44,7 @@ void pair_claim(pair_t *self);
 batch_t *pair_batch(pair_t *self, uint64_t entries);
 /* Waits for the next event and expects its kind. */
 void pair_expect(pair_t *self, journal_event_kind_t kind, journal_event_t *ret_event);
+void pair_expect_any(pair_t *self, journal_event_t *ret_event);
 /* Appends one batch and waits until it is committed, cleanly. */
 void pair_commit(pair_t *self);
 

@@ -333,7 +333,8 @@ static void s_open(server_t *self)
     s_pair.index = self->driver->state->index;
     s_pair.hash = self->driver->state->hash;
     pair_start(&s_pair);
-    const checkpoint_writer_options_t options = {.config = &s_pair.config,
+    const checkpoint_writer_options_t options = {.use = use_all(&s_pair.config),
+                                                 .keep = checkpoint_keep_of(&s_pair.config),
                                                  .identity = s_pair.status.identity,
                                                  .generation = s_pair.status.generation,
                                                  .instance = s_pair.status.instance};

@@ -56,8 +56,10 @@ static void s_start_behind_proxy(bool with_straight)
              "host=127.0.0.1 port=%d user=%s sslmode=disable gssencmode=disable",
              proxy_port(s_proxy), PQuser(s_fixture.pq));
     fixture_set_dap(&s_fixture, 0, conninfo);
-    if (with_straight)
+    if (with_straight) {
         fixture_set_dap(&s_fixture, 1, getenv("IXN_TEST_CONNINFO"));
+        s_fixture.daps[0].weight = 100; /* its turn, nearly always */
+    }
     fixture_start(&s_fixture);
     fixture_write(&s_fixture, &test_image_new(0, 1)->image); /* it works before it does not */
 }
@@ -66,11 +68,12 @@ static void s_expect_waiting_then_written(uint64_t index)
 {
     checkpoint_event_t event;
     fixture_next(&s_fixture, &event);
-    cr_assert_eq(event.kind, CHECKPOINT_WAITING, "event %d: %s", event.kind, event.error.text);
-    cr_expect_eq(event.error.code, ERROR_DATABASE_UNREACHABLE, "%s", event.error.text);
-    do
+    if (s_fixture.config.daps_len == 1) { /* with another one nothing is waited for */
+        cr_assert_eq(event.kind, CHECKPOINT_WAITING, "event %d: %s", event.kind, event.error.text);
+        cr_expect_eq(event.error.code, ERROR_DATABASE_UNREACHABLE, "%s", event.error.text);
+    }
+    while (event.kind == CHECKPOINT_WAITING)
         fixture_next(&s_fixture, &event);
-    while (event.kind == CHECKPOINT_WAITING);
     cr_assert_eq(event.kind, CHECKPOINT_WRITTEN, "event %d: %s", event.kind, event.error.text);
     cr_expect_eq(event.index, index);
     cr_expect_not(proxy_is_armed(s_proxy));

@@ -388,7 +388,7 @@ Test(checkpoint_writer, another_database_gets_nothing)
     checkpoint_writer_write(s_fixture.writer, s_one_of_each(0, 9));
     checkpoint_event_t event;
     fixture_next(&s_fixture, &event);
-    cr_expect_eq(event.kind, CHECKPOINT_WAITING);
+    cr_expect_eq(event.kind, CHECKPOINT_WRONG);
     cr_expect_eq(event.error.code, ERROR_DATABASE_WRONG);
     cr_expect(strstr(event.error.text, ours) && strstr(event.error.text, theirs), "%s",
               event.error.text);

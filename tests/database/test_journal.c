@@ -305,23 +305,148 @@ static int s_deaf_server(char conninfo[80])
     return server;
 }
 
-Test(journal, goes_on_with_the_next_dap)
+Test(journal, overtakes_a_dap_that_never_says_a_word)
 {
     char conninfo[80];
     int server = s_deaf_server(conninfo);
-    s_pair.config.connect_timeout_ms = 1000;
+    s_pair.config.connect_timeout_ms = 20000;
     pair_set_dap(&s_pair, 0, conninfo);
     pair_set_dap(&s_pair, 1, getenv("IXN_TEST_CONNINFO"));
     pair_start(&s_pair);
     journal_append(s_pair.journal, pair_batch(&s_pair, 1));
     journal_event_t event;
-    pair_expect(&s_pair, JOURNAL_WAITING, &event);
-    cr_assert(strstr(event.error.text, "DAP dap-1: not connected within 1000 ms"), "%s",
+    pair_expect(&s_pair, JOURNAL_MOVED, &event);
+    cr_assert_eq(event.dap, 1);
+    cr_assert(strstr(event.error.text, "DAP dap-1 has kept a commit waiting"), "%s",
               event.error.text);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert(event.clean && event.dap == 1);
+    pair_commit(&s_pair); /* stays where it works */
+    close(server);
+}
+
+Test(journal, goes_on_with_the_next_dap_at_once)
+{
+    pair_set_dap(&s_pair, 0, "host=127.0.0.1 port=1 user=x"); /* refuses */
+    pair_set_dap(&s_pair, 1, getenv("IXN_TEST_CONNINFO"));
+    pair_start(&s_pair);
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    journal_event_t event;
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert(event.clean && event.dap == 1);
+}
+
+/* Frozen in the middle of a commit, with a second DAP: how long does the commit take? */
+static void s_overtakes(proxy_fault_t fault, bool clean)
+{
+    journal_event_t event;
+    proxy_t *proxy = proxy_new(pair_port());
+    pair_set_proxy(&s_pair, 0, proxy_port(proxy));
+    pair_set_dap(&s_pair, 1, getenv("IXN_TEST_CONNINFO"));
+    s_pair.config.statement_timeout_ms = 20000;
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    proxy_arm(proxy, fault, "", "INSERT INTO ixn.journal");
+    journal_append(s_pair.journal, pair_batch(&s_pair, 3));
+    if (fault == PROXY_FREEZE)
+        pair_expect(&s_pair, JOURNAL_MOVED, &event);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.index, 4);
+    cr_assert_eq(event.dap, 1);
+    cr_assert_eq(event.clean, clean);
+    fprintf(stderr, "measured: a commit through a DAP that %s: %lld ms\n",
+            fault == PROXY_FREEZE ? "froze" : "broke", (long long)(event.elapsed / USEC_PER_MS));
+    cr_assert(event.elapsed < 10 * USEC_PER_SECOND, "it did not wait for the statement's time-out");
+    pair_commit(&s_pair);
+    s_count("4");
+    journal_destroy(&s_pair.journal);
+    proxy_destroy(&proxy);
+}
+
+Test(journal, overtakes_a_dap_that_freezes_in_a_commit)
+{
+    s_overtakes(PROXY_FREEZE, false);
+}
+
+/* The server is slow, not the DAP: what is sent a second time waits behind the first, which counts.
+ */
+Test(journal, a_slow_commit_is_committed_once)
+{
+    pair_set_dap(&s_pair, 1, getenv("IXN_TEST_CONNINFO"));
+    s_pair.config.hedge_after_ms = 10;
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    pair_ask(s_pair.pq, "BEGIN");
+    pair_ask(s_pair.pq, "SELECT 1 FROM ixn.pair FOR NO KEY UPDATE");
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    PGconn *other = pair_connect(&s_pair);
+    pair_await(other, "2", PAIR_WAITING); /* both wait for the lock */
+    pair_ask(s_pair.pq, "COMMIT");
+    journal_event_t event;
+    do
+        pair_expect_any(&s_pair, &event);
+    while (event.kind == JOURNAL_MOVED);
+    cr_assert_eq(event.kind, JOURNAL_COMMITTED, "%s", event.error.text);
+    cr_assert_eq(event.index, 2);
+    pair_commit(&s_pair);
+    s_count("4");
+    PQfinish(other);
+}
+
+Test(journal, leaves_a_dap_that_reaches_another_database)
+{
+    pair_t other;
+    char conninfo[160];
+    journal_event_t event;
+    pair_init(&other);
+    snprintf(conninfo, sizeof conninfo, "%s dbname=%s", getenv("IXN_TEST_CONNINFO"), other.name);
+    pair_set_dap(&s_pair, 1, getenv("IXN_TEST_CONNINFO"));
+    snprintf(s_pair.daps[0].conninfo, sizeof s_pair.daps[0].conninfo, "%s", conninfo);
+    pair_start(&s_pair);
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    pair_expect(&s_pair, JOURNAL_WRONG, &event);
+    cr_assert_eq(event.dap, 0);
+    cr_assert_eq(event.error.code, ERROR_DATABASE_WRONG);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.dap, 1);
+    cr_assert_str_eq(pair_ask(other.pq, "SELECT count(*) FROM ixn.journal"), "1", "untouched");
+    pair_free(&other);
+}
+
+/* The list changes while batches flow: none is lost, and it goes where it is told to. */
+Test(journal, uses_what_it_is_told_to)
+{
+    journal_event_t event;
+    pair_set_dap(&s_pair, 1, getenv("IXN_TEST_CONNINFO"));
+    pair_start(&s_pair);
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.dap, 0);
+    use_t *use = use_new(&s_pair.config);
+    use_add(use, 1, &s_pair.daps[1]);
+    journal_use(s_pair.journal, use);
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.dap, 1);
+    journal_use(s_pair.journal, use_all(&s_pair.config));
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.dap, 1, "it stays where it works");
+    use = use_all(&s_pair.config);
+    use->rearranged = true;
+    journal_use(s_pair.journal, use);
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.dap, 0, "unless the order was changed");
+    journal_use(s_pair.journal, use_new(&s_pair.config));
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    pair_expect(&s_pair, JOURNAL_WAITING, &event);
+    cr_assert(strstr(event.error.text, "no DAP is proven"), "%s", event.error.text);
+    journal_use(s_pair.journal, use_all(&s_pair.config));
     pair_expect(&s_pair, JOURNAL_RESUMED, &event);
     pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
     cr_assert(event.clean);
-    close(server);
+    s_count("6");
 }
 
 Test(journal, ends_at_once_while_nobody_answers)
@@ -408,7 +533,7 @@ Test(journal, survives_sessions_that_die_at_any_moment)
         }
         while (journal_next(s_pair.journal, &event)) {
             cr_assert(event.kind == JOURNAL_COMMITTED || event.kind == JOURNAL_WAITING ||
-                          event.kind == JOURNAL_RESUMED,
+                          event.kind == JOURNAL_RESUMED || event.kind == JOURNAL_FAILED,
                       "event %d: %s", event.kind, event.error.text);
             if (event.kind != JOURNAL_COMMITTED)
                 continue;

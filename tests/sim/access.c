@@ -185,9 +185,9 @@ void access_begin(machine_t *self, const pair_action_t *action)
                                        [PAIR_CLAIM] = ASK_LOCK,
                                        [PAIR_LOAD] = ASK_LOAD,
                                        [PAIR_FOLLOW] = ASK_FOLLOW};
-    if (action->dap >= self->world->options.daps_len) {
-        world_violation(self->world, "contract", "%s asks DAP %zu of %zu", self->name, action->dap,
-                        self->world->options.daps_len);
+    if (self->ways[action->dap] == MACHINE_WAYS) {
+        world_violation(self->world, "contract", "%s asks DAP %zu, which has no lane", self->name,
+                        action->dap);
         return;
     }
     access_lane_t *lane = &self->access[action->dap];

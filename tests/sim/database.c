@@ -86,6 +86,7 @@ ask_t *ask_new(machine_t *machine, ask_kind_t kind, size_t dap, ask_answered_fn 
     self->node = machine->number;
     self->life = machine->life;
     self->dap = dap;
+    self->way = machine->ways[dap];
     self->answered = answered;
     return self;
 }
@@ -150,7 +151,7 @@ static void s_fail(world_t *world, ask_t *ask, error_code_t code, const char *te
 void database_sim_answer(database_sim_t *self, ask_t *ask)
 {
     world_t *world = self->world;
-    cut_t cut = world->database->cuts[ask->node][ask->dap];
+    cut_t cut = world->database->cuts[ask->node][ask->way];
     if (cut == CUT_SILENT) {
         s_nobody(world, ask);
         return;
@@ -236,9 +237,9 @@ static void s_arrive(world_t *world, void *data)
 {
     ask_t *ask = data;
     if (!ask->server)
-        ask->server = world->paths[ask->node][ask->dap];
+        ask->server = world->paths[ask->node][ask->way];
     database_sim_t *self = ask->server;
-    cut_t cut = world->database->cuts[ask->node][ask->dap];
+    cut_t cut = world->database->cuts[ask->node][ask->way];
     if (cut == CUT_SILENT) {
         if (world->now - ask->sent_at > LATE_US)
             ask_destroy(&ask);

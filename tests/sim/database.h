@@ -42,6 +42,7 @@ struct ask {
     int node;
     uint64_t life;
     size_t dap;
+    size_t way;             /* that the DAP took when it was asked */
     database_sim_t *server; /* that it has reached, or that its transaction is on */
     uint64_t boot;          /* of the server that works on it */
     usec_t sent_at;

@@ -116,9 +116,96 @@ static const Ixn__V1__EngineConfiguration *s_configuration(const options_t *opti
     return &configuration;
 }
 
+/* ---- DAPs ---- */
+
+/* A route: the first byte is the way that it takes, plus one; the second tells two of the same way
+ * apart. */
+static pair_dap_t s_dap(size_t name, size_t way, size_t version)
+{
+    pair_dap_t dap = {.route = {{(uint8_t)(way + 1), (uint8_t)version}},
+                      .weight = (uint32_t)(1 + version),
+                      .line = (uint32_t)name + 1};
+    snprintf(dap.name, sizeof dap.name, "dap-%zu", name + 1);
+    return dap;
+}
+
+static void s_open_dap(machine_t *self, size_t number, const pair_dap_t *dap)
+{
+    self->daps[number] = *dap;
+    self->ways[number] = dap->route.bytes[0] - 1u;
+    self->access[number] = (access_lane_t){0};
+}
+
+/* What is remembered, where something is; otherwise the file. */
+static void s_begin_daps(machine_t *self, pair_options_t *pair)
+{
+    bool remembered = self->has_memory && self->remembered_len > 0;
+    if (self->file_len == 0)
+        for (size_t i = 0; i < self->world->options.daps_len; i++)
+            self->file[self->file_len++] = s_dap(i, i, 0);
+    const pair_dap_t *daps = remembered ? self->remembered : self->file;
+    for (size_t i = 0; i < PAIR_MAX_DAPS; i++)
+        self->ways[i] = MACHINE_WAYS;
+    pair->daps_len = remembered ? self->remembered_len : self->file_len;
+    for (size_t i = 0; i < pair->daps_len; i++) {
+        s_open_dap(self, i, &daps[i]);
+        pair->daps[i] = daps[i];
+        pair->daps[i].remembered = remembered;
+    }
+}
+
+static void s_set_daps(machine_t *self)
+{
+    error_t error = {0};
+    if (!pair_set_daps(self->pair, self->file, self->file_len, &error))
+        world_trace_text(self->world, self->name, "reload-refused", "%s", error.text);
+}
+
+static void s_dap_action(machine_t *self, const pair_action_t *action)
+{
+    if (action->kind == PAIR_REMEMBER_DAPS) {
+        self->remembered_len = action->daps_len;
+        for (size_t i = 0; i < action->daps_len; i++)
+            self->remembered[i] = self->daps[action->daps[i]];
+        return;
+    }
+    bool open = self->ways[action->dap] != MACHINE_WAYS;
+    if (open == (action->kind == PAIR_DAP_OPEN) || (open && self->access[action->dap].busy))
+        world_violation(self->world, "contract", "%s opens or closes DAP %zu at the wrong time",
+                        self->name, action->dap);
+    if (action->kind == PAIR_DAP_CLOSE) {
+        self->ways[action->dap] = MACHINE_WAYS;
+        return;
+    }
+    for (size_t i = 0; i < self->file_len; i++)
+        if (id_equal(self->file[i].route, action->route)) {
+            s_open_dap(self, action->dap, &self->file[i]);
+            return;
+        }
+    world_violation(self->world, "contract", "%s opens a DAP that its file does not have",
+                    self->name);
+}
+
+/* Some of the ways, in some order, under names of their own or each other's. */
+void machine_reload(machine_t *self)
+{
+    world_t *world = self->world;
+    size_t ways = world->options.daps_len;
+    size_t turn = (size_t)world_between(world, 0, (usec_t)ways - 1);
+    self->file_len = 0;
+    for (size_t i = 0; i < ways; i++) {
+        size_t way = (i + turn) % ways;
+        if (self->file_len > 0 && world_chance(world, 300))
+            continue;
+        size_t name = world_chance(world, 700) ? way : ways + i;
+        self->file[self->file_len++] = s_dap(name, way, (size_t)world_between(world, 0, 2));
+    }
+    if (self->pair)
+        machine_give(self, machine_input(self, INPUT_RELOAD));
+}
+
 void machine_start(machine_t *self)
 {
-    static const char *const daps[] = {"dap-1", "dap-2", "dap-3", "dap-4"};
     static const char *const endpoints[] = {"tcp://a:1", "tcp://b:1"};
     world_t *world = self->world;
     const options_t *options = &world->options;
@@ -135,7 +222,6 @@ void machine_start(machine_t *self)
         .incarnation = random_id(&world->random),
         .has_memory = self->has_memory,
         .memory = self->memory,
-        .daps_len = options->daps_len,
         .failover_timeout = options->failover_timeout,
         .heartbeat = options->heartbeat,
         .beat = options->beat,
@@ -151,12 +237,10 @@ void machine_start(machine_t *self)
         .boot_time = world->now + self->boot_offset,
         .wall_time = world->now + self->wall_offset,
     };
-    for (size_t i = 0; i < options->daps_len; i++) {
-        snprintf(pair.daps[i].name, sizeof pair.daps[i].name, "%s", daps[i]);
-        pair.daps[i].remembered = self->remembered[i];
-    }
+    s_begin_daps(self, &pair);
     world_trace(world, self->name, "started", self->life, self->has_memory);
     self->pair = pair_new(&pair);
+    s_set_daps(self);
     self->role = pair_role(self->pair);
     network_process_started(world, self->number);
     s_plan(self, world->now);
@@ -376,6 +460,9 @@ static void s_hand_in(machine_t *self, input_t *input)
         pair_followed(self->pair, input->dap, input->batches, len, input->gone, error);
         return;
     }
+    case INPUT_RELOAD:
+        s_set_daps(self);
+        return;
     case INPUT_STOP:
         pair_stop(self->pair);
         return;
@@ -457,8 +544,7 @@ static bool s_act(machine_t *self, pair_action_t *action)
     case PAIR_DAP_OPEN:
     case PAIR_DAP_CLOSE:
     case PAIR_REMEMBER_DAPS:
-        for (size_t i = 0; i < action->daps_len; i++)
-            self->remembered[action->daps[i]] = true;
+        s_dap_action(self, action);
         return true;
     case PAIR_REMEMBER:
         s_remember(self, &action->memory);

@@ -9,7 +9,8 @@
 #include "tests/sim/database.h"
 #include "tests/sim/world.h"
 
-enum { MACHINE_DAPS = 4 };
+/* Ways from a host to the database, each of which can be cut by itself. */
+enum { MACHINE_WAYS = 4 };
 
 /* What waits to be handed to the pair at its next turn. */
 typedef enum {
@@ -26,6 +27,7 @@ typedef enum {
     INPUT_WRITTEN,
     INPUT_LANE_STOPPED,
     INPUT_DAP_WRONG, /* a lane found another database behind a DAP */
+    INPUT_RELOAD,
     INPUT_STOP,
 } input_kind_t;
 
@@ -108,7 +110,6 @@ struct machine {
     /* what the host keeps */
     bool has_memory;
     identity_memory_t memory;
-    bool remembered[MACHINE_DAPS]; /* routes that were proven */
     usec_t boot_offset;
     usec_t wall_offset;
     /* turns */
@@ -130,7 +131,14 @@ struct machine {
     size_t used_len;
     journal_lane_t journal;
     checkpoint_lane_t checkpoint;
-    access_lane_t access[MACHINE_DAPS];
+    access_lane_t access[PAIR_MAX_DAPS];
+    size_t ways[PAIR_MAX_DAPS];     /* of each DAP; MACHINE_WAYS: it has no lane */
+    pair_dap_t daps[PAIR_MAX_DAPS]; /* what each number stands for */
+    /* the file and what is remembered, which the host keeps */
+    pair_dap_t file[MACHINE_WAYS + 1];
+    size_t file_len;
+    pair_dap_t remembered[PAIR_MAX_DAPS];
+    size_t remembered_len;
     /* clients: by talker */
     session_t sessions[WORLD_TALKERS_MAX];
     uint64_t connections[WORLD_TALKERS_MAX];
@@ -146,6 +154,8 @@ void machine_kill(machine_t *self, bool heard);
 void machine_freeze(machine_t *self);
 void machine_thaw(machine_t *self);
 void machine_stop(machine_t *self); /* SIGTERM */
+/* Another list of DAPs in its file, at random; a process that runs reads it. */
+void machine_reload(machine_t *self);
 bool machine_runs(const machine_t *self);
 
 /* An event inside this process: not before it is thawed, and never (but `drop`) in another life. */

@@ -2,7 +2,10 @@
  *
  *   sim --seed N [--trace]                   one seed; with every event
  *   sim --seeds N [--from S] [--jobs K]      many
- *   sim --mutations [--seeds N]              breaks rules on purpose and sees them caught
+ *   sim --seed N --minimize                  the shortest list of faults that breaks the same, as a
+ * file sim --replay FILE [--trace]              that file again sim --mutation NAME --seed N … the
+ * same with one rule broken sim --mutations [--seeds N]              breaks rules on purpose and
+ * sees them caught
  *
  * docs/simulator.md explains what it shows. Exit code 1 when a promise was broken.
  */
@@ -13,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/sim/minimize.h"
 #include "tests/sim/mutations.h"
 #include "tests/sim/run.h"
 
@@ -20,6 +24,9 @@ typedef struct {
     bool one;
     bool trace;
     bool mutations;
+    bool minimize;
+    const char *mutation;
+    plan_t plan; /* of --replay */
     uint64_t seed;
     uint64_t seeds;
     uint64_t from;
@@ -28,9 +35,10 @@ typedef struct {
 
 static int s_usage(void)
 {
-    fprintf(stderr,
-            "usage: sim --seed N [--trace] | --seeds N [--from S] [--jobs K] | "
-            "--mutations [--seeds N]\n");
+    fprintf(
+        stderr,
+        "usage: sim [--mutation NAME] --seed N [--trace | --minimize] | --replay FILE [--trace] |"
+        " --seeds N [--from S] [--jobs K] | --mutations [--seeds N]\n");
     return 2;
 }
 
@@ -46,13 +54,12 @@ static bool s_number(const char *text, uint64_t *ret_number)
 
 static bool s_read(int argc, char **argv, arguments_t *arguments)
 {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                            {"trace", no_argument, NULL, 't'},
-                                            {"seeds", required_argument, NULL, 'n'},
-                                            {"from", required_argument, NULL, 'f'},
-                                            {"jobs", required_argument, NULL, 'j'},
-                                            {"mutations", no_argument, NULL, 'm'},
-                                            {0}};
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'},     {"trace", no_argument, NULL, 't'},
+        {"seeds", required_argument, NULL, 'n'},    {"from", required_argument, NULL, 'f'},
+        {"jobs", required_argument, NULL, 'j'},     {"mutations", no_argument, NULL, 'm'},
+        {"mutation", required_argument, NULL, 'b'}, {"minimize", no_argument, NULL, 'z'},
+        {"replay", required_argument, NULL, 'r'},   {0}};
     int option;
     uint64_t jobs = 1;
     *arguments = (arguments_t){.from = 1};
@@ -77,6 +84,17 @@ static bool s_read(int argc, char **argv, arguments_t *arguments)
         case 'm':
             arguments->mutations = true;
             break;
+        case 'b':
+            arguments->mutation = optarg;
+            break;
+        case 'z':
+            arguments->minimize = true;
+            break;
+        case 'r':
+            if (!plan_read(optarg, &arguments->seed, &arguments->plan))
+                exit(2);
+            arguments->one = true;
+            break;
         default:
             ok = false;
         }
@@ -89,22 +107,25 @@ static bool s_read(int argc, char **argv, arguments_t *arguments)
 
 /* The build that can be broken is a program of its own, so that all else runs the product as it is.
  */
-static int s_mutations(const char *program, uint64_t seeds)
+static int s_broken_build(char **argv)
 {
-#ifdef IXN_MUTATIONS
-    (void)program;
-    return mutations_run(seeds);
-#else
     char path[PATH_MAX];
-    char number[24];
     ssize_t len = readlink("/proc/self/exe", path, sizeof path - 16);
     if (len < 0)
-        return mutations_run(seeds);
+        len = 0;
     snprintf(path + len, sizeof path - (size_t)len, "-mutations");
-    snprintf(number, sizeof number, "%llu", (unsigned long long)seeds);
-    execl(path, program, "--mutations", "--seeds", number, (char *)NULL);
+    execv(path, argv);
     perror(path);
     return 2;
+}
+
+static bool s_needs_broken_build(const arguments_t *arguments)
+{
+#ifdef IXN_MUTATIONS
+    (void)arguments;
+    return false;
+#else
+    return arguments->mutations || arguments->mutation;
 #endif
 }
 
@@ -113,10 +134,16 @@ int main(int argc, char **argv)
     arguments_t arguments;
     if (!s_read(argc, argv, &arguments))
         return s_usage();
+    if (s_needs_broken_build(&arguments))
+        return s_broken_build(argv);
+    if (arguments.mutation && !mutation_break(arguments.mutation))
+        return 2;
     if (arguments.mutations)
-        return s_mutations(argv[0], arguments.seeds ? arguments.seeds : 2000);
+        return mutations_run(arguments.seeds ? arguments.seeds : 2000);
+    if (arguments.one && arguments.minimize)
+        return minimize(arguments.seed, &arguments.plan) ? 1 : 0;
     if (arguments.one)
-        return run_one(arguments.seed, arguments.trace) ? 0 : 1;
+        return run_one(arguments.seed, &arguments.plan, arguments.trace) ? 0 : 1;
     run_result_t result;
     const run_options_t options = {
         .from = arguments.from, .seeds = arguments.seeds, .jobs = arguments.jobs};

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/sim/run.h"
 
@@ -37,6 +38,17 @@ const char *mutation_text(mutation_t mutation)
 }
 
 #ifdef IXN_MUTATIONS
+bool mutation_break(const char *name)
+{
+    for (mutation_t mutation = 0; mutation < MUTATIONS_LEN; mutation++)
+        if (strcmp(name, mutation_name(mutation)) == 0) {
+            mutation_active = mutation;
+            return true;
+        }
+    fprintf(stderr, "there is no mutation %s; --mutations lists them\n", name);
+    return false;
+}
+
 int mutations_run(uint64_t seeds)
 {
     unsigned missed = 0;
@@ -60,12 +72,23 @@ int mutations_run(uint64_t seeds)
     return missed ? 1 : 0;
 }
 #else
-int mutations_run(uint64_t seeds)
+static int s_as_it_is(void)
 {
-    (void)seeds;
     fprintf(stderr,
             "this is the simulator of the product as it is; the program sim-mutations "
             "beside it has the build that can be broken\n");
     return 2;
+}
+
+bool mutation_break(const char *name)
+{
+    (void)name;
+    return s_as_it_is() == 0;
+}
+
+int mutations_run(uint64_t seeds)
+{
+    (void)seeds;
+    return s_as_it_is();
 }
 #endif

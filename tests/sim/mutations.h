@@ -16,6 +16,9 @@ bool mutation_is(mutation_t mutation);
 const char *mutation_name(mutation_t mutation);
 const char *mutation_text(mutation_t mutation);
 
+/* Breaks the one of this name; false, with a sentence on standard error, where there is none. */
+bool mutation_break(const char *name);
+
 /* Breaks one after the other and runs seeds until it is noticed; prints a table. Returns the exit
  * code: 0 when all were noticed within `seeds`. */
 int mutations_run(uint64_t seeds);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,9 +29,13 @@ static void s_describe(const world_t *world, const char *what, char *text, size_
              options);
 }
 
-static uint64_t s_run(uint64_t seed, bool print, bool *ret_failed, char *text, size_t size)
+/* What a process that runs one plan reports: in a file that both see. */
+static run_planned_t *s_planned;
+
+static uint64_t s_run(uint64_t seed, const plan_t *plan, bool print, bool *ret_failed, char *text,
+                      size_t size)
 {
-    world_t *world = world_new(seed, print);
+    world_t *world = world_new(seed, plan, print);
     if (print) {
         char options[700];
         options_print(&world->options, options, sizeof options);
@@ -39,6 +44,8 @@ static uint64_t s_run(uint64_t seed, bool print, bool *ret_failed, char *text, s
     world_run(world);
     uint64_t hash = world->trace_hash;
     *ret_failed = world->failed;
+    if (s_planned)
+        s_planned->faults = world->faults;
     if (world->failed)
         s_describe(world, world->violation, text, size);
     else if (print)
@@ -49,13 +56,13 @@ static uint64_t s_run(uint64_t seed, bool print, bool *ret_failed, char *text, s
     return hash;
 }
 
-static bool s_run_checked(uint64_t seed, bool print, char *text, size_t size)
+static bool s_run_checked(uint64_t seed, const plan_t *plan, bool print, char *text, size_t size)
 {
     bool failed;
-    uint64_t hash = s_run(seed, print, &failed, text, size);
+    uint64_t hash = s_run(seed, plan, print, &failed, text, size);
     if (failed || print || seed % TWICE != 0)
         return !failed;
-    uint64_t again = s_run(seed, false, &failed, text, size);
+    uint64_t again = s_run(seed, plan, false, &failed, text, size);
     if (hash == again)
         return true;
     snprintf(text, size, "seed %llu: replay: its trace is %016llx, and the second time %016llx",
@@ -63,10 +70,10 @@ static bool s_run_checked(uint64_t seed, bool print, char *text, size_t size)
     return false;
 }
 
-bool run_one(uint64_t seed, bool print)
+bool run_one(uint64_t seed, const plan_t *plan, bool print)
 {
     char text[2200] = "";
-    bool ok = s_run_checked(seed, print, text, sizeof text);
+    bool ok = s_run_checked(seed, plan, print, text, sizeof text);
     if (!ok)
         printf("%s\n", text);
     return ok;
@@ -115,22 +122,56 @@ static void s_died(int number)
     } else {
         snprintf(text, sizeof text, "seed %llu: dies: %s", (unsigned long long)s_seed, name);
     }
+    if (s_planned) {
+        s_planned->failed = true;
+        s_planned->faults = world ? world->faults : 0;
+        snprintf(s_planned->what, sizeof s_planned->what, "%.1990s", text);
+        _exit(3);
+    }
     snprintf(line, sizeof line, "! %s\n", text);
     s_write_line(line);
     _exit(3);
 }
 
-static void s_worker(const job_t *job)
+static void s_catch_deaths(void)
 {
     static const int deaths[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGALRM};
     for (size_t i = 0; i < sizeof deaths / sizeof *deaths; i++)
         signal(deaths[i], s_died);
+}
+
+void run_planned(uint64_t seed, const plan_t *plan, run_planned_t *ret_result)
+{
+    s_planned =
+        mmap(NULL, sizeof *s_planned, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(s_planned != MAP_FAILED);
+    fflush(stdout);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        char text[2200] = "";
+        s_catch_deaths();
+        s_seed = seed;
+        alarm(SEED_SECONDS);
+        s_planned->failed = !s_run_checked(seed, plan, false, text, sizeof text);
+        snprintf(s_planned->what, sizeof s_planned->what, "%.1990s", text);
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    *ret_result = *s_planned;
+    munmap(s_planned, sizeof *s_planned);
+    s_planned = NULL;
+}
+
+static void s_worker(const job_t *job)
+{
+    s_catch_deaths();
     for (uint64_t seed = job->next; seed < job->end; seed += job->step) {
         char text[2200] = "";
         char line[2300];
         s_seed = seed;
         alarm(SEED_SECONDS);
-        bool ok = s_run_checked(seed, false, text, sizeof text);
+        bool ok = s_run_checked(seed, NULL, false, text, sizeof text);
         snprintf(line, sizeof line, "%s%s\n", ok ? "." : "! ", text);
         s_write_line(line);
     }

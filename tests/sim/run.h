@@ -6,8 +6,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tests/sim/plan.h"
+
 /* Prints what is wrong, if something is; true: nothing. */
-bool run_one(uint64_t seed, bool print);
+bool run_one(uint64_t seed, const plan_t *plan, bool print);
+
+/* The same in a process of its own, which may die, and without a word. */
+typedef struct {
+    bool failed;
+    size_t faults; /* that were drawn */
+    char what[2000];
+} run_planned_t;
+void run_planned(uint64_t seed, const plan_t *plan, run_planned_t *ret_result);
 
 typedef struct {
     uint64_t from;

@@ -163,10 +163,8 @@ static void s_break_node(world_t *world, fault_t fault, int node)
         return;
     }
     machine_kill(machine, fault != FAULT_POWER);
-    if (fault == FAULT_FORGET) {
+    if (fault == FAULT_FORGET)
         machine->has_memory = false;
-        memset(machine->remembered, 0, sizeof machine->remembered);
-    }
     s_start_later(world, node, world_between(world, USEC_PER_MS, s_most(world)));
     if (world_chance(world, 100)) /* both */
         s_break_node(world, fault, 1 - node);
@@ -345,10 +343,10 @@ static void s_promote(world_t *world)
     world_trace(world, "faults", "promoted", replica->host, tables_head(replica)->last);
 }
 
-static void s_break(world_t *world, fault_t fault)
+static void s_break(world_t *world, fault_t fault, size_t number)
 {
     ill_t ill = {fault, (int)world_between(world, 0, 1), 0};
-    world_trace(world, "faults", fault_name(fault), fault, (uint64_t)ill.node);
+    world_trace(world, "faults", fault_name(fault), number, (uint64_t)ill.node);
     switch (fault) {
     case FAULT_CRASH:
     case FAULT_POWER:
@@ -379,6 +377,9 @@ static void s_break(world_t *world, fault_t fault)
         world->machines[ill.node]->wall_offset +=
             world_between(world, -3600 * USEC_PER_SECOND, 3600 * USEC_PER_SECOND);
         return;
+    case FAULT_RELOAD:
+        machine_reload(world->machines[ill.node]);
+        return;
     case FAULT_CLONE:
     case FAULT_STALE:
     case FAULT_STRANGER:
@@ -404,7 +405,7 @@ static void s_snapshot(world_t *world, void *data)
 static void s_fault(world_t *world, void *data)
 {
     free(data);
-    if (world->schedule->healing)
+    if (world->schedule->healing || world->faults == PLAN_FAULTS)
         return;
     fault_t kinds[FAULTS_LEN];
     size_t len = 0;
@@ -413,9 +414,16 @@ static void s_fault(world_t *world, void *data)
             kinds[len++] = fault;
     if (len == 0)
         return;
-    s_break(world, kinds[world_between(world, 0, (usec_t)len - 1)]);
-    world_at(world, world->now + world_between(world, 0, 2 * world->options.pause), s_fault, NULL,
-             NULL);
+    /* By a chance of its own, so that the others are the same without it. */
+    size_t number = world->faults++;
+    random_t others = world->random;
+    world->random = (random_t){world->seed * PLAN_FAULTS + number};
+    usec_t next = world->now + world_between(world, 0, 2 * world->options.pause);
+    fault_t fault = kinds[world_between(world, 0, (usec_t)len - 1)];
+    if (plan_keeps(&world->plan, number))
+        s_break(world, fault, number);
+    world->random = others;
+    world_at(world, next, s_fault, NULL, NULL);
 }
 
 /* ---- The phase of liveness ---- */
@@ -431,7 +439,8 @@ static talker_t *s_operator(const world_t *world)
 static void s_check_peace(world_t *world)
 {
     const uint32_t harmless = 1u << FAULT_PEER_CUT | 1u << FAULT_PEER_NOISE |
-                              1u << FAULT_CLIENT_CUT | 1u << FAULT_ROUTER | 1u << FAULT_CLOCK;
+                              1u << FAULT_CLIENT_CUT | 1u << FAULT_ROUTER | 1u << FAULT_CLOCK |
+                              1u << FAULT_RELOAD;
     if ((world->options.faults & ~harmless) == 0 && checker_epoch(world->checker) != 1)
         world_violation(world, "flapping",
                         "epoch %llu is there, though no node and no database failed",

@@ -5,6 +5,7 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "tests/sim/database.h"
+#include "tests/sim/mutations.h"
 #include "tests/unit/kept_row.h"
 
 /* What the tables hold, and what comes out of them: as ixn.pair, ixn.journal, ixn.checkpoint,
@@ -167,8 +168,10 @@ static void s_retain(database_sim_t *self)
 {
     usec_t since = self->world->now - self->world->options.journal_retention;
     size_t old = 0;
-    while (old + 1 < self->journal_len && self->journal_at[old] < since &&
-           self->journal[old]->last <= self->row.checkpoint_index)
+    bool ahead = mutation_is(MUTATION_RETENTION_AHEAD);
+    while (old + 1 < self->journal_len &&
+           (ahead || (self->journal_at[old] < since &&
+                      self->journal[old]->last <= self->row.checkpoint_index)))
         batch_destroy(&self->journal[old++]);
     self->journal_len -= old;
     memmove(self->journal, self->journal + old, self->journal_len * sizeof *self->journal);

@@ -26,11 +26,13 @@ world_t *world_current(void)
     return s_current;
 }
 
-world_t *world_new(uint64_t seed, bool print)
+world_t *world_new(uint64_t seed, const plan_t *plan, bool print)
 {
     world_t *self = memory_zero(1, sizeof *self);
     self->seed = seed;
     self->print = print;
+    if (plan)
+        self->plan = *plan;
     self->random = (random_t){seed};
     self->trace_hash = seed;
     s_current = self;

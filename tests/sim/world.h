@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/types.h"
 #include "tests/sim/options.h"
+#include "tests/sim/plan.h"
 #include "tests/unit/random.h"
 
 enum { WORLD_SERVERS = 32, WORLD_DAPS = 4 };
@@ -37,6 +38,8 @@ typedef struct {
 struct world {
     uint64_t seed;
     options_t options;
+    plan_t plan;
+    size_t faults; /* that were drawn so far */
     usec_t now;
     random_t random;
     /* events: a heap */
@@ -70,7 +73,8 @@ struct world {
     char violation[WORLD_TEXT];
 };
 
-world_t *world_new(uint64_t seed, bool print);
+/* `plan`: which faults happen; NULL: all. */
+world_t *world_new(uint64_t seed, const plan_t *plan, bool print);
 void world_destroy(world_t **self_p);
 /* To the end of the seed or the first violation. */
 void world_run(world_t *self);

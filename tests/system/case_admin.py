@@ -4,6 +4,7 @@ Both nodes' ports are asked, for either shows the whole pair.
 """
 
 import shutil
+import signal
 import subprocess
 
 from admin_port import AdminPort, add_admin, expect_status, start_pair, write_tokens
@@ -79,6 +80,9 @@ def check_lists(pair, primary, ids):
         whole = node.admin.good(f"/v1/interactions/{ids[7]}")
         expect(whole["attributes"] == {"subject": "a & b"} and whole["state"] == "queued",
                f"one: {whole}")
+        expect("no strategy" in queues["parked"]["reason"], f"why: {queues['parked']}")
+        for name in ("routers", "strategies", "agents"):
+            expect(isinstance(node.admin.good(f"/v1/{name}")[name], list), f"/v1/{name}")
     expect_status(primary.admin.get("/v1/interactions?state=sleeping"), 400, "INVALID_ARGUMENT")
     expect_status(primary.admin.get("/v1/interactions?limit=501"), 400, "INVALID_ARGUMENT")
     expect_status(primary.admin.get("/v1/interactions/7"), 400, "INVALID_ARGUMENT")
@@ -164,6 +168,20 @@ def check_events(pair, primary, ids):
         expect(int(next(again.events())["id"]) == indexes[4], "it does not go on where it was")
         again.close()
     expect_status(primary.admin.get("/v1/events?from=yesterday"), 400, "INVALID_ARGUMENT")
+
+
+def check_reload(pair, primary):
+    """What is shown, and the ways to the database, are those of the configuration in force."""
+    node = pair.other(primary)
+    daps = node.config["database"]["daps"]
+    node.config["database"]["daps"] = [{**daps[1], "name": "renamed"}]
+    node.config["log"] = {"level": "debug"}
+    node.write_config()
+    node.process.popen.send_signal(signal.SIGHUP)
+    wait_for("the new configuration to be shown",
+             lambda: "renamed" in node.admin.get("/v1/configuration").text, 20)
+    expect(node.admin.good("/v1/history")["roles"], "no history by the new way")
+    pair.wait_ready()
 
 
 def check_switchover(pair, primary):
@@ -270,6 +288,7 @@ def run(options):
         check_foreign_pages(primary, ids)
         check_events(pair, primary, ids)
         check_refused_configurations(pair)
+        check_reload(pair, primary)
         primary = check_switchover(pair, primary)
         for node in pair.nodes:
             node.process.stop()

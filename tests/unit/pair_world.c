@@ -250,7 +250,7 @@ static void s_commit(pair_world_t *self, member_t *member)
 
 static void s_hear_lanes(pair_world_t *self, member_t *member)
 {
-    for (size_t i = 0; i < PAIR_WORLD_DAPS; i++)
+    for (size_t i = 0; i < PAIR_MAX_DAPS; i++)
         if (member->daps[i].asked)
             s_answer(self, member, i);
     s_commit(self, member);
@@ -403,7 +403,7 @@ static void s_do(pair_world_t *self, int node, pair_action_t *action)
     case PAIR_OPEN:
         CHECK(!member->open);
         member->open = true;
-        member->lanes = *action;
+        member->lanes = member->used = *action;
         s_tell(self, node, "opens");
         return;
     case PAIR_PROVE:
@@ -417,9 +417,20 @@ static void s_do(pair_world_t *self, int node, pair_action_t *action)
         s_tell(self, node, "closes");
         return;
     case PAIR_USE:
+        CHECK(member->open);
+        member->used = *action;
+        return;
     case PAIR_DAP_OPEN:
+        CHECK(!member->daps[action->dap].asked);
+        member->daps[action->dap].reaches = (int)action->route.bytes[0] - 1;
+        s_tell(self, node, "opens a lane, %zu", action->dap);
+        return;
     case PAIR_DAP_CLOSE:
+        CHECK(!member->daps[action->dap].asked);
+        s_tell(self, node, "closes a lane, %zu", action->dap);
+        return;
     case PAIR_REMEMBER_DAPS:
+        member->remembered = *action;
         return;
     case PAIR_REMEMBER:
         member->has_memory = true;
@@ -606,7 +617,7 @@ void pair_world_kill(pair_world_t *self, int node)
     pair_destroy(&member->pair);
     batch_destroy(&member->batch);
     pair_world_drop(member->inbox, &member->inbox_len);
-    for (size_t i = 0; i < PAIR_WORLD_DAPS; i++)
+    for (size_t i = 0; i < PAIR_MAX_DAPS; i++)
         member->daps[i].asked = false;
     member->open = member->up = member->frozen = false;
     member->image = 0;
@@ -637,6 +648,25 @@ void pair_world_silence(pair_world_t *self, bool mute)
 void pair_world_reach(pair_world_t *self, int node, int dap, int database)
 {
     self->members[node].daps[dap].reaches = database;
+}
+
+static const char *s_list(member_t *member, const pair_action_t *action)
+{
+    member->text[0] = '\0';
+    for (size_t i = 0; i < action->daps_len; i++)
+        snprintf(member->text + strlen(member->text), sizeof member->text - strlen(member->text),
+                 "%s%d", i ? " " : "", action->daps[i]);
+    return member->text;
+}
+
+const char *pair_world_uses(pair_world_t *self, int node)
+{
+    return s_list(&self->members[node], &self->members[node].used);
+}
+
+const char *pair_world_remembers(pair_world_t *self, int node)
+{
+    return s_list(&self->members[node], &self->members[node].remembered);
 }
 
 void pair_world_reach_all(pair_world_t *self, int node, int database)

@@ -50,6 +50,11 @@ bool pair_world_settle(pair_world_t *self);
 void pair_world_cut(pair_world_t *self, bool cut);      /* the connections between the nodes */
 void pair_world_silence(pair_world_t *self, bool mute); /* frames vanish, connections stay */
 void pair_world_reach(pair_world_t *self, int node, int dap, int database);
+/* Numbers of the DAPs that the lanes were told to use last, and that are remembered: "0 1". A DAP
+ * that the pair opens reaches what the first byte of its route says, plus one: 0 nothing, 1 OURS, 2
+ * OTHER. */
+const char *pair_world_uses(pair_world_t *self, int node);
+const char *pair_world_remembers(pair_world_t *self, int node);
 void pair_world_reach_all(pair_world_t *self, int node, int database);
 /* A lane of the node does not see its batches committed (and they are not), while set. */
 void pair_world_hold_commits(pair_world_t *self, int node, bool hold);

@@ -34,7 +34,10 @@ typedef struct {
     bool frozen;
     bool hold_commits;
     bool hold_claims;
-    access_model_t daps[PAIR_WORLD_DAPS];
+    access_model_t daps[PAIR_MAX_DAPS];
+    pair_action_t used;       /* OPEN or USE, the last one */
+    pair_action_t remembered; /* REMEMBER_DAPS, the last one */
+    char text[PAIR_MAX_DAPS * 4];
     bool has_memory;
     identity_memory_t memory;
     /* lanes */

@@ -124,6 +124,83 @@ Test(wire, joined_messages_are_what_protobuf_packs)
     cr_assert_eq(frame->messages[1]->ack->version, 300);
 }
 
+/* The outer messages are written by hand; whatever body and id they have, the bytes are those of
+ * protobuf. That they are of that shape, an id at most beside the bodies, is proved too. */
+static void s_same_bytes(const ProtobufCMessageDescriptor *outer, unsigned element_field,
+                         size_t body_case_at, size_t id_at, void (*append)(const void *))
+{
+    for (unsigned i = 0; i <= outer->n_fields; i++) {
+        union {
+            ProtobufCMessage base;
+            uint8_t bytes[1024];
+        } element, body;
+        outer->message_init(&element.base);
+        uint32_t none = 0;
+        if (i < outer->n_fields) {
+            const ProtobufCFieldDescriptor *field = &outer->fields[i];
+            if (id_at && field->id == 1) {
+                cr_assert_eq(field->type, PROTOBUF_C_TYPE_UINT64);
+                continue;
+            }
+            cr_assert_eq(field->type, PROTOBUF_C_TYPE_MESSAGE, "%s", field->name);
+            cr_assert_eq(field->quantifier_offset, body_case_at, "%s is no body", field->name);
+            const ProtobufCMessageDescriptor *inner = field->descriptor;
+            cr_assert_leq(inner->sizeof_message, sizeof body);
+            inner->message_init(&body.base);
+            for (unsigned j = 0; j < inner->n_fields; j++) /* something to be packed */
+                if (inner->fields[j].label == PROTOBUF_C_LABEL_NONE &&
+                    inner->fields[j].type == PROTOBUF_C_TYPE_UINT64)
+                    memset(body.bytes + inner->fields[j].offset, 0x5a, sizeof(uint64_t));
+            memcpy(element.bytes + body_case_at, &field->id, sizeof none);
+            void *pointer = &body;
+            memcpy(element.bytes + field->offset, &pointer, sizeof pointer);
+        }
+        uint64_t ids[] = {0, 1, 300, UINT64_MAX};
+        for (size_t j = 0; j < (id_at ? 4 : 1); j++) {
+            if (id_at)
+                memcpy(element.bytes + id_at, &ids[j], sizeof ids[j]);
+            uint8_t wanted[4096];
+            size_t size = protobuf_c_message_get_packed_size(&element.base);
+            cr_assert_lt(size, sizeof wanted - 3); /* so its length has two bytes at most */
+            size_t head = 0;
+            wanted[head++] = (uint8_t)(element_field << 3 | 2);
+            if (size >= 0x80)
+                wanted[head++] = (uint8_t)(size | 0x80);
+            wanted[head++] = (uint8_t)(size >= 0x80 ? size >> 7 : size);
+            protobuf_c_message_pack(&element.base, wanted + head);
+            buffer_clear(&s_frame);
+            append(&element);
+            cr_assert_eq(s_frame.len, head + size);
+            cr_assert_arr_eq(s_frame.bytes, wanted, head + size);
+        }
+    }
+}
+
+static void s_append_entry(const void *entry)
+{
+    wire_append_entry(&s_frame, entry);
+}
+
+static void s_append_message(const void *message)
+{
+    wire_append_message(&s_frame, message);
+}
+
+static void s_append_request(const void *request)
+{
+    wire_append_request(&s_frame, request);
+}
+
+Test(wire, every_body_is_what_protobuf_packs)
+{
+    s_same_bytes(&ixn__v1__entry__descriptor, 1, offsetof(Ixn__V1__Entry, body_case), 0,
+                 s_append_entry);
+    s_same_bytes(&ixn__v1__message__descriptor, 3, offsetof(Ixn__V1__Message, body_case),
+                 offsetof(Ixn__V1__Message, request_id), s_append_message);
+    s_same_bytes(&ixn__v1__request__descriptor, 2, offsetof(Ixn__V1__Request, body_case),
+                 offsetof(Ixn__V1__Request, id), s_append_request);
+}
+
 Test(wire, a_head_of_zeros_takes_no_bytes)
 {
     wire_append_from_node_head(&s_frame, 0, 0);

@@ -145,7 +145,10 @@ static void s_add_daps(table_t *table, const Ixn__V1__PairNode *node)
     buffer_t text = {0};
     for (size_t i = 0; i < node->n_daps; i++) {
         const Ixn__V1__PairDap *dap = node->daps[i];
-        buffer_printf(&text, "%s%s %s", i ? ", " : "", dap->name, s_verdict(dap));
+        const char *standing = dap->standing == IXN__V1__DAP_STANDING__DAP_CANDIDATE  ? "new "
+                               : dap->standing == IXN__V1__DAP_STANDING__DAP_RETIRING ? "old "
+                                                                                      : "";
+        buffer_printf(&text, "%s%s%s %s", i ? ", " : "", standing, dap->name, s_verdict(dap));
         if (dap->reachable)
             buffer_printf(&text, " %.1fms", (double)dap->latency_us / 1000);
         if (*dap->trouble)

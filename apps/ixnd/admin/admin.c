@@ -90,6 +90,42 @@ static int s_add(zmq_pollitem_t *items, int len, void *socket, int file)
     return len + 1;
 }
 
+/* What the owner sends to the thread: a configuration, in the place of the one before. */
+typedef struct {
+    text_t configuration;
+    records_t *records;
+} change_t;
+
+static text_t s_print(const config_t *config)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *stream = open_memstream(&text, &len);
+    CHECK(stream);
+    config_print(config, stream);
+    CHECK(fclose(stream) == 0);
+    return (text_t){text, len};
+}
+
+/* False when it is to end. */
+static bool s_hear_owner(core_t *self, zsock_t *pipe)
+{
+    char *word = NULL;
+    change_t *change = NULL;
+    if (zsock_recv(pipe, "sp", &word, &change) != 0)
+        return true;
+    const bool ends = !change;
+    free(word);
+    if (ends)
+        return false;
+    free((char *)self->configuration.data);
+    records_destroy(&self->records);
+    self->configuration = change->configuration;
+    self->records = change->records;
+    free(change);
+    return true;
+}
+
 /* False when it is to end. */
 static bool s_turn(core_t *self, zsock_t *pipe)
 {
@@ -102,7 +138,7 @@ static bool s_turn(core_t *self, zsock_t *pipe)
     len = s_add(items, len, NULL, http_fd(self->http));
     len = s_add(items, len, NULL, work_fd(self->work));
     zmq_poll(items, len, s_wait_ms(self));
-    if (items[0].revents)
+    if (items[0].revents && !s_hear_owner(self, pipe))
         return false;
     self->now = connection_now();
     pair_hear_commands(self, self->own);
@@ -167,9 +203,8 @@ static uint32_t s_max_connections(const config_t *config)
     return most;
 }
 
-static bool s_open_http(core_t *self, error_t *ret_error)
+static bool s_open_http(core_t *self, const config_t *config, error_t *ret_error)
 {
-    const config_t *config = self->config;
     http_options_t options = {.endpoint = config->admin_endpoint,
                               .max_connections = s_max_connections(config),
                               .handler = routes_handle,
@@ -193,14 +228,14 @@ static bool s_open_http(core_t *self, error_t *ret_error)
     return self->http != NULL;
 }
 
-static bool s_open(core_t *self, const char *client_endpoint, error_t *ret_error)
+static bool s_open(core_t *self, const config_t *config, const char *client_endpoint,
+                   error_t *ret_error)
 {
-    const config_t *config = self->config;
     const work_options_t work = {
         .node = config->node_name, .tenant = config->tenants[0].name, .endpoint = client_endpoint};
     if (config->admin_tokens[0] && !(self->tokens = tokens_new(config->admin_tokens, ret_error)))
         return false;
-    if (!s_open_http(self, ret_error))
+    if (!s_open_http(self, config, ret_error))
         return false;
     self->own = node_link_new(self->context, client_endpoint, ret_error);
     if (!self->own)
@@ -238,18 +273,20 @@ static void s_close(core_t *self)
     http_body_destroy(&self->status);
     tokens_destroy(&self->tokens);
     zmq_ctx_term(self->context);
+    free((char *)self->configuration.data);
     free(self);
 }
 
 admin_t *admin_new(const config_t *config, const char *client_endpoint, error_t *ret_error)
 {
     core_t *core = memory_zero(1, sizeof *core);
-    core->config = config;
+    snprintf(core->node, sizeof core->node, "%s", config->node_name);
+    core->configuration = s_print(config);
     core->context = zmq_ctx_new();
     core->now = connection_now();
     admin_url(config, core->url);
     s_host(config->admin_endpoint, core->host);
-    if (!s_open(core, client_endpoint, ret_error)) {
+    if (!s_open(core, config, client_endpoint, ret_error)) {
         s_close(core);
         return NULL;
     }
@@ -264,6 +301,14 @@ admin_t *admin_new(const config_t *config, const char *client_endpoint, error_t 
                     "reason=\"tokens cross the network readable; give "
                     "admin.certificate, or put something with TLS in front\"");
     return self;
+}
+
+void admin_configure(admin_t *self, const config_t *config)
+{
+    change_t *change = memory_zero(1, sizeof *change);
+    change->configuration = s_print(config);
+    change->records = records_new(config);
+    zsock_send(self->actor, "sp", "CONFIGURE", change);
 }
 
 void admin_destroy(admin_t **self_p)

@@ -11,11 +11,14 @@
 
 typedef struct admin admin_t;
 
-/* Binds config->admin_endpoint and starts the thread. `config` must stay. `client_endpoint`: where
- * this node's client port can be reached from here. NULL and an error when it cannot be bound, or
- * when a file it needs cannot be used. */
+/* Binds config->admin_endpoint and starts the thread. `config` is read during the call only.
+ * `client_endpoint`: where this node's client port can be reached from here. NULL and an error when
+ * it cannot be bound, or when a file it needs cannot be used. */
 admin_t *admin_new(const config_t *config, const char *client_endpoint, error_t *ret_error);
 void admin_destroy(admin_t **self_p);
+/* Another configuration is in force: what it shows of it, and its ways to the database. What needs
+ * a restart (the section admin itself) stays as it was. `config` is read during the call only. */
+void admin_configure(admin_t *self, const config_t *config);
 
 /* How browsers and the other node find it, such as https://node-a:7430; empty when it is bound to
  * every address and so has none that it knows. */

@@ -53,8 +53,9 @@ struct exchange {
 typedef struct live live_t;
 
 struct core {
-    const config_t *config;
-    void *context; /* libzmq's */
+    char node[CONFIG_NAME_SIZE];
+    text_t configuration; /* in force, as YAML; owned */
+    void *context;        /* libzmq's */
     http_t *http;
     tokens_t *tokens; /* NULL: none are configured */
     usec_t tokens_at; /* looked whether the file has changed */
@@ -99,6 +100,7 @@ node_link_t *status_backup(core_t *self);
 
 /* routes_work.c */
 route_fn route_queues, route_interactions, route_interaction;
+route_fn route_routers, route_strategies, route_agents;
 route_fn route_move, route_stop, route_hold, route_resume, route_release;
 
 /* routes_pair.c */

@@ -129,7 +129,7 @@ void audit_begin(exchange_t *exchange, const char *action, const char *target, r
     log_info("admin.change", "action=%s target=%s who=\"%s\" role=%s address=%s reason=\"%s\"",
              action, target, exchange->who.name, right_name(exchange->who.role),
              http_address(exchange->request), reason ? reason : "");
-    const char *params[] = {self->config->node_name,
+    const char *params[] = {self->node,
                             exchange->who.name,
                             right_name(exchange->who.role),
                             http_address(exchange->request),

@@ -146,7 +146,7 @@ static const char *s_name(const core_t *self, const node_link_t *link)
     if (!link)
         return "";
     if (link == self->own)
-        return self->config->node_name;
+        return self->node;
     const Ixn__V1__PairStatus *own = node_link_status(self->own);
     return own && own->peer ? own->peer->name : "";
 }
@@ -182,13 +182,13 @@ json_t *status_json(core_t *self)
 {
     const Ixn__V1__PairStatus *own = s_own(self);
     const node_link_t *primary = status_primary(self);
-    json_t *json = json_pack(
-        "{s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "node", view_text(self->config->node_name),
-        "primary", view_text(s_name(self, status_primary(self))), "ready", s_is_ready(self, own),
-        "pair", view_pair(own, core_age(self, node_link_heard_at(self->own))), "figures",
-        s_log(own ? node_link_figures(self->own) : NULL), "of_primary",
-        s_log(s_is_heard(self, primary) ? node_link_figures(primary) : NULL), "at",
-        view_time(core_wall()));
+    json_t *json =
+        json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "node", view_text(self->node), "primary",
+                  view_text(s_name(self, status_primary(self))), "ready", s_is_ready(self, own),
+                  "pair", view_pair(own, core_age(self, node_link_heard_at(self->own))), "figures",
+                  s_log(own ? node_link_figures(self->own) : NULL), "of_primary",
+                  s_log(s_is_heard(self, primary) ? node_link_figures(primary) : NULL), "at",
+                  view_time(core_wall()));
     CHECK(json);
     return json;
 }
@@ -291,12 +291,7 @@ void route_daps(core_t *self, exchange_t *exchange)
 /* As `ixnd --print-config` does: without what a connection string may hold. */
 void route_configuration(core_t *self, exchange_t *exchange)
 {
-    char *text = NULL;
-    size_t len = 0;
-    FILE *stream = open_memstream(&text, &len);
-    CHECK(stream);
-    config_print(self->config, stream);
-    CHECK(fclose(stream) == 0);
-    buffer_t body = {(uint8_t *)text, len, len};
+    buffer_t body = {0};
+    buffer_append(&body, self->configuration.data, self->configuration.len);
     http_answer(exchange->request, 200, "application/yaml; charset=utf-8", &body);
 }

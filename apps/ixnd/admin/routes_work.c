@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "apps/ixnd/admin/core.h"
+#include "apps/ixnd/admin/reflect.h"
 #include "apps/ixnd/admin/view.h"
 #include "core/base/check.h"
 #include "core/base/id.h"
@@ -86,6 +87,53 @@ void route_queues(core_t *self, exchange_t *exchange)
     http_answer_json(exchange->request, 200,
                      json_pack("{s:f, s:o}", "age_seconds", (double)core_age(self, heard_at) / 1e6,
                                "queues", queues_json(self)));
+}
+
+/* ---- Routers, strategies, agents ---- */
+
+static void s_on_listing(void *context, const Ixn__V1__Message *message, const error_t *error)
+{
+    exchange_t *exchange = context;
+    if (!s_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_LISTING))
+        return;
+    json_t *all = reflect(&message->listing->base);
+    const char *name = strrchr(exchange->route->path, '/') + 1;
+    json_t *json = json_object();
+    const char *next = message->listing->next;
+    json_object_set(json, name, json_object_get(all, name));
+    json_object_set_new(json, "next", next[0] ? view_text(next) : json_null());
+    json_decref(all);
+    http_answer_json(exchange->request, 200, json);
+}
+
+static void s_list(exchange_t *exchange, Ixn__V1__List__Kind kind)
+{
+    Ixn__V1__List list = IXN__V1__LIST__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    const char *after = http_query(exchange->request, "after");
+    list.kind = kind;
+    list.after = (char *)(after ? after : "");
+    request.body_case = IXN__V1__REQUEST__BODY_LIST;
+    request.list = &list;
+    s_send(exchange, &request, s_on_listing);
+}
+
+void route_routers(core_t *self, exchange_t *exchange)
+{
+    (void)self;
+    s_list(exchange, IXN__V1__LIST__KIND__ROUTERS);
+}
+
+void route_strategies(core_t *self, exchange_t *exchange)
+{
+    (void)self;
+    s_list(exchange, IXN__V1__LIST__KIND__STRATEGIES);
+}
+
+void route_agents(core_t *self, exchange_t *exchange)
+{
+    (void)self;
+    s_list(exchange, IXN__V1__LIST__KIND__AGENTS);
 }
 
 /* ---- Lists of interactions ---- */

@@ -87,14 +87,14 @@ json_t *view_queue(const Ixn__V1__Queue *queue, usec_t wall_now)
 {
     const usec_t oldest = queue->oldest_placed_at_us;
     const usec_t age = oldest && wall_now > oldest ? wall_now - oldest : 0;
-    return json_pack("{s:o, s:o, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:I, s:I}", "tenant",
-                     view_text(queue->tenant), "name", view_text(queue->name), "strategy",
+    return json_pack("{s:o, s:o, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:I, s:I, s:o}",
+                     "tenant", view_text(queue->tenant), "name", view_text(queue->name), "strategy",
                      view_text(queue->strategy), "configured", queue->configured, "max_length",
                      (json_int_t)queue->max_length, "waiting", (json_int_t)queue->waiting, "held",
                      (json_int_t)queue->held, "routing", (json_int_t)queue->routing, "quarantined",
                      (json_int_t)queue->quarantined, "oldest_placed_at", view_time(oldest),
                      "oldest_seconds", (double)age / 1e6, "entered", (json_int_t)queue->entered,
-                     "left", (json_int_t)queue->left);
+                     "left", (json_int_t)queue->left, "reason", view_text(queue->reason));
 }
 
 /* JSON text of the state; null where there is none. Whole numbers that are too large for one are

@@ -218,7 +218,9 @@ function queueRow(queue, then) {
   const number = (text) => make("td", { class: "number" }, text);
   const label = queue.tenant === "default" ? queue.name : `${queue.tenant} / ${queue.name}`;
   const bad = queue.quarantined ? badge("bad", whole(queue.quarantined)) : "0";
-  return make("tr", {}, make("th", { scope: "row" }, label), number(whole(queue.waiting)),
+  const name = make("th", { scope: "row" }, label);
+  if (queue.reason) name.append(make("div", { class: "reason" }, queue.reason));
+  return make("tr", {}, name, number(whole(queue.waiting)),
     make("td", {}, spark(values)),
     number(queue.waiting ? duration(queue.oldest_seconds) : "–"), number(speed("entered")),
     number(speed("left")), number(whole(queue.routing)), number(whole(queue.held)), number(bad));
