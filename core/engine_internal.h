@@ -290,6 +290,8 @@ bool engine_check_grant(const engine_t *self, const engine_session_t *slot,
                         const Ixn__V1__Token *grant, error_t *ret_error);
 
 /* engine_overview.c */
+/* A terminated copy that lives as long as the page. */
+char *engine_page_text(arena_t *arena, const char *text);
 /* Why the first in line of a queue is not on its way; "" when it is, or when nothing waits. */
 const char *engine_queue_reason(const engine_t *self, queue_t *queue, char *text, size_t size);
 void engine_list(engine_t *self, session_t session, uint64_t request, const Ixn__V1__List *wanted);

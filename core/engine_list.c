@@ -37,8 +37,7 @@ static void s_view_queue(const engine_t *self, queue_t *queue, arena_t *arena, I
     view->left = queue->tally.left;
     char reason[LIMIT_QUEUE_REASON] = "";
     const char *why = engine_queue_reason(self, queue, reason, sizeof reason);
-    view->reason = (char *)arena_text(arena, (text_t){why, strlen(why) + 1}).data;
-    wire_clean_text(view->reason); /* it may have been cut inside a character */
+    view->reason = engine_page_text(arena, why);
 }
 
 /* One that is gone from the configuration is shown as long as something is in it. */

@@ -18,9 +18,17 @@ typedef struct {
     arena_t arena; /* of the page */
 } page_t;
 
+char *engine_page_text(arena_t *arena, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = memcpy(arena_take(arena, size), text, size);
+    wire_clean_text(copy); /* it may have been cut inside a character */
+    return copy;
+}
+
 static char *s_text(page_t *page, const char *text)
 {
-    return (char *)arena_text(&page->arena, text_of(text)).data;
+    return engine_page_text(&page->arena, text);
 }
 
 /* ---- Reasons ---- */

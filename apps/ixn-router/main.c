@@ -45,8 +45,8 @@ const char *argp_program_version = "ixn-router " IXN_VERSION;
 
 static const char s_help[] =
     "Runs strategies for the interactions that a node routes to it.\n\n"
-    "A strategy is a file NAME.lua in the folder of strategies; docs/routers.md says how to write "
-    "one."
+    "A strategy is stored on the nodes (ixnctl strategy put, activate), or a file NAME.lua in the "
+    "folder of strategies; docs/routers.md says how to write one."
     "\v"
     "Examples:\n\n"
     "  One node on this machine, strategies from ./strategies:\n"
@@ -71,7 +71,8 @@ static const struct argp_option s_options[] = {
     {"name", 'n', "NAME", 0, "Name of this router, unique among live routers (required)", 0},
     {"node", 'N', "ENDPOINT", 0, "Where a node listens; once for each node of the pair (required)",
      0},
-    {"strategies", 's', "DIR", 0, "Folder with the strategies (required)", 0},
+    {"strategies", 's', "DIR", 0,
+     "Folder with strategies of its own; those that the node stores come from there", 0},
     {"tenant", 't', "TENANT", 0, "Whose interactions (default: default)", 0},
     {"agent-reservation", OPTION_AGENT_RESERVATION, 0, 0,
      "Takes part in agent reservation: needed on every router where several can run a strategy", 0},
@@ -116,8 +117,8 @@ static void s_check_name(struct argp_state *state, const char *option, const cha
 static void s_check_whole(struct argp_state *state, const options_t *options)
 {
     const ixn_client_options_t *client = &options->router.client;
-    if (!options->router.strategies)
-        argp_error(state, "--strategies is missing: the folder with the strategies");
+    if (options->check && !options->router.strategies)
+        argp_error(state, "--strategies is missing: the folder with the strategies to check");
     if (!options->check && !client->name)
         argp_error(state, "--name is missing: the name of this router");
     if (!options->check && client->endpoints_len == 0)
@@ -312,7 +313,7 @@ static int s_serve(const options_t *options)
         return EXIT_FAILURE;
     }
     log_info("router.start", "name=%s strategies=%s", options->router.client.name,
-             options->router.strategies);
+             options->router.strategies ? options->router.strategies : "");
     s_run(router, signals, options->stats_ms);
     s_print_figures(router);
     bool refused = router_is_over(router, &error) && error.code != ERROR_OK;

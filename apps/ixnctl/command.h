@@ -31,6 +31,17 @@ command_fn command_switchover;
 command_fn command_failover;
 command_fn command_pair_pause;
 command_fn command_pair_resume;
+command_fn command_strategy_put;
+command_fn command_strategy_get;
+command_fn command_strategy_list;
+command_fn command_strategy_activate;
+command_fn command_strategy_deactivate;
+command_fn command_strategy_remove;
+command_fn command_agent_add;
+command_fn command_agent_remove;
+command_fn command_routers;
+command_fn command_agents;
+command_fn command_waiting;
 
 /* What command_pair_resume does once its arguments are read. */
 int pair_resume(common_t *common, const char *reason);

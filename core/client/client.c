@@ -377,9 +377,11 @@ static bool s_on_message(ixn_client_t *self, const Ixn__V1__Message *message, us
         return s_on_answer(self, message, ret_event);
     case IXN__V1__MESSAGE__BODY_ACK:
     case IXN__V1__MESSAGE__BODY_INTERACTION:
+    case IXN__V1__MESSAGE__BODY_STRATEGY:
+    case IXN__V1__MESSAGE__BODY_LISTING:
+    case IXN__V1__MESSAGE__BODY_GRANTED:
     case IXN__V1__MESSAGE__BODY_QUEUES:
     case IXN__V1__MESSAGE__BODY_INTERACTIONS:
-    case IXN__V1__MESSAGE__BODY_LISTING:
         /* Only a node that serves can know this. */
         return self->frame->epoch && s_on_answer(self, message, ret_event);
     case IXN__V1__MESSAGE__BODY_ROUTE:
@@ -387,6 +389,9 @@ static bool s_on_message(ixn_client_t *self, const Ixn__V1__Message *message, us
         break;
     case IXN__V1__MESSAGE__BODY_REVOKED:
         held_remove(&self->nodes.held, s_token(message->revoked->token));
+        break;
+    case IXN__V1__MESSAGE__BODY_LOAD_STRATEGY:
+    case IXN__V1__MESSAGE__BODY_UNLOAD_STRATEGY:
         break;
     default:
         return false; /* of a later version */

@@ -61,7 +61,8 @@ typedef enum {
     IXN_EVENT_ANSWER,    /* to `request_id`: ack, what was asked for, or error in `message` */
     IXN_EVENT_FAILED,    /* `request_id` was never answered; `error` says why; whether it was done
                             is not known */
-    IXN_EVENT_MESSAGE,   /* the node says something by itself: route, revoked */
+    IXN_EVENT_MESSAGE,   /* the node says something by itself: route, revoked, load a
+                            strategy */
     IXN_EVENT_CONNECTED, /* registered at a serving node; `message` is its Registered. A session
                             begins: a router says (again) which strategies it has loaded */
     IXN_EVENT_DISCONNECTED, /* no serving node at the moment; `error` says why */

@@ -82,6 +82,34 @@ static void s_tell_body(world_t *self, const Ixn__V1__Message *message)
                       world_token_name(self, route->token), route->attempt);
         break;
     }
+    case IXN__V1__MESSAGE__BODY_LOAD_STRATEGY:
+        buffer_printf(&self->told, "load %s %u", message->load_strategy->strategy,
+                      message->load_strategy->version);
+        break;
+    case IXN__V1__MESSAGE__BODY_UNLOAD_STRATEGY:
+        buffer_printf(&self->told, "unload %s %u", message->unload_strategy->strategy,
+                      message->unload_strategy->version);
+        break;
+    case IXN__V1__MESSAGE__BODY_STRATEGY:
+        buffer_printf(&self->told, "strategy %s %u%s%.*s", message->strategy->strategy,
+                      message->strategy->version, message->strategy->body.len ? ": " : "",
+                      (int)message->strategy->body.len, (const char *)message->strategy->body.data);
+        break;
+    case IXN__V1__MESSAGE__BODY_GRANTED:
+        buffer_printf(&self->told, "granted %s for %llu ms", message->granted->agent,
+                      (unsigned long long)message->granted->duration_ms);
+        break;
+    case IXN__V1__MESSAGE__BODY_QUEUES:
+        for (size_t i = 0; i < message->queues->n_queues; i++)
+            if (message->queues->queues[i]->reason[0])
+                buffer_printf(&self->told, "%s %s; ", message->queues->queues[i]->name,
+                              message->queues->queues[i]->reason);
+        break;
+    case IXN__V1__MESSAGE__BODY_LISTING:
+        buffer_printf(&self->told, "listing of %zu",
+                      message->listing->n_routers + message->listing->n_strategies +
+                          message->listing->n_agents);
+        break;
     case IXN__V1__MESSAGE__BODY_REVOKED:
         buffer_printf(&self->told, "revoked %s: %s",
                       world_token_name(self, message->revoked->token), message->revoked->reason);

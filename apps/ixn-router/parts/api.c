@@ -270,6 +270,108 @@ static int s_save(lua_State *lua)
     return lua_yieldk(lua, 0, 0, s_saved);
 }
 
+/* ---- Agents ---- */
+
+static const run_grant_t *s_find_grant(const run_t *run, const char *agent, int *ret_number)
+{
+    for (size_t i = 0; i < run->grants_len; i++) {
+        if (strcmp(run->grants[i].agent, agent) == 0) {
+            *ret_number = (int)i;
+            return &run->grants[i];
+        }
+    }
+    return NULL;
+}
+
+/* What a script cannot help, it hears as nil and a sentence; everything else is its error. */
+static int s_reserved(lua_State *lua, int status, lua_KContext context)
+{
+    (void)status;
+    const error_t *answer = run_of(lua)->answer;
+    if (!answer) {
+        lua_pushboolean(lua, 1);
+        return 1;
+    }
+    if (answer->code != ERROR_AGENT_RESERVED)
+        return luaL_error(lua, "agent.%s: %s: %s", context ? "release" : "reserve",
+                          error_name(answer->code), answer->text);
+    lua_pushnil(lua);
+    lua_pushstring(lua, answer->text);
+    return 2;
+}
+
+static void s_check_reservation(lua_State *lua, run_reservation_t *wanted)
+{
+    luaL_checktype(lua, 2, LUA_TTABLE);
+    for (lua_pushnil(lua); lua_next(lua, 2); lua_settop(lua, 3)) {
+        const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "?";
+        int good = 0;
+        if (strcmp(name, "duration") == 0) {
+            double seconds = lua_tonumberx(lua, -1, &good);
+            if (!good || !(seconds >= 0.001 && seconds <= LIMIT_RESERVATION_MS / 1000.0))
+                luaL_error(lua, "duration must be 0.001 to %d seconds",
+                           LIMIT_RESERVATION_MS / 1000);
+            wanted->duration_ms = (int64_t)(seconds * 1000);
+        } else if (strcmp(name, "priority") == 0) {
+            lua_Integer priority = lua_tointegerx(lua, -1, &good);
+            if (!good || priority < -LIMIT_PRIORITY || priority > LIMIT_PRIORITY)
+                luaL_error(lua, "priority must be a whole number between -%d and %d",
+                           LIMIT_PRIORITY, LIMIT_PRIORITY);
+            wanted->has_priority = true;
+            wanted->priority = (int32_t)priority;
+        } else {
+            luaL_error(lua, "agent.reserve has no option \"%s\", only duration and priority", name);
+        }
+    }
+}
+
+static int s_ask_agent(lua_State *lua, bool release)
+{
+    run_t *run = run_of(lua);
+    run_reservation_t wanted = {.duration_ms = release ? 0 : -1};
+    size_t len;
+    error_t problem;
+    if (lua_type(lua, 1) != LUA_TSTRING)
+        luaL_error(lua, "the agent's name must be text, this is a %s", luaL_typename(lua, 1));
+    const char *agent = lua_tolstring(lua, 1, &len);
+    if (strlen(agent) != len || !wire_check_text("agent", agent, 1, LIMIT_NAME, &problem))
+        luaL_error(lua, "an agent's name must be 1 to %d bytes of UTF-8 text", LIMIT_NAME);
+    memcpy(wanted.agent, agent, len + 1);
+    lua_settop(lua, 2);
+    if (!release && !lua_isnil(lua, 2))
+        s_check_reservation(lua, &wanted);
+    int unused;
+    if (!release && run->grants_len == RUN_GRANTS && !s_find_grant(run, agent, &unused))
+        luaL_error(lua, "more than %d agents reserved at once; release one", RUN_GRANTS);
+    if (!lua_isyieldable(lua))
+        return luaL_error(lua, "agent.%s cannot wait inside a sort or a gsub",
+                          release ? "release" : "reserve");
+    run->reservation = wanted;
+    run->outcome = RUN_RESERVES;
+    return lua_yieldk(lua, 0, release, s_reserved);
+}
+
+/* agent.reserve(name [, {duration = seconds, priority = …}]): true, or nil and why not */
+static int s_reserve(lua_State *lua)
+{
+    return s_ask_agent(lua, false);
+}
+
+/* agent.release(name) */
+static int s_release_agent(lua_State *lua)
+{
+    return s_ask_agent(lua, true);
+}
+
+/* The option `agent` of a result: one that this script has reserved. */
+static void s_check_agent(lua_State *lua, run_t *run, int index)
+{
+    const char *agent = lua_type(lua, index) == LUA_TSTRING ? lua_tostring(lua, index) : "";
+    if (!s_find_grant(run, agent, &run->agent))
+        luaL_error(lua, "agent \"%s\" is not reserved by this script; agent.reserve it first",
+                   agent);
+}
+
 /* ---- Ending and waiting ---- */
 
 /* Text that goes into a request, checked as the node will check it. */
@@ -313,7 +415,9 @@ static void s_check_options(lua_State *lua, run_t *run, int index)
     for (lua_pushnil(lua); lua_next(lua, index); lua_settop(lua, index + 1)) {
         const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "?";
         int is_integer = 0;
-        if (strcmp(name, "reason") == 0) {
+        if (strcmp(name, "agent") == 0) {
+            s_check_agent(lua, run, index + 2);
+        } else if (strcmp(name, "reason") == 0) {
             s_replace(&run->reason, s_check_text(lua, index + 2, "reason", 0));
         } else if (strcmp(name, "priority") == 0) {
             lua_Integer priority = lua_tointegerx(lua, -1, &is_integer);
@@ -323,17 +427,18 @@ static void s_check_options(lua_State *lua, run_t *run, int index)
             run->has_priority = true;
             run->priority = (int32_t)priority;
         } else {
-            luaL_error(lua, "place has no option \"%s\", only priority and reason", name);
+            luaL_error(lua, "place has no option \"%s\", only agent, priority and reason", name);
         }
     }
 }
 
-/* place(queue [, {priority = …, reason = …}]) */
+/* place(queue [, {agent = …, priority = …, reason = …}]) */
 static int s_place(lua_State *lua)
 {
     run_t *run = run_of(lua);
     lua_settop(lua, 2);
     run->has_priority = false;
+    run->agent = -1;
     s_replace(&run->reason, NULL);
     s_replace(&run->queue, s_check_text(lua, 1, "queue", 1));
     if (!lua_isnil(lua, 2))
@@ -341,11 +446,21 @@ static int s_place(lua_State *lua)
     return s_end(lua, run, RUN_PLACED);
 }
 
-/* stop([reason]) */
+/* stop([reason [, {agent = …}]]) */
 static int s_stop(lua_State *lua)
 {
     run_t *run = run_of(lua);
-    lua_settop(lua, 1);
+    lua_settop(lua, 2);
+    run->agent = -1;
+    if (!lua_isnil(lua, 2)) {
+        luaL_checktype(lua, 2, LUA_TTABLE);
+        for (lua_pushnil(lua); lua_next(lua, 2); lua_settop(lua, 3)) {
+            const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "?";
+            if (strcmp(name, "agent") != 0)
+                luaL_error(lua, "stop has no option \"%s\", only agent", name);
+            s_check_agent(lua, run, 4);
+        }
+    }
     s_replace(&run->reason, lua_isnil(lua, 1) ? NULL : s_check_text(lua, 1, "reason", 0));
     return s_end(lua, run, RUN_STOPPED);
 }
@@ -419,6 +534,8 @@ void api_open(lua_State *lua)
 {
     static const luaL_Reg functions[] = {
         {"place", s_place}, {"stop", s_stop}, {"sleep", s_sleep}, {"log", s_log}, {NULL, NULL}};
+    static const luaL_Reg agent[] = {
+        {"reserve", s_reserve}, {"release", s_release_agent}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"set", s_set}, {"remove", s_remove}, {"save", s_save}, {NULL, NULL}};
     static const luaL_Reg interaction[] = {{"__newindex", s_interaction_newindex}, {NULL, NULL}};
@@ -427,6 +544,8 @@ void api_open(lua_State *lua)
                                           {"__pairs", s_attributes_pairs},
                                           {NULL, NULL}};
     luaL_setfuncs(lua, functions, 0);
+    luaL_newlib(lua, agent);
+    lua_setfield(lua, -2, "agent");
     s_push_object(lua, INTERACTION, interaction);
     lua_getmetatable(lua, -1);
     luaL_newlib(lua, methods);

@@ -1,5 +1,6 @@
 #include "apps/ixn-router/parts/asking.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 /* The parts of a request that outlive the function that fills them in. */
 typedef struct {
     Ixn__V1__Token token;
+    Ixn__V1__Token grant;
     Ixn__V1__AttributesChange change;
     char *names[RUN_REMOVE_LIMIT];
     char *set;
@@ -55,6 +57,35 @@ static uint64_t s_send_save(ixn_client_t *client, const job_t *job, parts_t *par
     return ixn_client_send(client, request);
 }
 
+/* The grant that a result quotes; NULL: it names no agent. */
+static Ixn__V1__Token *s_grant(parts_t *parts, const run_t *run)
+{
+    if (run->agent < 0)
+        return NULL;
+    ixn__v1__token__init(&parts->grant);
+    parts->grant.epoch = run->grants[run->agent].token.epoch;
+    parts->grant.index = run->grants[run->agent].token.index;
+    return &parts->grant;
+}
+
+static uint64_t s_send_reserve(ixn_client_t *client, const job_t *job, parts_t *parts,
+                               Ixn__V1__Request *request)
+{
+    const run_reservation_t *wanted = &job->run->reservation;
+    Ixn__V1__Reserve reserve = IXN__V1__RESERVE__INIT;
+    reserve.interaction_id = wire_bytes(&job->run->work->id);
+    reserve.token = &parts->token;
+    reserve.agent = (char *)(uintptr_t)wanted->agent;
+    reserve.duration_ms = wanted->duration_ms;
+    if (wanted->has_priority) {
+        reserve.priority_given_case = IXN__V1__RESERVE__PRIORITY_GIVEN_PRIORITY;
+        reserve.priority = wanted->priority;
+    }
+    request->body_case = IXN__V1__REQUEST__BODY_RESERVE;
+    request->reserve = &reserve;
+    return ixn_client_send(client, request);
+}
+
 static uint64_t s_send_place(ixn_client_t *client, const job_t *job, parts_t *parts,
                              Ixn__V1__Request *request)
 {
@@ -63,6 +94,9 @@ static uint64_t s_send_place(ixn_client_t *client, const job_t *job, parts_t *pa
     place.interaction_id = wire_bytes(&run->work->id);
     place.token = &parts->token;
     place.queue = run->queue;
+    place.grant = s_grant(parts, run);
+    if (place.grant)
+        place.agent = (char *)(uintptr_t)run->grants[run->agent].agent;
     place.attributes = s_change(parts, job);
     if (run->has_priority) {
         place.priority_given_case = IXN__V1__PLACE_IN_QUEUE__PRIORITY_GIVEN_PRIORITY;
@@ -82,6 +116,9 @@ static uint64_t s_send_stop(ixn_client_t *client, const job_t *job, parts_t *par
     Ixn__V1__Stop stop = IXN__V1__STOP__INIT;
     stop.interaction_id = wire_bytes(&run->work->id);
     stop.token = &parts->token;
+    stop.grant = s_grant(parts, run);
+    if (stop.grant)
+        stop.agent = (char *)(uintptr_t)run->grants[run->agent].agent;
     stop.attributes = s_change(parts, job);
     if (run->reason)
         stop.reason = run->reason;
@@ -110,7 +147,9 @@ uint64_t asking_send(ixn_client_t *client, const job_t *job)
     s_begin(&parts, job);
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     uint64_t id;
-    if (job->state == JOB_SAVING)
+    if (job->state == JOB_SAVING && job->run->outcome == RUN_RESERVES)
+        id = s_send_reserve(client, job, &parts, &request);
+    else if (job->state == JOB_SAVING)
         id = s_send_save(client, job, &parts, &request);
     else if (job->run->outcome == RUN_PLACED)
         id = s_send_place(client, job, &parts, &request);
@@ -159,4 +198,50 @@ void asking_announce(ixn_client_t *client, const strategy_t *strategy, bool is_l
     if (ixn_client_send(client, &request) == 0)
         log_warning("router.announce", "strategy=%s error=\"too many unanswered requests\"",
                     strategy->name);
+}
+
+static void s_send_about(ixn_client_t *client, Ixn__V1__Request *request, const char *strategy)
+{
+    if (ixn_client_send(client, request) == 0)
+        log_warning("router.announce", "strategy=%s error=\"too many unanswered requests\"",
+                    strategy);
+}
+
+void asking_stored_loaded(ixn_client_t *client, const strategy_t *strategy)
+{
+    Ixn__V1__StrategyLoaded loaded = IXN__V1__STRATEGY_LOADED__INIT;
+    loaded.strategy = (char *)(uintptr_t)strategy->name;
+    loaded.version = (char *)(uintptr_t)strategy->version;
+    loaded.stored_version = strategy->stored;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = IXN__V1__REQUEST__BODY_STRATEGY_LOADED;
+    request.strategy_loaded = &loaded;
+    s_send_about(client, &request, strategy->name);
+}
+
+void asking_stored_failed(ixn_client_t *client, const char *name, uint32_t version,
+                          const char *reason)
+{
+    char cut[LIMIT_TEXT + 1];
+    snprintf(cut, sizeof cut, "%s", reason);
+    wire_clean_text(cut);
+    Ixn__V1__StrategyFailed failed = IXN__V1__STRATEGY_FAILED__INIT;
+    failed.strategy = (char *)(uintptr_t)name;
+    failed.version = version;
+    failed.reason = cut;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = IXN__V1__REQUEST__BODY_STRATEGY_FAILED;
+    request.strategy_failed = &failed;
+    s_send_about(client, &request, name);
+}
+
+uint64_t asking_get_strategy(ixn_client_t *client, const char *name, uint32_t version)
+{
+    Ixn__V1__GetStrategy get = IXN__V1__GET_STRATEGY__INIT;
+    get.strategy = (char *)(uintptr_t)name;
+    get.version = version;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = IXN__V1__REQUEST__BODY_GET_STRATEGY;
+    request.get_strategy = &get;
+    return ixn_client_send(client, &request);
 }

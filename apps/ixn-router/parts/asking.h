@@ -22,4 +22,11 @@ void asking_fail_refused(job_t *job, error_code_t code, const char *sentence);
 /* StrategyLoaded or StrategyUnloaded. */
 void asking_announce(ixn_client_t *client, const strategy_t *strategy, bool is_loaded);
 
+/* About strategies of the node's store: it is loaded; it cannot be; its body, please (0: not now).
+ */
+void asking_stored_loaded(ixn_client_t *client, const strategy_t *strategy);
+void asking_stored_failed(ixn_client_t *client, const char *name, uint32_t version,
+                          const char *reason);
+uint64_t asking_get_strategy(ixn_client_t *client, const char *name, uint32_t version);
+
 #endif

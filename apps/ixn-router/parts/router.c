@@ -1,6 +1,7 @@
 #include "apps/ixn-router/parts/router.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include "apps/ixn-router/parts/strategies.h"
 #include "core/base/alloc.h"
 #include "core/base/log.h"
+#include "core/wire/wire.h"
 
 /* One turn takes this many events and then steps scripts for about this long, so that neither the
  * node nor the scripts wait long for the other. */
@@ -25,6 +27,13 @@
 /* After leave_ms, what was returned is given this long to be heard. */
 #define LEAVE_ANSWERS_US USEC_PER_SECOND
 
+/* A body of the node's store that was asked for. */
+typedef struct {
+    uint64_t request_id;
+    uint32_t version;
+    char name[LIMIT_NAME + 1];
+} fetch_t;
+
 struct router {
     ixn_client_options_t client_options;
     ixn_client_t *client;
@@ -33,6 +42,8 @@ struct router {
     bool was_connected;
     vm_t *vm;
     strategies_t *strategies;
+    fetch_t *fetches;
+    size_t fetches_len;
     jobs_t jobs;
     router_figures_t figures;
     usec_t leave_us;
@@ -61,7 +72,7 @@ static void s_send(router_t *self, job_t *job)
     uint64_t request_id = asking_send(self->client, job);
     jobs_set_request(&self->jobs, job, request_id);
     jobs_set_unsent(&self->jobs, job, request_id == 0);
-    if (request_id != 0 && job->state == JOB_SAVING)
+    if (request_id != 0 && job->state == JOB_SAVING && job->run->outcome == RUN_SAVES)
         run_changes_clear(job->run); /* from here on the script collects the next ones */
 }
 
@@ -107,6 +118,7 @@ static void s_after_step(router_t *self, job_t *job)
         return;
     }
     case RUN_SAVES:
+    case RUN_RESERVES:
         jobs_set_state(&self->jobs, job, JOB_SAVING, 0);
         s_send(self, job);
         return;
@@ -123,7 +135,11 @@ static void s_after_step(router_t *self, job_t *job)
 
 static void s_start(router_t *self, job_t *job)
 {
-    const strategy_t *strategy = strategies_find(self->strategies, job->run->work->strategy);
+    const work_t *work = job->run->work;
+    const strategy_t *strategy =
+        work->strategy_version
+            ? strategies_find_stored(self->strategies, work->strategy, work->strategy_version)
+            : strategies_find(self->strategies, work->strategy);
     if (!strategy) {
         s_return(self, job, "this router has not loaded the strategy");
         return;
@@ -248,10 +264,74 @@ static void s_on_refused(router_t *self, job_t *job, error_code_t code, const ch
     s_fail(self, job);
 }
 
+/* ---- The node's store ---- */
+
+static void s_store(router_t *self, const fetch_t *fetch, const Ixn__V1__Strategy *strategy)
+{
+    error_t error = {0};
+    const text_t body = {(const char *)strategy->body.data, strategy->body.len};
+    if (!strategies_store(self->strategies, fetch->name, fetch->version, body, &error)) {
+        log_error("strategy.broken", "strategy=%s version=%u error=\"%s\"", fetch->name,
+                  fetch->version, error.text);
+        asking_stored_failed(self->client, fetch->name, fetch->version, error.text);
+        return;
+    }
+    log_info("strategy.loaded", "strategy=%s version=%u", fetch->name, fetch->version);
+    asking_stored_loaded(self->client,
+                         strategies_find_stored(self->strategies, fetch->name, fetch->version));
+}
+
+/* The body of a strategy, or why there is none. False: it is an answer to something else. */
+static bool s_on_body(router_t *self, const ixn_event_t *event)
+{
+    size_t at = 0;
+    while (at < self->fetches_len && self->fetches[at].request_id != event->request_id)
+        at++;
+    if (at == self->fetches_len)
+        return false;
+    fetch_t fetch = self->fetches[at];
+    self->fetches[at] = self->fetches[--self->fetches_len];
+    const Ixn__V1__Message *message = event->kind == IXN_EVENT_ANSWER ? event->message : NULL;
+    if (message && message->body_case == IXN__V1__MESSAGE__BODY_STRATEGY)
+        s_store(self, &fetch, message->strategy);
+    else
+        asking_stored_failed(self->client, fetch.name, fetch.version,
+                             message && message->body_case == IXN__V1__MESSAGE__BODY_ERROR
+                                 ? message->error->sentence
+                                 : event->error.text);
+    return true;
+}
+
+static void s_on_load(router_t *self, const Ixn__V1__LoadStrategy *load)
+{
+    id128_t hash;
+    const strategy_t *known =
+        load->version ? strategies_find_stored(self->strategies, load->strategy, load->version)
+                      : NULL;
+    if (self->is_leaving)
+        return;
+    if (known && wire_read_id(load->hash, &hash) && id_equal(hash, known->hash)) {
+        asking_stored_loaded(self->client, known);
+        return;
+    }
+    fetch_t fetch = {.version = load->version};
+    snprintf(fetch.name, sizeof fetch.name, "%s", load->strategy);
+    fetch.request_id = asking_get_strategy(self->client, load->strategy, load->version);
+    if (fetch.request_id == 0) {
+        asking_stored_failed(self->client, fetch.name, fetch.version,
+                             "too many requests are unanswered; activate it again");
+        return;
+    }
+    self->fetches = memory_resize(self->fetches, (self->fetches_len + 1) * sizeof *self->fetches);
+    self->fetches[self->fetches_len++] = fetch;
+}
+
 static void s_on_answer(router_t *self, const ixn_event_t *event)
 {
     const Ixn__V1__Message *message = event->message;
     bool is_error = message->body_case == IXN__V1__MESSAGE__BODY_ERROR;
+    if (s_on_body(self, event))
+        return;
     job_t *job = jobs_find_request(&self->jobs, event->request_id);
     if (!job) {
         /* To an announcement, or to a request of work that was revoked meanwhile. */
@@ -263,6 +343,13 @@ static void s_on_answer(router_t *self, const ixn_event_t *event)
     jobs_set_request(&self->jobs, job, 0);
     if (is_error) {
         s_on_refused(self, job, (error_code_t)message->error->code, message->error->sentence);
+    } else if (job->state == JOB_SAVING && job->run->outcome == RUN_RESERVES) {
+        const Ixn__V1__Token *grant =
+            message->body_case == IXN__V1__MESSAGE__BODY_GRANTED ? message->granted->grant : NULL;
+        run_granted(job->run,
+                    grant ? (work_token_t){grant->epoch, grant->index} : (work_token_t){0, 0});
+        run_resume(job->run, NULL);
+        s_after_step(self, job);
     } else if (job->state == JOB_SAVING) {
         self->figures.saved++;
         run_resume(job->run, NULL);
@@ -276,6 +363,8 @@ static void s_on_answer(router_t *self, const ixn_event_t *event)
  * that its changes may or may not have been made. */
 static void s_on_failed(router_t *self, const ixn_event_t *event)
 {
+    if (s_on_body(self, event))
+        return;
     job_t *job = jobs_find_request(&self->jobs, event->request_id);
     if (!job) {
         log_warning("router.unanswered", "error=\"%s\"", event->error.text);
@@ -303,7 +392,8 @@ static void s_on_connected(router_t *self, const Ixn__V1__Registered *registered
             s_on_gone(self, job, "not held any more after the reconnect");
     }
     for (size_t i = 0; i < strategies_len(self->strategies) && !self->is_leaving; i++)
-        asking_announce(self->client, strategies_at(self->strategies, i), true);
+        if (strategies_at(self->strategies, i)->stored == 0)
+            asking_announce(self->client, strategies_at(self->strategies, i), true);
 }
 
 static void s_on_refused_registration(router_t *self, const error_t *error)
@@ -334,6 +424,11 @@ static void s_on_event(router_t *self, const ixn_event_t *event)
         else if (event->message->body_case == IXN__V1__MESSAGE__BODY_REVOKED)
             s_on_gone(self, s_find(self, event->message->revoked->token),
                       event->message->revoked->reason);
+        else if (event->message->body_case == IXN__V1__MESSAGE__BODY_LOAD_STRATEGY)
+            s_on_load(self, event->message->load_strategy);
+        else if (event->message->body_case == IXN__V1__MESSAGE__BODY_UNLOAD_STRATEGY)
+            strategies_drop(self->strategies, event->message->unload_strategy->strategy,
+                            event->message->unload_strategy->version);
         break;
     case IXN_EVENT_CONNECTED:
         s_on_connected(self, event->message->registered);
@@ -537,7 +632,7 @@ static bool s_open(router_t *self, const router_options_t *options, error_t *ret
             ret_error, ERROR_CONFIGURATION,
             "%d of the strategies in %s are broken (see above); correct or remove them", broken,
             options->strategies);
-    if (strategies_len(self->strategies) == 0)
+    if (options->strategies && strategies_len(self->strategies) == 0)
         return error_set(ret_error, ERROR_CONFIGURATION,
                          "the folder %s holds no strategy; they are files called NAME.lua",
                          options->strategies);
@@ -563,6 +658,7 @@ void router_destroy(router_t **self_p)
     if (!self)
         return;
     jobs_clear(&self->jobs);
+    free(self->fetches);
     strategies_destroy(&self->strategies);
     vm_destroy(&self->vm);
     ixn_client_destroy(&self->client);

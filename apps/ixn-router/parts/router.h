@@ -17,7 +17,7 @@ typedef struct {
     /* Role and max_unanswered are set by the router. What it points to lives as long as the router.
      */
     ixn_client_options_t client;
-    const char *strategies; /* folder */
+    const char *strategies; /* folder; NULL: only what the node stores */
     vm_options_t vm;
     uint32_t leave_ms; /* how long what runs may go on after router_leave */
 } router_options_t;

@@ -324,9 +324,27 @@ run_outcome_t run_start(run_t *self, int code)
 
 run_outcome_t run_resume(run_t *self, const error_t *answer)
 {
-    CHECK(self->outcome == RUN_SLEEPS || self->outcome == RUN_SAVES);
+    CHECK(self->outcome == RUN_SLEEPS || self->outcome == RUN_SAVES ||
+          self->outcome == RUN_RESERVES);
     self->answer = answer;
     run_outcome_t outcome = s_step(self, 0);
     self->answer = NULL;
     return outcome;
+}
+
+void run_granted(run_t *self, work_token_t token)
+{
+    size_t at = 0;
+    while (at < self->grants_len && strcmp(self->grants[at].agent, self->reservation.agent) != 0)
+        at++;
+    if (token.index == 0) {
+        if (at < self->grants_len)
+            self->grants[at] = self->grants[--self->grants_len];
+        return;
+    }
+    CHECK(at < RUN_GRANTS); /* the script was told otherwise */
+    memcpy(self->grants[at].agent, self->reservation.agent, sizeof self->grants[at].agent);
+    self->grants[at].token = token;
+    if (at == self->grants_len)
+        self->grants_len++;
 }

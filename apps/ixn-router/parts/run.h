@@ -17,12 +17,13 @@
 #include "core/base/limits.h"
 
 typedef enum {
-    RUN_NONE,    /* in the middle of a step */
-    RUN_SLEEPS,  /* resume after `sleep_us` */
-    RUN_SAVES,   /* send the changes, resume with the answer */
-    RUN_PLACED,  /* the end: into `queue` */
-    RUN_STOPPED, /* the end: with `reason` */
-    RUN_FAILED,  /* the end: `reason` says where and what, `trace` more of it */
+    RUN_NONE,     /* in the middle of a step */
+    RUN_SLEEPS,   /* resume after `sleep_us` */
+    RUN_SAVES,    /* send the changes, resume with the answer */
+    RUN_RESERVES, /* ask for `reservation`, resume with the answer */
+    RUN_PLACED,   /* the end: into `queue` */
+    RUN_STOPPED,  /* the end: with `reason` */
+    RUN_FAILED,   /* the end: `reason` says where and what, `trace` more of it */
 } run_outcome_t;
 
 /* More names in one change are refused by the node. */
@@ -34,6 +35,22 @@ typedef enum {
 #define RUN_STEP_CPU_US (USEC_PER_SECOND / 2)
 /* Lines that one step may log; the rest is dropped and counted. */
 #define RUN_LOG_LINES 100
+
+/* Agents that one script may have reserved at once. */
+#define RUN_GRANTS 16
+
+/* What agent.reserve and agent.release ask for. */
+typedef struct {
+    char agent[LIMIT_NAME + 1];
+    int64_t duration_ms; /* -1: the node's; 0: release */
+    bool has_priority;
+    int32_t priority;
+} run_reservation_t;
+
+typedef struct {
+    char agent[LIMIT_NAME + 1];
+    work_token_t token;
+} run_grant_t;
 
 /* Attributes that were set and removed and not yet sent. */
 typedef struct {
@@ -59,6 +76,10 @@ typedef struct {
     int line;     /* in the script, of place or stop */
     bool has_priority;
     int32_t priority;
+    run_reservation_t reservation;
+    run_grant_t grants[RUN_GRANTS];
+    size_t grants_len;
+    int agent; /* PLACED, STOPPED: number of the grant that is quoted; -1: none */
     run_changes_t changes;
     buffer_t trace;
     /* of the step that runs */
@@ -84,6 +105,8 @@ run_outcome_t run_resume(run_t *self, const error_t *answer);
  * for nothing; false when it is longer than attributes may be. */
 bool run_changes_text(const run_t *self, char **ret_set, size_t *ret_len);
 void run_changes_clear(run_t *self);
+/* The reservation was granted, or (zero token) given back. */
+void run_granted(run_t *self, work_token_t token);
 /* The outcome becomes RUN_FAILED with this reason (cleaned and cut to what a request takes). */
 void run_fail(run_t *self, const char *reason);
 

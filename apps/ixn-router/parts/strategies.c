@@ -25,7 +25,7 @@ strategies_t *strategies_new(vm_t *vm, const char *folder)
 {
     strategies_t *self = memory_zero(1, sizeof *self);
     self->vm = vm;
-    self->folder = memory_text(folder);
+    self->folder = folder ? memory_text(folder) : NULL;
     return self;
 }
 
@@ -55,7 +55,7 @@ const strategy_t *strategies_at(const strategies_t *self, size_t index)
 static strategy_t *s_find(const strategies_t *self, const char *name)
 {
     for (size_t i = 0; i < self->len; i++)
-        if (strcmp(self->items[i].name, name) == 0)
+        if (self->items[i].stored == 0 && strcmp(self->items[i].name, name) == 0)
             return &self->items[i];
     return NULL;
 }
@@ -170,7 +170,7 @@ static void s_unload_gone(strategies_t *self, strategies_fn *tell, void *context
 {
     size_t kept = 0;
     for (size_t i = 0; i < self->len; i++) {
-        if (self->items[i].found) {
+        if (self->items[i].found || self->items[i].stored) {
             self->items[kept++] = self->items[i];
             continue;
         }
@@ -184,6 +184,8 @@ static void s_unload_gone(strategies_t *self, strategies_fn *tell, void *context
 int strategies_load(strategies_t *self, strategies_fn *tell, void *context, error_t *ret_error)
 {
     struct dirent **entries;
+    if (!self->folder)
+        return 0;
     int count = scandir(self->folder, &entries, s_is_strategy, alphasort);
     if (count < 0) {
         error_set(ret_error, ERROR_SYSTEM, "the folder %s of strategies cannot be read: %s",
@@ -207,4 +209,67 @@ int strategies_load(strategies_t *self, strategies_fn *tell, void *context, erro
     free(entries);
     s_unload_gone(self, tell, context);
     return broken;
+}
+
+/* ---- The node's store ---- */
+
+static strategy_t *s_find_stored(const strategies_t *self, const char *name, uint32_t version)
+{
+    for (size_t i = 0; i < self->len; i++)
+        if (self->items[i].stored == version && strcmp(self->items[i].name, name) == 0)
+            return &self->items[i];
+    return NULL;
+}
+
+const strategy_t *strategies_find_stored(const strategies_t *self, const char *name,
+                                         uint32_t version)
+{
+    return s_find_stored(self, name, version);
+}
+
+static void s_forget_dropped(strategies_t *self, const char *name)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < self->len; i++) {
+        bool gone = self->items[i].dropped && strcmp(self->items[i].name, name) == 0;
+        if (gone)
+            vm_unload(self->vm, self->items[i].code);
+        else
+            self->items[kept++] = self->items[i];
+    }
+    self->len = kept;
+}
+
+bool strategies_store(strategies_t *self, const char *name, uint32_t version, text_t body,
+                      error_t *ret_error)
+{
+    s_forget_dropped(self, name);
+    strategy_t fresh = {.stored = version, .found = true, .hash = id_hash(body.data, body.len)};
+    char file[LIMIT_NAME + 8];
+    if (strlen(name) > LIMIT_NAME || version == 0)
+        return error_set(ret_error, ERROR_INVALID_ARGUMENT, "a strategy without name or version");
+    if (self->len >= 2 * STRATEGIES_LIMIT)
+        return error_set(ret_error, ERROR_TOO_LARGE, "more than %d strategies are loaded",
+                         2 * STRATEGIES_LIMIT);
+    snprintf(fresh.name, sizeof fresh.name, "%s", name);
+    snprintf(fresh.version, sizeof fresh.version, "%u", version);
+    snprintf(file, sizeof file, "%s.lua", name);
+    strategy_t *known = s_find_stored(self, name, version);
+    if (!vm_load(self->vm, file, body, &fresh.code, ret_error))
+        return false;
+    if (known) { /* the same number in another history */
+        vm_unload(self->vm, known->code);
+        *known = fresh;
+        return true;
+    }
+    self->items = memory_resize(self->items, (self->len + 1) * sizeof *self->items);
+    self->items[self->len++] = fresh;
+    return true;
+}
+
+void strategies_drop(strategies_t *self, const char *name, uint32_t version)
+{
+    strategy_t *known = version ? s_find_stored(self, name, version) : NULL;
+    if (known)
+        known->dropped = true; /* work that has not started yet may still name it */
 }

@@ -36,6 +36,7 @@ work_t *work_new(const Ixn__V1__Route *route)
     self->type = s_place(&at, from->type);
     self->subtype = s_place(&at, from->subtype);
     self->external_id = s_place(&at, from->external_id);
+    self->strategy_version = route->strategy_version;
     self->attempt = route->attempt;
     self->priority = from->priority;
     self->received_at = from->received_at_us;

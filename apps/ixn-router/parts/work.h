@@ -17,6 +17,7 @@ typedef struct {
     id128_t id;
     work_token_t token;
     const char *strategy;
+    uint32_t strategy_version; /* of the node's store; 0: a file */
     const char *tenant;
     const char *queue;
     const char *media_type;

@@ -253,6 +253,7 @@ static bool s_open(core_t *self, const config_t *config, const char *client_endp
 /* What asks ends before what answers: everything that is parked gets an answer. */
 static void s_close(core_t *self)
 {
+    self->stopping = true;
     while (!LIST_EMPTY(&self->parked)) {
         exchange_t *exchange = LIST_FIRST(&self->parked);
         LIST_REMOVE(exchange, link);

@@ -67,7 +67,10 @@ struct core {
     queues_t *queues;
     records_t *records;
     live_t *live;
-    usec_t now;          /* CLOCK_BOOTTIME */
+    usec_t now; /* CLOCK_BOOTTIME */
+    bool stopping;
+    usec_t refused_at;   /* a refusal was logged */
+    unsigned refused;    /* since then */
     http_body_t *status; /* the answer to /v1/status … */
     usec_t status_at;    /* … of what was heard then */
     LIST_HEAD(, exchange) parked;

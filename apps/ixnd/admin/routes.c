@@ -160,13 +160,24 @@ static verdict_t s_judge(core_t *self, http_request_t *request, const route_t *r
     return guard_judge(&guard, &asked, route->right);
 }
 
-static void s_refuse(http_request_t *request, const verdict_t *verdict)
+/* One line a second at most, whoever tries how often. */
+static void s_log_refusal(core_t *self, http_request_t *request, const verdict_t *verdict)
+{
+    self->refused++;
+    if (self->refused_at && self->now - self->refused_at < USEC_PER_SECOND)
+        return;
+    log_warning("admin.refused", "code=%s address=%s method=%s path=\"%s\" count=%u", verdict->code,
+                http_address(request), http_method(request), http_path(request), self->refused);
+    self->refused_at = self->now;
+    self->refused = 0;
+}
+
+static void s_refuse(core_t *self, http_request_t *request, const verdict_t *verdict)
 {
     if (verdict->status == 401)
         http_add_header(request, "WWW-Authenticate", "Bearer realm=\"ixn\"");
     if (verdict->status != 401 || http_header(request, "Authorization"))
-        log_warning("admin.refused", "code=%s address=%s method=%s path=\"%s\"", verdict->code,
-                    http_address(request), http_method(request), http_path(request));
+        s_log_refusal(self, request, verdict);
     http_answer_error(request, verdict->status, verdict->code, "%s", verdict->sentence);
 }
 
@@ -300,5 +311,5 @@ void routes_handle(void *context, http_request_t *request)
     if (verdict.allowed)
         s_begin(self, request, route, &verdict, id);
     else
-        s_refuse(request, &verdict);
+        s_refuse(self, request, &verdict);
 }

@@ -103,6 +103,11 @@ static void s_on_begun(void *context, const PGresult *result, const error_t *err
 {
     beginning_t *beginning = context;
     exchange_t *exchange = beginning->exchange;
+    if (exchange->core->stopping) { /* who would do it is gone already */
+        free(beginning);
+        http_answer_error(exchange->request, 503, "STOPPED", "the node stops; nothing was changed");
+        return;
+    }
     if (result)
         exchange->audit = field_int8(field_of(result, 0, 0));
     else

@@ -59,9 +59,11 @@ static bool s_is_good(exchange_t *exchange, const Ixn__V1__Message *message, con
 
 static void s_send(exchange_t *exchange, Ixn__V1__Request *request, work_answer_fn *answer)
 {
-    if (!work_send(exchange->core->work, request, answer, exchange))
-        http_answer_error(exchange->request, 503, "BUSY",
-                          "as many requests as are allowed at once wait for the node");
+    if (work_send(exchange->core->work, request, answer, exchange))
+        return;
+    audit_end(exchange, "not done: too many requests wait for the node");
+    http_answer_error(exchange->request, 503, "BUSY",
+                      "as many requests as are allowed at once wait for the node");
 }
 
 /* ---- Queues ---- */
