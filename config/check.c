@@ -142,6 +142,91 @@ static bool s_check_queue(const config_t *config, const places_t *places, size_t
     return true;
 }
 
+static bool s_is_cluster(const config_t *config, const char *name)
+{
+    for (size_t i = 0; i < config->clusters_len; i++) {
+        if (strcmp(config->clusters[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool s_is_server(const config_t *config, const char *name)
+{
+    for (size_t i = 0; i < config->applications_len; i++) {
+        if (strcmp(config->applications[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Members are servers that are listed, each once; one level only. */
+static bool s_check_cluster(const config_t *config, const places_t *places, size_t item,
+                            error_t *ret_error)
+{
+    enum { KEY_MEMBERS = 1 };
+    CHECK(strcmp(schema_sections[SCHEMA_CLUSTERS].keys[KEY_MEMBERS].name, "members") == 0);
+    const config_cluster_t *cluster = &config->clusters[item];
+    place_t place = places_of(places, SCHEMA_CLUSTERS, item, KEY_MEMBERS);
+    char shown[2][PLACE_SHOWN_SIZE];
+    place_show(text_of(cluster->name), shown[0]);
+    if (cluster->members.len == 0)
+        return places_error(places, place, ret_error,
+                            "cluster %s has no members; name at least one", shown[0]);
+    for (size_t i = 0; i < cluster->members.len; i++) {
+        const char *member = cluster->members.names[i];
+        place_show(text_of(member), shown[1]);
+        if (s_is_cluster(config, member))
+            return places_error(
+                places, place, ret_error,
+                "cluster %s has the cluster %s in it; clusters have one level: name "
+                "the servers of %s instead",
+                shown[0], shown[1], shown[1]);
+        if (!s_is_server(config, member))
+            return places_error(places, place, ret_error,
+                                "cluster %s has the member %s, which is not one of "
+                                "`applications.servers`; add it there",
+                                shown[0], shown[1]);
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(cluster->members.names[j], member) == 0)
+                return places_error(places, place, ret_error,
+                                    "cluster %s has the member %s twice; name it once", shown[0],
+                                    shown[1]);
+        }
+    }
+    return true;
+}
+
+static bool s_is_in_a_cluster(const config_t *config, const char *name)
+{
+    for (size_t i = 0; i < config->clusters_len; i++) {
+        const config_names_t *members = &config->clusters[i].members;
+        for (size_t j = 0; j < members->len; j++) {
+            if (strcmp(members->names[j], name) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+size_t config_notes(const config_t *self, FILE *file)
+{
+    enum { THIRD_PARTY = 6 };
+    size_t notes = 0;
+    for (size_t i = 0; i < self->applications_len; i++) {
+        const config_application_t *server = &self->applications[i];
+        if (server->type != THIRD_PARTY || server->services.len > 0)
+            continue;
+        notes++;
+        fprintf(
+            file,
+            "note: applications.servers: third-party server \"%s\" names no services: unless it "
+            "names them when it registers, it is reached by its name%s only, never by type\n",
+            server->name, s_is_in_a_cluster(self, server->name) ? " or through its cluster" : "");
+    }
+    return notes;
+}
+
 /* One key, so many times, must not be larger than another of the same unit. */
 typedef struct {
     unsigned times;
@@ -285,13 +370,18 @@ static bool s_check_admin(const config_t *config, const places_t *places, error_
 bool check_all(const config_t *config, const places_t *places, error_t *ret_error)
 {
     static const schema_section_id_t lists[] = {SCHEMA_DAPS,    SCHEMA_TENANTS,    SCHEMA_QUEUES,
-                                                SCHEMA_ROUTERS, SCHEMA_STRATEGIES, SCHEMA_AGENTS};
+                                                SCHEMA_ROUTERS, SCHEMA_STRATEGIES, SCHEMA_AGENTS,
+                                                SCHEMA_SERVERS, SCHEMA_CLUSTERS};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         if (!s_check_names(config, places, lists[i], ret_error))
             return false;
     }
     for (size_t i = 0; i < config->queues_len; i++) {
         if (!s_check_queue(config, places, i, ret_error))
+            return false;
+    }
+    for (size_t i = 0; i < config->clusters_len; i++) {
+        if (!s_check_cluster(config, places, i, ret_error))
             return false;
     }
     for (size_t i = 0; i < config->strategies_len; i++) {

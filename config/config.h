@@ -58,6 +58,35 @@ typedef struct {
     bool agent_reservation;
 } config_router_t;
 
+/* A list of names inside an item. */
+typedef struct {
+    size_t len;
+    char names[LIMIT_SERVICES][CONFIG_NAME_SIZE];
+} config_names_t;
+
+/* What we say about an application server, whatever it says about itself. Those that are not listed
+ * may connect all the same. */
+typedef struct {
+    char name[CONFIG_NAME_SIZE];
+    uint32_t type;           /* number of ApplicationType in the contract; 0: as it registers */
+    config_names_t services; /* none: what it says */
+    bool has_window;
+    uint32_t window;
+    bool has_queue;
+    uint32_t queue;
+    bool has_timeout_ms;
+    uint64_t timeout_ms;
+} config_application_t;
+
+/* Application servers that are called by one name. */
+typedef struct {
+    char name[CONFIG_NAME_SIZE];
+    config_names_t members; /* of `applications.servers` */
+    bool has_queue;
+    uint32_t queue;
+    bool has_timeout_ms;
+    uint64_t timeout_ms;
+} config_cluster_t;
 /* Limits of one strategy, over all routers together. */
 typedef struct {
     char name[CONFIG_NAME_SIZE];
@@ -137,6 +166,20 @@ typedef struct {
     size_t queues_len;
     config_router_t *routers;
     size_t routers_len;
+    config_application_t *applications;
+    size_t applications_len;
+    config_cluster_t *clusters;
+    size_t clusters_len;
+    /* applications */
+    uint64_t service_timeout_ms;
+    uint32_t service_max_requests;
+    uint32_t service_max_requests_per_router;
+    uint64_t service_max_size; /* bytes */
+    uint32_t service_max_attempts;
+    uint32_t service_window;
+    uint32_t service_queue;
+    uint32_t service_breaker_failures;
+    uint64_t service_breaker_pause_ms;
     config_strategy_t *strategies;
     size_t strategies_len;
     config_agent_t *agents;
@@ -156,6 +199,9 @@ void config_destroy(config_t **self_p);
 /* Prints the effective values as YAML that loads back to an equal configuration; passwords in
  * conninfo are shown as "********". Look at ferror(file) afterwards. */
 void config_print(const config_t *self, FILE *file);
+
+/* Prints what is allowed and yet worth knowing, a line each. Returns how many. */
+size_t config_notes(const config_t *self, FILE *file);
 
 /* Prints every key with what it may be, its default and what it is for. */
 void config_describe(FILE *file);

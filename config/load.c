@@ -160,6 +160,28 @@ static bool s_read_key(loader_t *self, const target_t *target, const schema_key_
     return true;
 }
 
+static bool s_load_names(loader_t *self, const target_t *target, const schema_key_t *key,
+                         const yaml_node_t *value)
+{
+    const char *path = schema_sections[target->id].path;
+    if (value->type != YAML_SEQUENCE_NODE)
+        return places_error(self->places, tree_place(value->start_mark), self->error,
+                            "%s.%s is %s, but must be a list of names, such as [a, b] (%s)", path,
+                            key->name, s_kind(value), key->sentence);
+    const yaml_node_item_t *item = value->data.sequence.items.start;
+    for (; item < value->data.sequence.items.top; item++) {
+        const yaml_node_t *name = s_node(self, *item);
+        place_t place = tree_place(name->start_mark);
+        if (name->type != YAML_SCALAR_NODE)
+            return places_error(self->places, place, self->error,
+                                "a name in %s.%s is %s, but must be a word", path, key->name,
+                                s_kind(name));
+        if (!s_read_key(self, target, key, s_text(name), place))
+            return false;
+    }
+    return true;
+}
+
 static bool s_load_key(loader_t *self, const target_t *target, const schema_key_t *key,
                        const yaml_node_t *name, const yaml_node_t *value)
 {
@@ -169,6 +191,8 @@ static bool s_load_key(loader_t *self, const target_t *target, const schema_key_
     if (place->line != 0)
         return s_twice(self, target->id, name, *place);
     *place = tree_place(value->start_mark);
+    if (key->type == SCHEMA_NAMES)
+        return s_load_names(self, target, key, value);
     if (value->type != YAML_SCALAR_NODE)
         return places_error(self->places, *place, self->error,
                             "%s.%s is %s, but must be a single value (%s)", section->path,
@@ -381,6 +405,8 @@ void config_destroy(config_t **self_p)
     free(self->tenants);
     free(self->queues);
     free(self->routers);
+    free(self->applications);
+    free(self->clusters);
     free(self->strategies);
     free(self->agents);
     free(self);

@@ -58,6 +58,16 @@ static bool s_is_quoted(schema_type_t type)
            type == SCHEMA_CONNINFO;
 }
 
+static void s_print_names(printer_t *self, const config_names_t *names)
+{
+    yaml_event_t event;
+    s_emit(self, &event,
+           yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, YAML_FLOW_SEQUENCE_STYLE));
+    for (size_t i = 0; i < names->len; i++)
+        s_emit_text(self, text_of(names->names[i]), true);
+    s_emit(self, &event, yaml_sequence_end_event_initialize(&event));
+}
+
 static void s_print_keys(printer_t *self, const schema_section_t *section, const void *item)
 {
     buffer_t value = {0};
@@ -65,9 +75,13 @@ static void s_print_keys(printer_t *self, const schema_section_t *section, const
         const schema_key_t *key = &section->keys[i];
         if (!schema_is_given(key, item))
             continue;
+        s_emit_text(self, text_of(key->name), false);
+        if (key->type == SCHEMA_NAMES) {
+            s_print_names(self, (const void *)((const char *)item + key->offset));
+            continue;
+        }
         buffer_clear(&value);
         scalar_write(key, item, &value);
-        s_emit_text(self, text_of(key->name), false);
         s_emit_text(self, (text_t){(const char *)value.bytes, value.len}, s_is_quoted(key->type));
     }
     buffer_free(&value);

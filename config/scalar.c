@@ -101,6 +101,10 @@ void scalar_write_allowed(const schema_key_t *key, buffer_t *out)
     case SCHEMA_UUID:
         buffer_append_text(out, "a UUID");
         break;
+    case SCHEMA_NAMES:
+        buffer_printf(out, "a list of up to %llu names of 1 to %d bytes",
+                      (unsigned long long)key->maximum, LIMIT_NAME);
+        break;
     case SCHEMA_CHOICE:
         buffer_append_text(out, "one of ");
         for (const char *const *choice = key->choices; *choice; choice++)
@@ -375,6 +379,23 @@ static bool s_read_choice(const schema_key_t *key, text_t text, void *item, erro
     return true;
 }
 
+/* One more name of a list. */
+static bool s_add_name(const schema_key_t *key, text_t text, void *item, error_t *ret_error)
+{
+    config_names_t *names = (void *)((char *)item + key->offset);
+    if (names->len >= key->maximum)
+        return s_refuse(key, text, "is one too many", ret_error);
+    const schema_key_t name = {.name = key->name,
+                               .type = SCHEMA_NAME,
+                               .offset = 0,
+                               .size = CONFIG_NAME_SIZE,
+                               .given_offset = SCHEMA_NOWHERE};
+    if (!s_read_text(&name, text, names->names[names->len], ret_error))
+        return false;
+    names->len++;
+    return true;
+}
+
 bool scalar_read(const schema_key_t *key, text_t text, void *item, error_t *ret_error)
 {
     switch (key->type) {
@@ -396,6 +417,8 @@ bool scalar_read(const schema_key_t *key, text_t text, void *item, error_t *ret_
         return s_read_uuid(key, text, item, ret_error);
     case SCHEMA_CHOICE:
         return s_read_choice(key, text, item, ret_error);
+    case SCHEMA_NAMES:
+        return s_add_name(key, text, item, ret_error);
     }
     check_failed("a type of the schema", __FILE__, __LINE__, __func__);
 }
@@ -431,6 +454,12 @@ void scalar_write(const schema_key_t *key, const void *item, buffer_t *out)
         char text[ID_TEXT_SIZE];
         memcpy(&id, field, sizeof id);
         buffer_append_text(out, id_text(id, text));
+        break;
+    }
+    case SCHEMA_NAMES: {
+        const config_names_t *names = (const void *)field;
+        for (size_t i = 0; i < names->len; i++)
+            buffer_printf(out, "%s%s", i ? ", " : "", names->names[i]);
         break;
     }
     case SCHEMA_CHOICE:

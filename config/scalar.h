@@ -10,7 +10,8 @@
 #include "core/base/buffer.h"
 
 /* Reads `text` (valid UTF-8) into the key's field of `item`, which is config_t or an item of a list
- * and otherwise zero there. False and a CONFIGURATION error where it is not allowed. */
+ * and otherwise zero there (NAMES: adds one name). False and a CONFIGURATION error where it is not
+ * allowed. */
 bool scalar_read(const schema_key_t *key, text_t text, void *item, error_t *ret_error);
 
 /* Appends the field's value as an operator would write it; conninfo with its passwords hidden. */

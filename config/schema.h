@@ -23,6 +23,7 @@ typedef enum {
     SCHEMA_UUID,
     SCHEMA_RATE,   /* a number, "/" and second, minute or hour; kept as config_rate_t */
     SCHEMA_CHOICE, /* one of `choices`; kept as its place among them */
+    SCHEMA_NAMES,  /* a list of names, up to LIMIT_SERVICES: config_names_t */
 } schema_type_t;
 
 /* What a change of the value does when the file is reloaded. A list's items come and go as the
@@ -63,6 +64,9 @@ typedef enum {
     SCHEMA_TENANTS,
     SCHEMA_QUEUES,
     SCHEMA_ROUTERS,
+    SCHEMA_APPLICATIONS,
+    SCHEMA_SERVERS,
+    SCHEMA_CLUSTERS,
     SCHEMA_STRATEGIES,
     SCHEMA_AGENTS,
     SCHEMA_ROUTING,

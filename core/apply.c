@@ -8,7 +8,7 @@
 /* One function an entry. Each first finds what the entry speaks of and refuses what does not fit,
  * then changes the state: never half of it. */
 
-static bool s_misfit(const state_t *self, const char *entry, const char *what, error_t *ret_error)
+bool state_misfit(const state_t *self, const char *entry, const char *what, error_t *ret_error)
 {
     return error_set(ret_error, ERROR_DATABASE_DIVERGED,
                      "entry %llu (%s) does not fit the state: %s; the journal and the checkpoint "
@@ -30,7 +30,7 @@ static interaction_t *s_named(state_t *self, ProtobufCBinaryData bytes, const ch
     if (wire_read_id(bytes, &id))
         interaction = state_find(self, &id);
     if (!interaction)
-        s_misfit(self, entry, "it names an interaction that is not there", ret_error);
+        state_misfit(self, entry, "it names an interaction that is not there", ret_error);
     return interaction;
 }
 
@@ -42,7 +42,7 @@ static bool s_fits(const char *text, size_t most)
 
 static bool s_too_long(const state_t *self, const char *entry, error_t *ret_error)
 {
-    return s_misfit(self, entry, "a text is longer than its limit", ret_error);
+    return state_misfit(self, entry, "a text is longer than its limit", ret_error);
 }
 
 static void s_step(state_t *self, interaction_t *interaction, step_kind_t kind, uint64_t change,
@@ -76,6 +76,7 @@ static void s_touch(state_t *self, interaction_t *interaction)
 static void s_leave_router(state_t *self, interaction_t *interaction)
 {
     if (interaction->state == INTERACTION_ROUTING) {
+        services_leave(self, interaction);
         state_take_from_router(self, interaction);
         strategies_left(self, self->queues[interaction->queue]->tenant,
                         symbol_name(self->symbols, interaction->more->strategy));
@@ -129,17 +130,17 @@ static bool s_submitted(state_t *self, const Ixn__V1__Submitted *entry, error_t 
 {
     id128_t id;
     if (!wire_read_id(entry->interaction_id, &id))
-        return s_misfit(self, "submitted", "its id has not 16 bytes", ret_error);
+        return state_misfit(self, "submitted", "its id has not 16 bytes", ret_error);
     if (state_find(self, &id) || state_remembered(self, &id))
-        return s_misfit(self, "submitted", "its interaction exists already", ret_error);
+        return state_misfit(self, "submitted", "its interaction exists already", ret_error);
     if (!s_submitted_fits(entry))
         return s_too_long(self, "submitted", ret_error);
     id128_t key_hash = key_hash_of(text_of(entry->tenant), s_bytes(entry->key));
     if (state_find_by_key(self, &key_hash))
-        return s_misfit(self, "submitted", "its key made another interaction", ret_error);
+        return state_misfit(self, "submitted", "its key made another interaction", ret_error);
     queue_t *queue = s_queue_of(self, entry);
     if (!queue)
-        return s_misfit(self, "submitted", "too many tenants or queues", ret_error);
+        return state_misfit(self, "submitted", "too many tenants or queues", ret_error);
     interaction_t *interaction = state_record_new(self);
     interaction->id = id;
     interaction->key_hash = key_hash;
@@ -226,7 +227,7 @@ static bool s_placed(state_t *self, const Ixn__V1__Placed *entry, error_t *ret_e
     uint16_t tenant = self->queues[interaction->queue]->tenant;
     queue_t *queue = state_queue_make(self, tenant, text_of(entry->queue));
     if (!queue)
-        return s_misfit(self, "placed", "too many queues", ret_error);
+        return state_misfit(self, "placed", "too many queues", ret_error);
     s_touch(self, interaction);
     state_unlink(self, interaction);
     bool released = interaction->state == INTERACTION_QUARANTINED;
@@ -259,7 +260,7 @@ static bool s_held_changed(state_t *self, const Ixn__V1__HeldChanged *entry, err
     if (!s_fits(entry->by, LIMIT_NAME))
         return s_too_long(self, "held", ret_error);
     if (interaction->state != INTERACTION_QUEUED)
-        return s_misfit(self, "held", "its interaction is not queued", ret_error);
+        return state_misfit(self, "held", "its interaction is not queued", ret_error);
     s_touch(self, interaction);
     state_unlink(self, interaction);
     if (entry->held) {
@@ -322,13 +323,14 @@ static bool s_dispatched(state_t *self, const Ixn__V1__Dispatched *entry, error_
     if (!interaction)
         return false;
     if (interaction->state != INTERACTION_QUEUED || (interaction->flags & INTERACTION_HELD))
-        return s_misfit(self, "dispatched", "its interaction does not wait", ret_error);
+        return state_misfit(self, "dispatched", "its interaction does not wait", ret_error);
     if (!entry->router[0] || !s_fits(entry->router, LIMIT_NAME) ||
         !s_fits(entry->strategy, LIMIT_NAME))
-        return s_misfit(self, "dispatched", "a name is empty or longer than its limit", ret_error);
+        return state_misfit(self, "dispatched", "a name is empty or longer than its limit",
+                            ret_error);
     state_router_t *router = state_router(self, text_of(entry->router));
     if (!router)
-        return s_misfit(self, "dispatched", "too many routers", ret_error);
+        return state_misfit(self, "dispatched", "too many routers", ret_error);
     s_touch(self, interaction);
     state_unlink(self, interaction);
     interaction->state = INTERACTION_ROUTING;
@@ -373,9 +375,9 @@ static bool s_returned(state_t *self, const Ixn__V1__Returned *entry, error_t *r
     if (!interaction)
         return false;
     if (interaction->state != INTERACTION_ROUTING)
-        return s_misfit(self, "returned", "its interaction is with no router", ret_error);
+        return state_misfit(self, "returned", "its interaction is with no router", ret_error);
     if (!s_return_step(entry->cause))
-        return s_misfit(self, "returned", "its cause is not known here", ret_error);
+        return state_misfit(self, "returned", "its cause is not known here", ret_error);
     if (!s_fits(entry->reason, LIMIT_TEXT))
         return s_too_long(self, "returned", ret_error);
     s_touch(self, interaction);
@@ -406,11 +408,11 @@ static bool s_configured(state_t *self, const Ixn__V1__ConfigurationChanged *ent
                          error_t *ret_error)
 {
     if (!entry->configuration)
-        return s_misfit(self, "configuration", "it is empty", ret_error);
+        return state_misfit(self, "configuration", "it is empty", ret_error);
     if (!state_check_configuration(self, entry->configuration))
-        return s_misfit(self, "configuration",
-                        "a name or a duration is over its limit, or there are too many names",
-                        ret_error);
+        return state_misfit(self, "configuration",
+                            "a name or a duration is over its limit, or there are too many names",
+                            ret_error);
     state_set_configuration(self, entry->configuration);
     self->configuration_changed = true;
     return true;
@@ -419,7 +421,7 @@ static bool s_configured(state_t *self, const Ixn__V1__ConfigurationChanged *ent
 static bool s_fitting(const state_t *self, const char *entry, const char *misfit,
                       error_t *ret_error)
 {
-    return !misfit || s_misfit(self, entry, misfit, ret_error);
+    return !misfit || state_misfit(self, entry, misfit, ret_error);
 }
 
 static bool s_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_error)
@@ -444,6 +446,14 @@ static bool s_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_err
         return s_dispatched(self, entry->dispatched, ret_error);
     case IXN__V1__ENTRY__BODY_RETURNED:
         return s_returned(self, entry->returned, ret_error);
+    case IXN__V1__ENTRY__BODY_SERVICE_REQUESTED:
+        return services_requested(self, entry->service_requested, ret_error);
+    case IXN__V1__ENTRY__BODY_SERVICE_SENT:
+        return services_sent(self, entry->service_sent, ret_error);
+    case IXN__V1__ENTRY__BODY_SERVICE_WAITS:
+        return services_waits(self, entry->service_waits, ret_error);
+    case IXN__V1__ENTRY__BODY_SERVICE_ANSWERED:
+        return services_answered(self, entry->service_answered, ret_error);
     case IXN__V1__ENTRY__BODY_STRATEGY_PUT:
         return s_fitting(self, "strategy put", strategies_put(self, entry->strategy_put),
                          ret_error);
@@ -465,7 +475,8 @@ static bool s_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_err
         return s_fitting(self, "agent released", agents_released(self, entry->agent_released),
                          ret_error);
     default:
-        return s_misfit(self, "unknown", "a newer version wrote it; use that version", ret_error);
+        return state_misfit(self, "unknown", "a newer version wrote it; use that version",
+                            ret_error);
     }
 }
 
@@ -479,6 +490,7 @@ void state_begin_batch(state_t *self, uint64_t epoch, usec_t log_time, usec_t wa
 
 bool state_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_error)
 {
+    services_free_dropped(self);
     if (!s_apply(self, entry, ret_error))
         return false;
     self->index++;

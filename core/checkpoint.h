@@ -6,6 +6,7 @@
 
 #include "core/catalog.h"
 #include "core/row.h"
+#include "core/service_row.h"
 
 typedef struct {
     uint64_t from;                    /* the index the tables are at */
@@ -18,6 +19,10 @@ typedef struct {
     size_t gone_len;
     const interaction_row_t *finished; /* rows to insert into ixn.interaction_history */
     size_t finished_len;
+    const service_row_t *services; /* rows of ixn.service_request to insert or update */
+    size_t services_len;
+    const service_token_t *services_gone; /* whose row leaves it; none is in `services` */
+    size_t services_gone_len;
     bool configuration_changed;
     text_t configuration;         /* encoded ixn.v1.EngineConfiguration, when it changed */
     const catalog_row_t *catalog; /* rows of strategies and agents: those that go come first */

@@ -97,6 +97,63 @@ static void s_routers(const config_t *config, Ixn__V1__EngineConfiguration *self
     }
 }
 
+/* Names point into the configuration; only the array of pointers is the message's. */
+static char **s_names(const config_names_t *names)
+{
+    char **out = memory_zero(names->len + 1, sizeof *out);
+    for (size_t i = 0; i < names->len; i++)
+        out[i] = (char *)names->names[i];
+    return out;
+}
+
+static void s_applications(const config_t *config, Ixn__V1__EngineConfiguration *self)
+{
+    static const char *const types[] = {"",       "classification", "email",      "sms",
+                                        "social", "chat",           "third_party"};
+    self->n_application_servers = config->applications_len;
+    self->application_servers =
+        memory_zero(self->n_application_servers, sizeof *self->application_servers);
+    for (size_t i = 0; i < self->n_application_servers; i++) {
+        const config_application_t *from = &config->applications[i];
+        Ixn__V1__ApplicationConfiguration *server = memory_new(sizeof *server);
+        ixn__v1__application_configuration__init(server);
+        server->name = (char *)from->name;
+        server->type = (char *)types[from->type];
+        server->services = s_names(&from->services);
+        server->n_services = from->services.len;
+        server->window = from->window;
+        server->queue = from->queue;
+        server->timeout_ms = from->timeout_ms;
+        self->application_servers[i] = server;
+    }
+    self->service_timeout_ms = config->service_timeout_ms;
+    self->service_max_requests = config->service_max_requests;
+    self->service_max_requests_per_router = config->service_max_requests_per_router;
+    self->service_max_size = config->service_max_size;
+    self->service_max_attempts = config->service_max_attempts;
+    self->service_window = config->service_window;
+    self->service_queue = config->service_queue;
+    self->service_breaker_failures = config->service_breaker_failures;
+    self->service_breaker_pause_ms = config->service_breaker_pause_ms;
+}
+
+static void s_clusters(const config_t *config, Ixn__V1__EngineConfiguration *self)
+{
+    self->n_clusters = config->clusters_len;
+    self->clusters = memory_zero(self->n_clusters, sizeof *self->clusters);
+    for (size_t i = 0; i < self->n_clusters; i++) {
+        const config_cluster_t *from = &config->clusters[i];
+        Ixn__V1__ClusterConfiguration *cluster = memory_new(sizeof *cluster);
+        ixn__v1__cluster_configuration__init(cluster);
+        cluster->name = (char *)from->name;
+        cluster->members = s_names(&from->members);
+        cluster->n_members = from->members.len;
+        cluster->queue = from->queue;
+        cluster->timeout_ms = from->timeout_ms;
+        self->clusters[i] = cluster;
+    }
+}
+
 Ixn__V1__EngineConfiguration *configuration_of(const config_t *config)
 {
     Ixn__V1__EngineConfiguration *self = memory_new(sizeof *self);
@@ -104,6 +161,8 @@ Ixn__V1__EngineConfiguration *configuration_of(const config_t *config)
     s_tenants(config, self);
     s_queues(config, self);
     s_routers(config, self);
+    s_applications(config, self);
+    s_clusters(config, self);
     s_strategies(config, self);
     s_agents(config, self);
     self->max_submission_rate = config->max_submission_rate.count;
@@ -136,6 +195,16 @@ void configuration_destroy(Ixn__V1__EngineConfiguration **self_p)
         free(self->routers[i]->max_submission_rate);
         free(self->routers[i]);
     }
+    for (size_t i = 0; i < self->n_application_servers; i++) {
+        free(self->application_servers[i]->services);
+        free(self->application_servers[i]);
+    }
+    for (size_t i = 0; i < self->n_clusters; i++) {
+        free(self->clusters[i]->members);
+        free(self->clusters[i]);
+    }
+    free(self->application_servers);
+    free(self->clusters);
     for (size_t i = 0; i < self->n_strategies; i++) {
         free(self->strategies[i]->max_submission_rate);
         free(self->strategies[i]);

@@ -62,6 +62,54 @@ void digest_remove(state_t *self, const interaction_t *interaction)
     self->digest -= s_hash(self, interaction);
 }
 
+/* Likewise. Its server's name, not its number; none: 0. */
+typedef struct {
+    service_token_t token;
+    id128_t interaction;
+    id128_t incarnation;
+    service_token_t sent;
+    uint64_t server;
+    uint64_t deadline;
+    uint64_t fingerprint;
+    uint16_t attempts;
+    uint8_t state;
+    uint8_t target;
+    uint8_t safe;
+    uint8_t zero[3];
+} service_content_t;
+_Static_assert(sizeof(service_content_t) == 4 * 16 + 3 * 8 + 8, "a hole would be hashed");
+
+static uint64_t s_hash_service(const service_t *service)
+{
+    service_content_t content = {
+        .token = {htole64(service->token.epoch), htole64(service->token.index)},
+        .interaction = service->interaction->id,
+        .deadline = htole64((uint64_t)service->deadline),
+        .fingerprint = htole64(service->fingerprint),
+        .attempts = htole16(service->attempts),
+        .state = (uint8_t)service->state,
+        .target = (uint8_t)service->target,
+        .safe = service->safe,
+    };
+    if (service->server) {
+        content.server = htole64(digest_of_names(TEXT(""), text_of(service->server->name)));
+        content.incarnation = service->incarnation;
+        content.sent =
+            (service_token_t){htole64(service->sent.epoch), htole64(service->sent.index)};
+    }
+    return XXH3_64bits(&content, sizeof content);
+}
+
+void digest_add_service(state_t *self, const service_t *service)
+{
+    self->digest += s_hash_service(service);
+}
+
+void digest_remove_service(state_t *self, const service_t *service)
+{
+    self->digest -= s_hash_service(service);
+}
+
 uint64_t digest_of_names(text_t owner, text_t name)
 {
     return XXH3_64bits_withSeed(name.data, name.len, XXH3_64bits(owner.data, owner.len));

@@ -31,6 +31,7 @@ engine_t *engine_new(const engine_options_t *options)
     self->options = *options;
     self->state = options->state;
     self->balancer = balancer_new();
+    engine_services_new(self);
     CHECK(strlen(options->node) <= LIMIT_NAME);
     memcpy(self->node, options->node, strlen(options->node) + 1);
     self->previous = self->state->hash;
@@ -88,6 +89,7 @@ void engine_destroy(engine_t **self_p)
     buffer_free(&self->scratch);
     buffer_free(&self->attributes);
     balancer_destroy(&self->balancer);
+    engine_services_free(self);
     state_destroy(&self->state);
     free(self);
     *self_p = NULL;
@@ -156,6 +158,7 @@ void engine_emit(engine_t *self, Ixn__V1__Entry *entry)
     error_t error = {0};
     bool applied = state_apply(self->state, entry, &error);
     CHECK(applied); /* what this very state decided fits it */
+    engine_services_dropped(self);
 }
 
 void engine_beat(engine_t *self)
@@ -184,6 +187,7 @@ void engine_start(engine_t *self, const Ixn__V1__EngineConfiguration *configurat
     }
     self->reconcile_until =
         self->log_time + (usec_t)self->options.heartbeat_ms * RECONCILE_HEARTBEATS * USEC_PER_MS;
+    engine_services_start(self);
     engine_all_queues_dirty(self);
 }
 
@@ -225,7 +229,10 @@ batch_t *engine_turn_end(engine_t *self, bool close, bool *ret_more)
         engine_return_some(self, RETURNS_A_TURN);
         engine_decide_agents(self);
         engine_dispatch(self, DISPATCHES_A_TURN);
-        *ret_more = self->returning_len > 0 || self->dirty_len > 0;
+        bool returns = engine_servers_return(self, RETURNS_A_TURN);
+        engine_services_dispatch(self, DISPATCHES_A_TURN);
+        *ret_more =
+            self->returning_len > 0 || self->dirty_len > 0 || returns || self->services_dirty;
         if (self->needs_entry && !self->batch_open)
             engine_beat(self);
         self->needs_entry = false;
@@ -297,6 +304,7 @@ static void s_forget_router(engine_t *self, engine_session_t *slot, Ixn__V1__Ret
 void engine_end_session(engine_t *self, engine_session_t *slot, Ixn__V1__ReturnCause cause)
 {
     s_forget_router(self, slot, cause);
+    engine_server_lost(self, slot, cause);
     if (slot->registered)
         HASH_DELETE(by_name, self->by_name, slot);
     engine_finish_frame(self, slot); /* what it may still hear */
@@ -408,9 +416,17 @@ void engine_tick(engine_t *self, bool drained)
         s_end_silent(self);
     s_end_reconcile(self);
     s_expire(self);
+    engine_services_tick(self);
 }
 
 /* ---- Requests ---- */
+
+static const char *s_role(Ixn__V1__Role role)
+{
+    static const char *const names[] = {"", "MEDIA_SERVER", "ROUTER", "OPERATOR",
+                                        "APPLICATION_SERVER"};
+    return (size_t)role < sizeof names / sizeof *names ? names[role] : "";
+}
 
 static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error_t *ret_error)
 {
@@ -424,7 +440,10 @@ static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error
                        request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_UNLOADED ||
                        request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_FAILED ||
                        request->body_case == IXN__V1__REQUEST__BODY_RESERVE ||
-                       request->body_case == IXN__V1__REQUEST__BODY_ROUTE_FAILED;
+                       request->body_case == IXN__V1__REQUEST__BODY_ROUTE_FAILED ||
+                       request->body_case == IXN__V1__REQUEST__BODY_CALL_SERVICE;
+    bool server_only = request->body_case == IXN__V1__REQUEST__BODY_SERVICE_RESPONSE ||
+                       request->body_case == IXN__V1__REQUEST__BODY_SERVICE_FAULT;
     bool others_only = request->body_case == IXN__V1__REQUEST__BODY_SUBMIT ||
                        request->body_case == IXN__V1__REQUEST__BODY_HOLD ||
                        request->body_case == IXN__V1__REQUEST__BODY_RESUME;
@@ -438,16 +457,25 @@ static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error
                           request->body_case == IXN__V1__REQUEST__BODY_CHANGE_AGENT;
     bool reads_strategies = request->body_case == IXN__V1__REQUEST__BODY_GET_STRATEGY;
     bool router = slot->role == IXN__V1__ROLE__ROUTER;
+    if (server_only && !slot->server)
+        return error_set(ret_error, ERROR_WRONG_ROLE,
+                         "\"%s\" did not register as an application server; only one may answer "
+                         "a service",
+                         slot->name);
+    if (others_only && slot->role == IXN__V1__ROLE__APPLICATION_SERVER)
+        return error_set(ret_error, ERROR_WRONG_ROLE,
+                         "\"%s\" is registered as APPLICATION_SERVER; register as MEDIA_SERVER "
+                         "with `application_server` to be both",
+                         slot->name);
     if (router_only && !router)
         return error_set(ret_error, ERROR_WRONG_ROLE,
                          "\"%s\" is registered as %s; only a ROUTER may ask this", slot->name,
-                         slot->role == IXN__V1__ROLE__OPERATOR ? "OPERATOR" : "MEDIA_SERVER");
+                         s_role(slot->role));
     if ((operators_only && slot->role != IXN__V1__ROLE__OPERATOR) ||
-        (reads_strategies && slot->role == IXN__V1__ROLE__MEDIA_SERVER))
+        (reads_strategies && slot->role != IXN__V1__ROLE__OPERATOR && !router))
         return error_set(ret_error, ERROR_WRONG_ROLE,
                          "\"%s\" is registered as %s; only an OPERATOR%s may ask this", slot->name,
-                         router ? "ROUTER" : "MEDIA_SERVER",
-                         reads_strategies ? " or a ROUTER" : "");
+                         s_role(slot->role), reads_strategies ? " or a ROUTER" : "");
     if (others_only && router)
         return error_set(ret_error, ERROR_WRONG_ROLE,
                          "\"%s\" is registered as ROUTER; only a MEDIA_SERVER or an OPERATOR may "
@@ -532,6 +560,16 @@ static void s_handle(engine_t *self, engine_session_t *slot, const Ixn__V1__Requ
         return;
     case IXN__V1__REQUEST__BODY_CHANGE_AGENT:
         engine_change_agent(self, slot->ref, request->id, request->change_agent);
+        return;
+    case IXN__V1__REQUEST__BODY_CALL_SERVICE:
+        engine_call_service(self, slot->ref, request->id, request->call_service);
+        return;
+    case IXN__V1__REQUEST__BODY_SERVICE_RESPONSE:
+    case IXN__V1__REQUEST__BODY_SERVICE_FAULT:
+        engine_service_answer(self, slot->ref, request);
+        return;
+    case IXN__V1__REQUEST__BODY_APPLICATIONS:
+        engine_applications(self, slot->ref, request->id);
         return;
     case IXN__V1__REQUEST__BODY_LIST_QUEUES:
         engine_list_queues(self, slot->ref, request->id, request->list_queues);

@@ -88,6 +88,7 @@ void engine_configure(engine_t *self, const Ixn__V1__EngineConfiguration *config
         return;
     engine_emit_configuration(self, configuration);
     engine_configure_routing(self);
+    engine_services_configured(self);
     engine_all_queues_dirty(self);
 }
 

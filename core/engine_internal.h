@@ -4,6 +4,7 @@
 
 #include "balancer/balancer.h"
 #include "balancer/rate.h"
+#include "balancer/servers.h"
 #include "core/base/mutation.h"
 #include "core/engine.h"
 
@@ -68,7 +69,8 @@ typedef struct {
     /* routers */
     state_router_t *router; /* NULL: not a router */
     balancer_router_t balanced;
-    bool announced; /* agent reservation: its side */
+    bool announced;         /* agent reservation: its side */
+    state_server_t *server; /* NULL: not an application server */
     uint32_t announced_limit;
     engine_load_t *loads;
     /* messages that may be sent: one frame that grows */
@@ -124,9 +126,47 @@ typedef struct {
     id128_t incarnation; /* of the process that had it; zero: not known */
 } engine_returning_t;
 
+/* An application server, by number of its name in the state. */
+typedef struct {
+    session_t session; /* 0: not connected */
+    enum {
+        SERVER_WELL,    /* connected, or without work */
+        SERVER_LOST,    /* what can go on elsewhere does */
+        SERVER_LEFT,    /* likewise, and the rest ends */
+        SERVER_AWAITED, /* what only this process can do waits for it, until … */
+        SERVER_GIVEN_UP,
+    } loss;
+    usec_t awaited_until; /* … then, in log time */
+    uint64_t told;        /* requests up to this index had left when it was lost */
+    server_t balanced;
+    /* as it registered */
+    Ixn__V1__ApplicationType type;
+    char **services;
+    size_t services_len;
+    uint32_t window;
+    /* since this node began to serve */
+    uint64_t sent;
+    uint64_t answered;
+    uint64_t faults;
+    uint64_t timeouts;
+    uint64_t losses;
+} engine_server_t;
+
+RB_HEAD(service_turns, service); /* by age */
+
+/* Requests that wait for the same servers. */
+struct service_queue {
+    UT_hash_handle by_pool;
+    servers_pool_t *pool;
+    struct service_turns waiting;
+    uint32_t len;
+    bool dirty; /* a choice may have become possible */
+};
+
 struct engine {
     state_t *state;
     balancer_t *balancer;
+    servers_t *servers;
     engine_options_t options;
     char node[LIMIT_NAME + 1];
     /* the turn */
@@ -191,7 +231,12 @@ struct engine {
     size_t returning_len;
     session_t *router_sessions; /* by state_router_t.number; 0: not connected */
     size_t router_sessions_len;
-    bool *reconciled;    /* during a registration: which of its tokens are held here */
+    bool *reconciled; /* during a registration: which of its tokens are held here */
+    /* application servers */
+    engine_server_t *apps; /* by state_server_t.number */
+    size_t apps_len;
+    struct service_queue *service_queues;
+    bool services_dirty;
     buffer_t attributes; /* of the change that is being decided */
     buffer_t scratch;
     engine_figures_t figures;
@@ -243,6 +288,9 @@ void engine_change(engine_t *self, session_t session, const Ixn__V1__Request *re
 /* engine_register.c */
 void engine_register(engine_t *self, session_t session, uint64_t request,
                      const Ixn__V1__Register *wanted);
+/* Tokens of a Register, each once, in an order that can be searched. */
+size_t engine_sort_tokens(Ixn__V1__Token **tokens, size_t len);
+Ixn__V1__Token **engine_find_token(Ixn__V1__Token **tokens, size_t len, service_token_t token);
 /* engine_configure.c */
 bool engine_same_configuration(const Ixn__V1__EngineConfiguration *a,
                                const Ixn__V1__EngineConfiguration *b);
@@ -321,5 +369,49 @@ engine_return_t engine_return_of(const engine_t *self, const engine_returning_t 
 session_t engine_router_session(const engine_t *self, const state_router_t *router);
 /* Tells the router that has it that it no longer does. */
 void engine_revoke(engine_t *self, const interaction_t *interaction, const char *reason);
+
+/* engine_service.c: what routers ask of application servers. */
+void engine_services_new(engine_t *self);
+void engine_services_free(engine_t *self);
+void engine_services_start(engine_t *self);      /* at the start of the epoch */
+void engine_services_configured(engine_t *self); /* the configuration is another one */
+void engine_call_service(engine_t *self, session_t session, uint64_t request,
+                         const Ixn__V1__CallService *call);
+void engine_service_answer(engine_t *self, session_t session, const Ixn__V1__Request *request);
+void engine_services_dispatch(engine_t *self, size_t budget);
+void engine_services_tick(engine_t *self);
+void engine_services_dropped(engine_t *self); /* by the entry that was applied last */
+/* A router says that it still holds the interaction: it hears again what was answered. */
+void engine_services_tell_again(engine_t *self, const interaction_t *interaction);
+
+/* engine_server.c: application servers come and go. */
+bool engine_server_check(engine_t *self, const engine_session_t *slot,
+                         const Ixn__V1__Register *wanted, error_t *ret_error);
+/* Compares what the server says it holds with what it was sent; `ret_revoked` has room for all
+ * `len` tokens (sorted) and takes those that it no longer holds. Returns how many. */
+size_t engine_server_register(engine_t *self, engine_session_t *slot,
+                              const Ixn__V1__Register *wanted, size_t len,
+                              Ixn__V1__Token **ret_revoked);
+/* Sends again what it was sent and does not hold. */
+void engine_server_resend(engine_t *self, engine_session_t *slot, Ixn__V1__Token **tokens,
+                          size_t len);
+/* Its session ends. NOT_HELD: the same process begins another one. */
+void engine_server_lost(engine_t *self, engine_session_t *slot, Ixn__V1__ReturnCause cause);
+/* What lost servers had goes on elsewhere, some at a time. True: there is more. */
+bool engine_servers_return(engine_t *self, size_t budget);
+void engine_server_connect(engine_t *self, const state_server_t *server);
+const Ixn__V1__ApplicationConfiguration *engine_server_annex(const engine_t *self,
+                                                             const char *name);
+engine_server_t *engine_server(engine_t *self, const state_server_t *server);
+void engine_applications(engine_t *self, session_t session, uint64_t request);
+
+/* What both share. */
+void engine_service_wait(engine_t *self, service_t *service, bool counts);
+void engine_service_fault(engine_t *self, service_t *service, const char *code, const char *text);
+void engine_service_say(engine_t *self, const service_t *service, session_t session);
+void engine_service_enqueue(engine_t *self, service_t *service);
+/* True when its ServiceRequest may have reached the server; `told`: up to this index they may. */
+bool engine_service_told(const engine_t *self, const service_t *service, uint64_t told);
+extern const char *const engine_application_types[SERVERS_TYPES]; /* as in the configuration */
 
 #endif

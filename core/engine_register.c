@@ -62,10 +62,11 @@ static bool s_check(const engine_t *self, const Ixn__V1__Register *wanted, uint1
                     id128_t *ret_incarnation, error_t *ret_error)
 {
     if (wanted->role != IXN__V1__ROLE__MEDIA_SERVER && wanted->role != IXN__V1__ROLE__ROUTER &&
-        wanted->role != IXN__V1__ROLE__OPERATOR)
+        wanted->role != IXN__V1__ROLE__OPERATOR &&
+        wanted->role != IXN__V1__ROLE__APPLICATION_SERVER)
         return error_set(ret_error, ERROR_WRONG_ROLE,
                          "role %d cannot register here; roles are MEDIA_SERVER 1, ROUTER 2, "
-                         "OPERATOR 3",
+                         "OPERATOR 3, APPLICATION_SERVER 4",
                          (int)wanted->role);
     if (!wire_check_text("name", wanted->name, 1, LIMIT_NAME, ret_error) ||
         !wire_check_text("tenant", wanted->tenant, 0, LIMIT_NAME, ret_error))
@@ -120,8 +121,7 @@ static int s_compare_tokens(const void *a, const void *b)
     return 0;
 }
 
-/* The tokens that a router says it holds, each once, in an order that can be searched. */
-static size_t s_sort_tokens(Ixn__V1__Token **tokens, size_t len)
+size_t engine_sort_tokens(Ixn__V1__Token **tokens, size_t len)
 {
     if (len == 0)
         return 0;
@@ -133,11 +133,9 @@ static size_t s_sort_tokens(Ixn__V1__Token **tokens, size_t len)
     return kept;
 }
 
-static Ixn__V1__Token **s_find_token(const interaction_t *interaction, Ixn__V1__Token **tokens,
-                                     size_t len)
+Ixn__V1__Token **engine_find_token(Ixn__V1__Token **tokens, size_t len, service_token_t token)
 {
-    Ixn__V1__Token key = {.epoch = interaction->more->token_epoch,
-                          .index = interaction->more->token_index};
+    Ixn__V1__Token key = {.epoch = token.epoch, .index = token.index};
     Ixn__V1__Token *wanted = &key;
     return len ? bsearch(&wanted, tokens, len, sizeof *tokens, s_compare_tokens) : NULL;
 }
@@ -151,7 +149,9 @@ static void s_reconcile(engine_t *self, engine_session_t *slot, Ixn__V1__Token *
     interaction_t *interaction = LIST_FIRST(&slot->router->interactions);
     while (interaction) {
         interaction_t *next = LIST_NEXT(interaction, more->with_router);
-        Ixn__V1__Token **found = s_find_token(interaction, tokens, tokens_len);
+        Ixn__V1__Token **found = engine_find_token(
+            tokens, tokens_len,
+            (service_token_t){interaction->more->token_epoch, interaction->more->token_index});
         if (found) {
             balancer_hold(self->balancer, slot->balanced);
             self->reconciled[found - tokens] = true;
@@ -239,7 +239,7 @@ static void s_register_router(engine_t *self, engine_session_t *slot, uint64_t r
 {
     s_connect_router(self, slot, wanted);
     Ixn__V1__Token **tokens = wanted->tokens;
-    size_t len = s_sort_tokens(tokens, wanted->n_tokens);
+    size_t len = engine_sort_tokens(tokens, wanted->n_tokens);
     engine_returning_t returning = s_stop_returning(self, slot);
     self->reconciled = memory_zero(len, sizeof *self->reconciled);
     s_reconcile(self, slot, tokens, len, &returning);
@@ -252,7 +252,21 @@ static void s_register_router(engine_t *self, engine_session_t *slot, uint64_t r
     self->router_sessions[slot->router->number] = slot->ref;
     s_answer(self, slot, request, tokens, revoked_len,
              engine_router_limit(self, slot->name, wanted->max_submitted_interactions));
+    const interaction_t *interaction;
+    LIST_FOREACH(interaction, &slot->router->interactions, more->with_router)
+    engine_services_tell_again(self, interaction);
     engine_load_activated(self, slot);
+}
+
+static void s_register_server(engine_t *self, engine_session_t *slot, uint64_t request,
+                              const Ixn__V1__Register *wanted)
+{
+    size_t len = engine_sort_tokens(wanted->tokens, wanted->n_tokens);
+    Ixn__V1__Token **revoked = memory_zero(len + 1, sizeof *revoked);
+    size_t revoked_len = engine_server_register(self, slot, wanted, len, revoked);
+    s_answer(self, slot, request, revoked, revoked_len, 0);
+    engine_server_resend(self, slot, wanted->tokens, len);
+    free(revoked);
 }
 
 void engine_register(engine_t *self, session_t session, uint64_t request,
@@ -279,6 +293,7 @@ void engine_register(engine_t *self, session_t session, uint64_t request,
                        "%d different routers have been seen; use the same names again, or restart "
                        "the node",
                        LIMIT_SYMBOLS);
+    ok = ok && engine_server_check(self, slot, wanted, &error);
     ok = ok && s_replace(self, slot, wanted, incarnation, &error);
     if (!ok) { /* held: which tenants and names there are is in the state */
         engine_refuse(self, session, request, &error);
@@ -291,6 +306,8 @@ void engine_register(engine_t *self, session_t session, uint64_t request,
         self->figures.routers--;
         slot->router = NULL;
         engine_forget_loads(slot);
+    } else if (slot->registered && slot->server) {
+        engine_server_lost(self, slot, IXN__V1__RETURN_CAUSE__NOT_HELD);
     } else if (!slot->registered) {
         slot->registered = true;
         slot->role = wanted->role;
@@ -302,6 +319,8 @@ void engine_register(engine_t *self, session_t session, uint64_t request,
     slot->incarnation = incarnation;
     if (wanted->role == IXN__V1__ROLE__ROUTER)
         s_register_router(self, slot, request, wanted);
+    else if (wanted->application_server)
+        s_register_server(self, slot, request, wanted);
     else
         s_answer(self, slot, request, NULL, 0, 0);
 }

@@ -40,6 +40,7 @@ typedef struct {
     uint64_t *finished_at; /* beside `finished`: index of the entry that finished it */
     id128_t *gone;
     size_t gone_capacity;
+    service_collection_t services;
 } collection_t;
 
 struct image {
@@ -73,7 +74,23 @@ static void s_collection_destroy(collection_t *self)
     free(self->finished);
     free(self->finished_at);
     free(self->gone);
+    service_collection_free(&self->services);
     free(self);
+}
+
+service_collection_t *image_services(const state_t *self, bool work)
+{
+    return work ? &self->image->work->services : &self->image->next->services;
+}
+
+arena_t *image_arena(const state_t *self)
+{
+    return &self->image->work->arena;
+}
+
+bool image_is_following(const state_t *self)
+{
+    return self->image->following;
 }
 
 void checkpoint_image_destroy(checkpoint_image_t **self_p)
@@ -255,7 +272,8 @@ static bool s_holds_changes(const state_t *self)
 {
     const image_t *image = self->image;
     return image->next_handles.len > 0 || image->next->image.finished_len > 0 ||
-           image->next->image.gone_len > 0 || self->configuration_changed;
+           image->next->image.gone_len > 0 || services_hold_changes(self) ||
+           self->configuration_changed;
 }
 
 static bool s_catalog_changed(const state_t *self)
@@ -292,6 +310,7 @@ static void s_take_turns(state_t *self)
     uint8_t bit = image->work_bit;
     image->work_bit = image->next_bit;
     image->next_bit = bit;
+    services_take_turns(self);
 }
 
 void state_image_begin(state_t *self)
@@ -330,14 +349,18 @@ checkpoint_image_t *state_image_step(state_t *self, size_t rows)
     if (image->work_at < handles->len)
         return NULL;
     collection_t *done = image->work;
+    if (!services_copy_some(self, rows))
+        return NULL;
     image->work = NULL;
     handles->len = 0;
     image->base = done->image.to;
     done->image.changed = done->changed;
     done->image.finished = done->finished;
     done->image.gone = done->gone;
-    done->image.bytes = done->arena.total + (done->changed_capacity + done->finished_capacity) *
-                                                sizeof(interaction_row_t);
+    service_collection_give(&done->services, &done->image);
+    done->image.bytes =
+        done->arena.total + done->services.changed_capacity * sizeof(service_row_t) +
+        (done->changed_capacity + done->finished_capacity) * sizeof(interaction_row_t);
     return &done->image;
 }
 
@@ -355,6 +378,7 @@ void state_follow_begin(state_t *self)
             interaction->flags |= INTERACTION_IN_TABLE;
     }
     image->next->image.gone_len = 0;
+    services_follow_begin(self);
 }
 
 /* All that `work` holds is in the tables. */
@@ -364,6 +388,7 @@ static void s_drop_work(state_t *self)
     for (size_t i = 0; i < image->work_handles.len; i++)
         state_record(self, image->work_handles.handles[i])->flags &= (uint8_t)~image->work_bit;
     image->work_handles.len = 0;
+    services_drop_work(self);
     s_collection_destroy(image->work);
     image->work = NULL;
 }
@@ -399,6 +424,8 @@ static void s_merge(state_t *self)
     for (size_t i = 0; i < next->image.finished_len; i++)
         *s_push_finished(work, next->finished_at[i]) = next->finished[i];
     arena_join(&work->arena, &next->arena);
+    services_merge(self);
+    service_collection_join(&work->services, &next->services);
     self->configuration_changed |= work->image.configuration_changed;
     work->image.configuration_changed = false;
     s_collection_destroy(next);
@@ -433,6 +460,7 @@ void state_follow_end(state_t *self, uint64_t index)
     if (image->work)
         s_merge(self);
     s_keep_finished_after(image->next, index);
+    service_collection_keep_after(&image->next->services, index);
     image->following = false;
     image->base = index;
 }

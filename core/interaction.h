@@ -33,6 +33,7 @@ typedef struct {
     journey_t *journey;
     char *reason;                        /* quarantined: why; NULL otherwise */
     LIST_ENTRY(interaction) with_router; /* state routing: the others that this router has */
+    LIST_HEAD(, service) services;       /* state routing: what it asked for, the newest first */
     uint16_t attempts;                   /* at this step, that count towards quarantine */
     uint16_t losses;                     /* routers lost while they had it */
     symbol_t strategy;                   /* of the last dispatch */

@@ -398,6 +398,8 @@ static bool s_durations_fit(const Ixn__V1__EngineConfiguration *configuration)
 {
     return configuration->routing_timeout_ms <= LIMIT_DURATION_MS &&
            configuration->hold_timeout_ms <= LIMIT_DURATION_MS &&
+           configuration->service_timeout_ms <= LIMIT_DURATION_MS &&
+           configuration->service_breaker_pause_ms <= LIMIT_DURATION_MS &&
            configuration->dedupe_window_ms <= LIMIT_DURATION_MS &&
            configuration->dedupe_guaranteed_ms <= LIMIT_DURATION_MS &&
            configuration->reservation_time_ms <= LIMIT_DURATION_MS &&
@@ -429,6 +431,17 @@ bool state_check_configuration(const state_t *self,
     for (size_t i = 0; i < configuration->n_routers; i++)
         if (!s_name_fits(configuration->routers[i]->name))
             return false;
+    for (size_t i = 0; i < configuration->n_application_servers; i++)
+        if (!s_name_fits(configuration->application_servers[i]->name))
+            return false;
+    for (size_t i = 0; i < configuration->n_clusters; i++) {
+        const Ixn__V1__ClusterConfiguration *cluster = configuration->clusters[i];
+        for (size_t j = 0; j < cluster->n_members; j++)
+            if (!s_name_fits(cluster->members[j]))
+                return false;
+        if (!s_name_fits(cluster->name))
+            return false;
+    }
     for (size_t i = 0; i < configuration->n_agents; i++) {
         const Ixn__V1__AgentConfiguration *agent = configuration->agents[i];
         if (!agent->name[0] || !s_name_fits(agent->name) || !s_name_fits(agent->tenant))
@@ -492,6 +505,7 @@ state_t *state_new(void)
     self->by_key = index_new(s_key_of, self);
     RB_INIT(&self->deadlines);
     remembered_init(&self->remembered);
+    services_init(self);
     self->image = image_new();
     Ixn__V1__EngineConfiguration none = IXN__V1__ENGINE_CONFIGURATION__INIT;
     state_set_configuration(self, &none);
@@ -503,6 +517,7 @@ void state_destroy(state_t **self_p)
     state_t *self = *self_p;
     if (!self)
         return;
+    services_free(self);
     image_destroy(&self->image);
     catalog_free(&self->catalog);
     for (uint32_t i = 0; i < self->chunks_len * CHUNK; i++) {

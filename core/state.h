@@ -18,6 +18,7 @@
 #include "core/checkpoint.h"
 #include "core/index.h"
 #include "core/interaction.h"
+#include "core/service.h"
 #include "core/wire/wire.h"
 
 RB_HEAD(line, interaction);      /* of a queue: priority, then age */
@@ -62,6 +63,7 @@ typedef struct {
     uint16_t number;
     LIST_HEAD(, interaction) interactions; /* those it has under a token */
     uint32_t pending;                      /* how many */
+    uint32_t services; /* requests to application servers without an answer, of all of these */
 } state_router_t;
 
 /* A completed interaction, as long as its keys are remembered. */
@@ -109,6 +111,7 @@ struct state {
     tally_t *tally_left;    /* the line it waited in; NULL: none */
     struct deadlines deadlines;
     remembered_table_t remembered;
+    services_t services;
     /* tables */
     char (*tenants)[LIMIT_NAME + 1];
     size_t tenants_len;
@@ -191,6 +194,7 @@ bool state_load_configuration(state_t *self, text_t encoded, error_t *ret_error)
 bool state_load_catalog(state_t *self, const catalog_row_t *row, error_t *ret_error);
 bool state_load_interaction(state_t *self, const interaction_row_t *row, error_t *ret_error);
 bool state_load_completed(state_t *self, const interaction_row_t *row, error_t *ret_error);
+bool state_load_service(state_t *self, const service_row_t *row, error_t *ret_error);
 
 /* ---- Checkpoint ---- */
 

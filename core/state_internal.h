@@ -26,6 +26,9 @@ bool state_check_configuration(const state_t *self,
                                const Ixn__V1__EngineConfiguration *configuration);
 void state_set_configuration(state_t *self, const Ixn__V1__EngineConfiguration *configuration);
 
+/* apply.c: the entry that comes next does not fit the state. */
+bool state_misfit(const state_t *self, const char *entry, const char *what, error_t *ret_error);
+
 /* image.c */
 void image_touch(state_t *self, interaction_t *interaction);  /* before it changes */
 void image_finish(state_t *self, interaction_t *interaction); /* completed: before it is freed */
@@ -37,6 +40,8 @@ void image_set_base(image_t *self, uint64_t index); /* where the tables are */
 void digest_add(state_t *self, const interaction_t *interaction);
 void digest_remove(state_t *self, const interaction_t *interaction); /* before it changes */
 uint64_t digest_of_names(text_t owner, text_t name);
+void digest_add_service(state_t *self, const service_t *service);
+void digest_remove_service(state_t *self, const service_t *service);
 
 /* tally.c: before an interaction changes, and after; also for one that is new */
 void tally_remove(state_t *self, const interaction_t *interaction);

@@ -105,6 +105,12 @@ static bool s_on_interaction(void *context, const interaction_row_t *row, error_
     return s_goes_on(self, ret_error) && state_load_interaction(self->state, row, ret_error);
 }
 
+static bool s_on_service(void *context, const service_row_t *row, error_t *ret_error)
+{
+    loading_t *self = context;
+    return s_goes_on(self, ret_error) && state_load_service(self->state, row, ret_error);
+}
+
 static bool s_on_completed(void *context, const interaction_row_t *row, error_t *ret_error)
 {
     loading_t *self = context;
@@ -133,6 +139,7 @@ static void s_load(lane_t *self, access_event_t *event)
                                        .configuration = s_on_configuration,
                                        .catalog = s_on_catalog,
                                        .interaction = s_on_interaction,
+                                       .service = s_on_service,
                                        .completed = s_on_completed,
                                        .batch = s_on_batch,
                                        .progress = s_on_progress,

@@ -9,13 +9,14 @@
 #include "core/batch.h"
 #include "core/catalog.h"
 #include "core/row.h"
+#include "core/service_row.h"
 #include "dap/connection.h"
 #include "dap/identity.h"
 #include "dap/moves.h"
 #include "dap/params.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
-#define DATABASE_SCHEMA_VERSION 5
+#define DATABASE_SCHEMA_VERSION 6
 
 /* How a database stands to a place that the pair knows to be committed. Everything in one snapshot.
  */
@@ -131,6 +132,7 @@ typedef struct {
                           error_t *ret_error); /* absent: not called */
     bool (*catalog)(void *context, const catalog_row_t *row, error_t *ret_error);
     bool (*interaction)(void *context, const interaction_row_t *row, error_t *ret_error);
+    bool (*service)(void *context, const service_row_t *row, error_t *ret_error);
     bool (*completed)(void *context, const interaction_row_t *row, error_t *ret_error);
     bool (*batch)(void *context, const batch_t *batch, error_t *ret_error);
     void (*progress)(void *context, uint64_t interactions,

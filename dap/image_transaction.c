@@ -10,6 +10,7 @@
 #include "dap/params.h"
 #include "dap/partition.h"
 #include "dap/pipeline.h"
+#include "dap/service_rows.h"
 
 enum {
     PATIENCE_MOST = 4,   /* doublings */
@@ -301,6 +302,29 @@ static bool s_send_gone(attempt_t *self, error_t *ret_error)
     return true;
 }
 
+static bool s_send_services(attempt_t *self, error_t *ret_error)
+{
+    rows_t *encoder = &self->self->rows;
+    const checkpoint_image_t *image = self->image;
+    for (size_t at = 0; at < image->services_gone_len; at += GONE_CHUNK) {
+        size_t len = image->services_gone_len - at;
+        len = len < GONE_CHUNK ? len : GONE_CHUNK;
+        if (!s_send(self, service_rows_gone_sql,
+                    service_rows_encode_gone(encoder, image->services_gone + at, len), NULL,
+                    s_timeout_ms(self->self, 0, len), ret_error))
+            return false;
+    }
+    for (size_t at = 0, count; at < image->services_len; at += count) {
+        const service_row_t *rows = image->services + at;
+        size_t bytes;
+        count = service_rows_chunk(rows, image->services_len - at, &bytes);
+        if (!s_send(self, service_rows_sql, service_rows_encode(encoder, rows, count), NULL,
+                    s_timeout_ms(self->self, bytes, count), ret_error))
+            return false;
+    }
+    return true;
+}
+
 static bool s_send_changed(attempt_t *self, error_t *ret_error)
 {
     rows_t *encoder = &self->self->rows;
@@ -388,8 +412,8 @@ static bool s_send_all(attempt_t *self, chunk_t *ret_chunk, error_t *ret_error)
     if (!pipeline_begin(&self->pipeline, self->connection, ret_error))
         return false;
     if (s_send_gone(self, ret_error) && s_send_changed(self, ret_error) &&
-        s_send_configuration(self, ret_error) && s_send_catalog(self, ret_error) &&
-        pipeline_end(&self->pipeline, ret_error))
+        s_send_services(self, ret_error) && s_send_configuration(self, ret_error) &&
+        s_send_catalog(self, ret_error) && pipeline_end(&self->pipeline, ret_error))
         return s_copy_finished(self, ret_chunk, ret_error);
     if (self->pipeline.failed)
         *ret_chunk = self->chunks[self->pipeline.failed_number % PIPELINE_WINDOW];

@@ -14,6 +14,7 @@
 #include "dap/database.h"
 #include "dap/journal_row.h"
 #include "dap/params.h"
+#include "dap/service_rows.h"
 
 /* Between two rows the server may have to read and sort what it keeps of the finished ones. */
 #define PATIENCE_MS (60 * 1000)
@@ -113,6 +114,13 @@ static bool s_on_interaction(load_t *self, const field_t *fields, error_t *ret_e
 }
 
 enum { COMPLETED = 7 };
+
+static bool s_on_service(load_t *self, const field_t *fields, error_t *ret_error)
+{
+    service_row_t row;
+    return service_rows_read(fields, &row, ret_error) &&
+           self->callbacks->service(self->callbacks->context, &row, ret_error);
+}
 
 static bool s_on_completed(load_t *self, const field_t *fields, error_t *ret_error)
 {
@@ -286,8 +294,10 @@ bool database_load(database_t *self, usec_t dedupe_window_us, const database_loa
         database_read_status(load.connection, NULL, &status, ret_error) && s_told(&load, &status) &&
         s_checkpoint(&load, ret_error) && s_configuration(&load, ret_error) &&
         catalog_rows_read(load.connection, callbacks->catalog, callbacks->context, ret_error) &&
-        s_interactions(&load, ret_error) && s_completed(&load, dedupe_window_us, ret_error) &&
-        s_batches(&load, ret_error) && connection_command(load.connection, "COMMIT", ret_error);
+        s_interactions(&load, ret_error) &&
+        s_stream(&load, &service_rows_query, s_on_service, ret_error) &&
+        s_completed(&load, dedupe_window_us, ret_error) && s_batches(&load, ret_error) &&
+        connection_command(load.connection, "COMMIT", ret_error);
     if (!done)
         connection_rollback(load.connection);
     return done;

@@ -136,8 +136,8 @@ bool pair_reports_ready(const pair_t *self, char *reason, size_t size)
                                   sizeof difference))
         return true;
     snprintf(reason, size,
-             "its configuration file is not what is in force: %s; make the files equal and start "
-             "this node again",
+             "its configuration file is not what is in force: %s; make the files equal and reload "
+             "this node (ixnctl config reload)",
              difference);
     return false;
 }

@@ -20,6 +20,8 @@ command_fn command_hold;
 command_fn command_resume;
 command_fn command_list;
 command_fn command_queues;
+command_fn command_apps;
+command_fn command_clusters;
 command_fn command_config_check;
 command_fn command_config_diff;
 command_fn command_config_show;

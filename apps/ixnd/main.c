@@ -157,7 +157,7 @@ int main(int argc, char **argv)
     if (arguments.print_config)
         config_print(config, stdout);
     else
-        printf("%s: ok\n", arguments.config);
+        printf("%s: ok%s\n", arguments.config, config_notes(config, stdout) ? ", see above" : "");
     config_destroy(&config);
     return 0;
 }

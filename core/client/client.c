@@ -373,6 +373,7 @@ static bool s_on_message(ixn_client_t *self, const Ixn__V1__Message *message, us
         return s_on_error(self, message, now, ret_event);
     case IXN__V1__MESSAGE__BODY_PONG:
     case IXN__V1__MESSAGE__BODY_PAIR_STATUS:
+    case IXN__V1__MESSAGE__BODY_APPLICATIONS:
     case IXN__V1__MESSAGE__BODY_FIGURES:
         return s_on_answer(self, message, ret_event);
     case IXN__V1__MESSAGE__BODY_ACK:
@@ -390,6 +391,14 @@ static bool s_on_message(ixn_client_t *self, const Ixn__V1__Message *message, us
     case IXN__V1__MESSAGE__BODY_REVOKED:
         held_remove(&self->nodes.held, s_token(message->revoked->token));
         break;
+    case IXN__V1__MESSAGE__BODY_SERVICE_REQUEST:
+        if (!held_add(&self->nodes.held, s_token(message->service_request->token)))
+            return false; /* it is at work already */
+        break;
+    case IXN__V1__MESSAGE__BODY_SERVICE_CANCELLED:
+        held_remove(&self->nodes.held, s_token(message->service_cancelled->token));
+        break;
+    case IXN__V1__MESSAGE__BODY_SERVICE_RESULT:
     case IXN__V1__MESSAGE__BODY_LOAD_STRATEGY:
     case IXN__V1__MESSAGE__BODY_UNLOAD_STRATEGY:
         break;

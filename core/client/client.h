@@ -34,8 +34,12 @@ typedef struct {
     const char *tenant;                  /* NULL: "default" */
     bool agent_reservation;              /* routers */
     uint32_t max_submitted_interactions; /* routers; 0: the node's limit */
-    uint32_t resend_ms;                  /* no answer: ask again; 0: 1,000 */
-    uint32_t give_up_ms;                 /* no answer at all: fail with TIMED_OUT; 0: 30,000 */
+    /* Application servers, and media servers that are one as well; NULL otherwise. Copied. Work
+     * comes as ServiceRequest and is held until its answer is accepted or refused, or it is
+     * cancelled. */
+    const Ixn__V1__ApplicationServer *application_server;
+    uint32_t resend_ms;    /* no answer: ask again; 0: 1,000 */
+    uint32_t give_up_ms;   /* no answer at all: fail with TIMED_OUT; 0: 30,000 */
     size_t max_unanswered; /* requests at once; 0: 10,000; more are refused by ixn_client_send */
     /* A program with many clients: one ZeroMQ context (zmq_ctx_new) for all, so that they share its
      * I/O threads. It outlives them and has room for CLIENT_SOCKETS an endpoint of each
@@ -62,7 +66,7 @@ typedef enum {
     IXN_EVENT_FAILED,    /* `request_id` was never answered; `error` says why; whether it was done
                             is not known */
     IXN_EVENT_MESSAGE,   /* the node says something by itself: route, revoked, load a
-                            strategy */
+                            strategy, service request, result, cancelled */
     IXN_EVENT_CONNECTED, /* registered at a serving node; `message` is its Registered. A session
                             begins: a router says (again) which strategies it has loaded */
     IXN_EVENT_DISCONNECTED, /* no serving node at the moment; `error` says why */
@@ -94,8 +98,10 @@ int ixn_client_wait_ms(const ixn_client_t *self);
 bool ixn_client_call(ixn_client_t *self, Ixn__V1__Request *request,
                      const Ixn__V1__Message **ret_message, error_t *ret_error);
 
-/* Tokens of a router's work, reported at every registration so that it goes on after a reconnect.
- * Route adds one by itself; an accepted result or Revoked takes it away by itself. */
+/* Tokens of a router's or an application server's work, reported at every registration so that it
+ * goes on after a reconnect. Route and ServiceRequest add one by themselves; an accepted result,
+ * Revoked or ServiceCancelled takes it away. A ServiceRequest that is held already is not told
+ * again. */
 size_t ixn_client_held(const ixn_client_t *self);
 
 /* What was heard last. */

@@ -25,13 +25,14 @@ static held_entry_t *s_find(const held_t *self, const held_token_t *token)
     return found;
 }
 
-void held_add(held_t *self, held_token_t token)
+bool held_add(held_t *self, held_token_t token)
 {
     if (token.epoch == 0 || s_find(self, &token))
-        return;
+        return false;
     held_entry_t *entry = memory_zero(1, sizeof *entry);
     entry->token = token;
     HASH_ADD(hh, self->entries, token, sizeof entry->token, entry);
+    return true;
 }
 
 void held_remove(held_t *self, held_token_t token)

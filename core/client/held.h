@@ -3,6 +3,7 @@
 #ifndef IXN_CLIENT_HELD_H
 #define IXN_CLIENT_HELD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +19,7 @@ typedef struct {
     held_entry_t *entries;
 } held_t;
 
-void held_add(held_t *self, held_token_t token);    /* again: nothing changes */
+bool held_add(held_t *self, held_token_t token);    /* false: it was there */
 void held_remove(held_t *self, held_token_t token); /* not there: nothing changes */
 size_t held_count(const held_t *self);
 /* Copies up to `max` tokens, the oldest first; returns how many. */

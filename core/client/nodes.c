@@ -334,6 +334,7 @@ static bool s_register(nodes_t *self, endpoint_t *endpoint, usec_t now)
     body.incarnation = wire_bytes(&self->incarnation);
     body.agent_reservation = self->agent_reservation;
     body.max_submitted_interactions = self->max_submitted_interactions;
+    body.application_server = self->application_server;
     body.n_tokens = count;
     body.tokens = list;
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
@@ -497,13 +498,25 @@ usec_t nodes_due_at(const nodes_t *self)
 /* ---------------------------------------------------------------------------------------------
  * Begin and end */
 
+static Ixn__V1__ApplicationServer *s_copy_server(const Ixn__V1__ApplicationServer *server)
+{
+    size_t size = ixn__v1__application_server__get_packed_size(server);
+    uint8_t *packed = memory_new(size + 1);
+    ixn__v1__application_server__pack(server, packed);
+    Ixn__V1__ApplicationServer *copy = ixn__v1__application_server__unpack(NULL, size, packed);
+    CHECK(copy); /* its names are UTF-8, or protobuf would not have packed them */
+    free(packed);
+    return copy;
+}
+
 static bool s_check_options(const ixn_client_options_t *options, error_t *ret_error)
 {
     if (options->endpoints_len < 1 || options->endpoints_len > NODES_MAX)
         return error_set(ret_error, ERROR_INVALID_ARGUMENT,
                          "%zu endpoints are given, 1 to %d are possible", options->endpoints_len,
                          NODES_MAX);
-    if (options->role < IXN__V1__ROLE__MEDIA_SERVER || options->role > IXN__V1__ROLE__OPERATOR)
+    if (options->role < IXN__V1__ROLE__MEDIA_SERVER ||
+        options->role > IXN__V1__ROLE__APPLICATION_SERVER)
         return error_set(ret_error, ERROR_INVALID_ARGUMENT, "there is no role number %d",
                          (int)options->role);
     return wire_check_text("name", options->name, 1, LIMIT_NAME, ret_error) &&
@@ -521,6 +534,8 @@ bool nodes_init(nodes_t *self, const ixn_client_options_t *options, void *contex
     self->incarnation = id_random();
     self->agent_reservation = options->agent_reservation;
     self->max_submitted_interactions = options->max_submitted_interactions;
+    if (options->application_server)
+        self->application_server = s_copy_server(options->application_server);
     self->due_at = USEC_NEVER;
     nodes_note(self, "no connection yet");
     for (size_t i = 0; i < options->endpoints_len; i++) {
@@ -546,5 +561,7 @@ void nodes_free(nodes_t *self, usec_t now)
     buffer_free(&self->scratch);
     free(self->name);
     free(self->tenant);
+    if (self->application_server)
+        ixn__v1__application_server__free_unpacked(self->application_server, NULL);
     *self = (nodes_t){0};
 }

@@ -38,6 +38,7 @@ typedef struct {
     id128_t incarnation;
     bool agent_reservation;
     uint32_t max_submitted_interactions;
+    Ixn__V1__ApplicationServer *application_server; /* NULL: none */
     held_t held;
     /* what was heard */
     id128_t database_id; /* zero: nothing yet */

@@ -26,6 +26,13 @@ traits_t traits_of(const Ixn__V1__Request *request)
         return (traits_t){.key = &request->reserve->key, .token = request->reserve->token};
     case IXN__V1__REQUEST__BODY_ROUTE_FAILED:
         return (traits_t){.token = request->route_failed->token, .is_result = true};
+    case IXN__V1__REQUEST__BODY_CALL_SERVICE:
+        return (traits_t){.key = &request->call_service->key,
+                          .token = request->call_service->token};
+    case IXN__V1__REQUEST__BODY_SERVICE_RESPONSE:
+        return (traits_t){.token = request->service_response->token, .is_result = true};
+    case IXN__V1__REQUEST__BODY_SERVICE_FAULT:
+        return (traits_t){.token = request->service_fault->token, .is_result = true};
     default:
         return (traits_t){0};
     }

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import random
+import signal
 import sys
 
 import bench_peers
@@ -76,11 +77,20 @@ def finish(row):
     ratio = row["ours"] / row["peer"] if row.get("peer") else None
     judged = ratio if row.get("goal_is_ratio") else row["ours"]
     goal = row.get("goal")
-    ok = goal is None or (judged >= goal if row.get("goal_is_least") else judged <= goal)
+    if goal is None:
+        ok = True
+    elif judged is None:  # the other one did nothing at all
+        ok = row["ours"] > 0 and row.get("goal_is_least", False)
+    else:
+        ok = judged >= goal if row.get("goal_is_least") else judged <= goal
     rest = {key: value for key, value in row.items()
             if key not in ("goal_is_ratio", "goal_is_least")}
     ratio = round(ratio, 4) if ratio else ratio
     return {**rest, "peer": row.get("peer"), "ratio": ratio, "goal": goal, "ok": ok}
+
+
+def interrupt(_number, _frame):
+    raise KeyboardInterrupt
 
 
 def main():
@@ -89,16 +99,21 @@ def main():
         for name in names():
             print(f"{name:<18} {load(name).__doc__.strip().splitlines()[0]}")
         return 0
+    signal.signal(signal.SIGTERM, interrupt)  # what runs is ended, what is frozen too
     print(f"{'':<44} {'ours':>14} {'':<8} {'compared to':>14} {'ratio':>8} {'goal':>10}")
     rows, failed = [], False
-    for name in options.name or names():
-        try:
-            for row in map(finish, load(name).run(options)):
-                rows.append(row)
-                show(row)
-        except Failure as failure:
-            print(f"{name}: {failure}", file=sys.stderr)
-            failed = True
+    try:
+        for name in options.name or names():
+            try:
+                for row in map(finish, load(name).run(options)):
+                    rows.append(row)
+                    show(row)
+            except Failure as failure:
+                print(f"{name}: {failure}", file=sys.stderr)
+                failed = True
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     for row in rows:
         print(json.dumps(row))
     return 1 if failed or not all(row["ok"] for row in rows) else 0

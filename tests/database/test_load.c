@@ -104,6 +104,25 @@ static bool s_on_completed(void *context, const interaction_row_t *row, error_t 
     return true;
 }
 
+static bool s_on_service(void *context, const service_row_t *row, error_t *ret_error)
+{
+    (void)ret_error;
+    s_note(context, 's');
+    cr_assert_eq(row->token.epoch, 3);
+    cr_assert_eq(row->token.index, 9007199254740993);
+    cr_assert_eq(row->state, SERVICE_SENT);
+    cr_assert_eq(row->target, SERVICE_BY_CLUSTER);
+    cr_assert(text_equal(row->name, TEXT("fax")));
+    cr_assert(text_equal(row->key, (text_t){"\0\377", 2}));
+    cr_assert(text_equal(row->parameters, TEXT("{\"to\": \"+1\"}")));
+    cr_assert(row->safe);
+    cr_assert(text_equal(row->server, TEXT("fax-1")));
+    cr_assert_eq(row->sent.index, 9007199254740994);
+    cr_assert_eq(row->deadline, 123456789);
+    cr_assert_eq(row->result.len + row->fault.len + row->fault_text.len, 0u);
+    return true;
+}
+
 static bool s_on_batch(void *context, const batch_t *batch, error_t *ret_error)
 {
     seen_t *self = context;
@@ -136,6 +155,7 @@ static bool s_load(seen_t *seen, usec_t window_us, error_t *ret_error)
                                  .checkpoint = s_on_checkpoint,
                                  .catalog = s_on_catalog,
                                  .interaction = s_on_interaction,
+                                 .service = s_on_service,
                                  .completed = s_on_completed,
                                  .batch = s_on_batch,
                                  .progress = s_on_progress,
@@ -168,6 +188,22 @@ static void s_set_checkpoint(uint64_t index)
     "9007199254740993, 3, 77, 2, 1, 123456789, '1960-01-01 00:00:00.000001Z', "                    \
     "'2026-01-31 12:00:00.123456Z', '2026-01-31 12:00:01Z', '2026-01-31 12:00:02Z', "              \
     "'2026-01-31 12:00:03Z', '2026-01-31 12:00:04Z')"
+
+#define SERVICE_ROW                                                                                \
+    "INSERT INTO ixn.service_request VALUES (3, 9007199254740993, "                                \
+    "'01980000-0000-7000-8000-000000000001', 'sent', 'cluster', 'fax', 'send', '', '\\x00ff', "    \
+    "'{\"to\": \"+1\"}', -2, true, 1, 'fax-1', '01980000-0000-7000-8000-000000000003', 3, "        \
+    "9007199254740994, 123456789, '2026-01-31 12:00:00Z', NULL, NULL, NULL)"
+
+Test(load, of_requests_to_application_servers_comes_behind_their_interactions)
+{
+    seen_t seen = {0};
+    error_t error = {0};
+    pair_ask(s_pair.pq, LIVE_ROW);
+    pair_ask(s_pair.pq, SERVICE_ROW);
+    cr_assert(s_load(&seen, 1000, &error), "%s", error.text);
+    cr_assert_str_eq(seen.order, "pis");
+}
 
 Test(load, of_an_empty_database_is_its_genesis)
 {

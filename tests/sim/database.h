@@ -137,6 +137,7 @@ typedef struct {
 } row_lock_t;
 
 typedef struct kept_row kept_row_t;
+typedef struct kept_service kept_service_t;
 
 typedef struct {
     uint64_t epoch;
@@ -160,6 +161,7 @@ struct database {
     kept_catalog_t catalog;
     kept_row_t *live;
     kept_row_t *history;
+    kept_service_t *services;
     row_lock_t pair;
     row_lock_t checkpoint;
     /* the server */

@@ -113,6 +113,15 @@ static const Ixn__V1__EngineConfiguration *s_configuration(const options_t *opti
     configuration.max_interactions = 100000;
     configuration.max_attributes_size = 65536;
     configuration.max_submitted_interactions = options->router_limit;
+    configuration.service_timeout_ms = 3000;
+    configuration.service_max_requests = 1000;
+    configuration.service_max_requests_per_router = 1000;
+    configuration.service_max_size = 100 << 20;
+    configuration.service_max_attempts = 3;
+    configuration.service_window = 3;
+    configuration.service_queue = 100;
+    configuration.service_breaker_failures = 5;
+    configuration.service_breaker_pause_ms = 500;
     return &configuration;
 }
 

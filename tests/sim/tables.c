@@ -7,6 +7,7 @@
 #include "tests/sim/database.h"
 #include "tests/sim/mutations.h"
 #include "tests/unit/kept_row.h"
+#include "tests/unit/kept_service.h"
 
 /* What the tables hold, and what comes out of them: as ixn.pair, ixn.journal, ixn.checkpoint,
  * ixn.configuration, ixn.interaction and ixn.interaction_history do. */
@@ -45,6 +46,7 @@ void tables_free(database_sim_t *self)
     kept_catalog_free(&self->catalog);
     table_clear(&self->live);
     table_clear(&self->history);
+    kept_services_clear(&self->services);
 }
 
 const batch_t *tables_head(const database_sim_t *self)
@@ -218,6 +220,12 @@ static bool s_load_rows(const database_sim_t *self, state_t *state, error_t *ret
         if (!state_load_interaction(state, &kept->row, ret_error))
             return false;
     }
+    kept_service_t *service, *next_service;
+    HASH_ITER(hh, self->services, service, next_service)
+    {
+        if (!state_load_service(state, &service->row, ret_error))
+            return false;
+    }
     size_t len = 0;
     kept_row_t **done = memory_new((HASH_COUNT(self->history) + 1) * sizeof *done);
     HASH_ITER(hh, self->history, kept, next)
@@ -317,6 +325,7 @@ void tables_write_image(database_sim_t *self, const checkpoint_image_t *image)
                             id_text(image->finished[i].id, id));
         s_put(&self->history, &image->finished[i]);
     }
+    kept_services_write(&self->services, image);
     if (image->configuration_changed) {
         buffer_clear(&self->configuration);
         buffer_append(&self->configuration, image->configuration.data, image->configuration.len);

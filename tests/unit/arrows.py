@@ -26,7 +26,7 @@ MAY_INCLUDE = {
     "dap": CORE + ["core"],
     "ha": CORE + ["core", "dap"],
     "apps": CORE + ["core", "core/client", "dap", "ha"],
-    "docs": WIRE + ["core/client"],
+    "docs": WIRE + ["core/client", "apps"],
     "tests": CORE + ["core", "core/client", "dap", "ha", "apps"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')

@@ -6,6 +6,7 @@
 
 #include "core/base/alloc.h"
 #include "core/index.h"
+#include "tests/unit/kept_service.h"
 
 struct engine_tables {
     checkpoint_image_t **images;
@@ -13,6 +14,7 @@ struct engine_tables {
     const interaction_row_t **live;
     size_t live_len;
     index_t *by_id; /* positions in `live` */
+    kept_service_t *services;
 };
 
 static const id128_t *s_id_of(const void *owner, uint32_t at)
@@ -36,6 +38,7 @@ void engine_tables_destroy(engine_tables_t **self_p)
     free(self->images);
     index_destroy(&self->by_id);
     free(self->live);
+    kept_services_clear(&self->services);
     free(self);
     *self_p = NULL;
 }
@@ -77,6 +80,7 @@ uint64_t engine_tables_write(engine_tables_t *self, checkpoint_image_t *image)
         memory_resize(self->live, (self->live_len + image->changed_len) * sizeof *self->live);
     for (size_t i = 0; i < image->changed_len; i++)
         s_put(self, &image->changed[i]);
+    cr_assert_eq(kept_services_write(&self->services, image), 0);
     return image->to;
 }
 
@@ -102,6 +106,11 @@ void engine_tables_load(const engine_tables_t *self, state_t *state)
     kept_catalog_free(&catalog);
     for (size_t i = 0; i < self->live_len; i++)
         cr_assert(state_load_interaction(state, self->live[i], &error), "%s", error.text);
+    kept_service_t *service, *next;
+    HASH_ITER(hh, self->services, service, next)
+    {
+        cr_assert(state_load_service(state, &service->row, &error), "%s", error.text);
+    }
     for (size_t i = 0; i < self->images_len; i++)
         for (size_t j = 0; j < self->images[i]->finished_len; j++)
             cr_assert(state_load_completed(state, &self->images[i]->finished[j], &error), "%s",

@@ -82,6 +82,36 @@ static void s_tell_body(world_t *self, const Ixn__V1__Message *message)
                       world_token_name(self, route->token), route->attempt);
         break;
     }
+    case IXN__V1__MESSAGE__BODY_SERVICE_REQUEST: {
+        const Ixn__V1__ServiceRequest *request = message->service_request;
+        buffer_printf(&self->told, "serve %s.%s %.*s, attempt %u, %u ms", request->service,
+                      request->method, (int)request->parameters.len, request->parameters.data,
+                      request->attempt, request->timeout_ms);
+        self->served = *request->token;
+        break;
+    }
+    case IXN__V1__MESSAGE__BODY_SERVICE_RESULT: {
+        const Ixn__V1__ServiceResult *result = message->service_result;
+        buffer_printf(&self->told, "result %.*s of %s: ", (int)result->key.len, result->key.data,
+                      world_name_of(self, result->interaction_id));
+        if (result->outcome_case == IXN__V1__SERVICE_RESULT__OUTCOME_FAULT)
+            s_tell_sentence(self, result->fault->code, result->fault->text);
+        else
+            buffer_printf(&self->told, "%.*s by %s", (int)result->result.len, result->result.data,
+                          result->server);
+        break;
+    }
+    case IXN__V1__MESSAGE__BODY_SERVICE_CANCELLED:
+        buffer_printf(&self->told, "cancelled");
+        break;
+    case IXN__V1__MESSAGE__BODY_APPLICATIONS:
+        for (size_t i = 0; i < message->applications->n_servers; i++) {
+            const Ixn__V1__ApplicationStatus *server = message->applications->servers[i];
+            buffer_printf(&self->told, "%s%s %s %u/%u %s", i ? "; " : "", server->name,
+                          server->connected ? "up" : "down", server->in_flight, server->window,
+                          server->breaker);
+        }
+        break;
     case IXN__V1__MESSAGE__BODY_LOAD_STRATEGY:
         buffer_printf(&self->told, "load %s %u", message->load_strategy->strategy,
                       message->load_strategy->version);
@@ -219,4 +249,9 @@ size_t world_largest_frame(const world_t *self)
 size_t world_most_messages(const world_t *self)
 {
     return self->most_messages;
+}
+
+Ixn__V1__Token world_served(const world_t *self)
+{
+    return self->served;
 }

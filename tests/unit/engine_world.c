@@ -54,6 +54,22 @@ static uint32_t s_or(uint32_t value, uint32_t standard)
     return value ? value : standard;
 }
 
+static void s_cluster(Ixn__V1__EngineConfiguration *self, const char *members)
+{
+    if (!members)
+        return;
+    Ixn__V1__ClusterConfiguration *cluster = memory_new(sizeof *cluster);
+    ixn__v1__cluster_configuration__init(cluster);
+    cluster->name = memory_text("c");
+    cluster->members = memory_zero(20, sizeof *cluster->members);
+    char *names = memory_text(members), *rest = names;
+    for (char *name = strsep(&rest, " "); name; name = strsep(&rest, " "))
+        cluster->members[cluster->n_members++] = memory_text(name);
+    free(names);
+    self->clusters = memory_zero(1, sizeof *self->clusters);
+    self->clusters[self->n_clusters++] = cluster;
+}
+
 /* Freed with ixn__v1__engine_configuration__free_unpacked. */
 static Ixn__V1__EngineConfiguration *s_configuration(const world_options_t *options)
 {
@@ -82,6 +98,16 @@ static Ixn__V1__EngineConfiguration *s_configuration(const world_options_t *opti
     self->max_interactions = s_or(options->max_interactions, 1000);
     self->max_attributes_size = s_or(options->max_attributes_size, 65536);
     self->max_submitted_interactions = s_or(options->max_submitted, 100);
+    self->service_timeout_ms = 5000;
+    self->service_max_requests = s_or(options->max_requests, 1000);
+    self->service_max_requests_per_router = 1000;
+    self->service_max_size = 100 << 20;
+    self->service_max_attempts = 3;
+    self->service_window = s_or(options->window, 100);
+    self->service_queue = 100;
+    self->service_breaker_failures = 5;
+    self->service_breaker_pause_ms = 10000;
+    s_cluster(self, options->cluster);
     return self;
 }
 

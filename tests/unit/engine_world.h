@@ -27,6 +27,9 @@ typedef struct {
     uint32_t max_interactions;     /* (1,000) */
     uint32_t max_attributes_size;  /* (65,536) */
     uint32_t max_submitted;        /* a router (100) */
+    uint32_t max_requests;         /* to application servers (1,000) */
+    uint32_t window;               /* of each (100) */
+    const char *cluster;           /* members of the cluster "c", by spaces (none) */
     uint32_t heartbeat_ms;         /* (1,000) */
     uint32_t max_clients;          /* (50) */
     uint32_t retry_after_ms;       /* (1,000) */
@@ -130,6 +133,7 @@ void world_expect(world_t *self, const char *text, int line);
 /* The id of an interaction, a token's value. */
 id128_t world_id(const world_t *self, const char *name);
 Ixn__V1__Token world_token(const world_t *self, const char *name);
+Ixn__V1__Token world_served(const world_t *self);  /* of the last ServiceRequest */
 const char *world_last_token(const world_t *self); /* "" before the first */
 
 /* Instead of telling: each message and each committed batch is handed to these. */

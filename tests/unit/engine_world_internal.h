@@ -53,6 +53,7 @@ struct world {
     size_t largest_frame;
     size_t most_messages;
     char last_token[NAME];
+    Ixn__V1__Token served;
 };
 
 /* engine_world.c */

@@ -9,6 +9,7 @@
 
 #include "core/state_internal.h"
 #include "tests/unit/kept_catalog.h"
+#include "tests/unit/kept_service.h"
 #include "tests/unit/random.h"
 #include "tests/unit/row_table.h"
 
@@ -35,6 +36,7 @@ typedef struct {
     char names[8][32];
     char attributes[32 * 1024];
     char scratch[256];
+    bool plain; /* nothing is asked of application servers */
 } driver_t;
 
 static inline driver_t *driver_new(uint64_t seed)
@@ -341,6 +343,64 @@ static inline void driver_beat(driver_t *self)
     driver_apply(self, &entry);
 }
 
+/* A step of what a router asks of application servers for the interaction that it has. */
+static inline void driver_service(driver_t *self, const interaction_t *interaction)
+{
+    Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
+    Ixn__V1__ServiceRequested requested = IXN__V1__SERVICE_REQUESTED__INIT;
+    Ixn__V1__ServiceSent sent = IXN__V1__SERVICE_SENT__INIT;
+    Ixn__V1__ServiceWaits waits = IXN__V1__SERVICE_WAITS__INIT;
+    Ixn__V1__ServiceAnswered answered = IXN__V1__SERVICE_ANSWERED__INIT;
+    id128_t incarnation = random_id(&self->random);
+    char key[32];
+    service_t *service = LIST_FIRST(&interaction->more->services);
+    if (service && driver_chance(self, 30) && LIST_NEXT(service, of_interaction))
+        service = LIST_NEXT(service, of_interaction);
+    if (!service || service->state == SERVICE_ANSWERED || driver_chance(self, 20)) {
+        int key_len = snprintf(key, sizeof key, "call-%llu", (unsigned long long)++self->serial);
+        requested.interaction_id = wire_bytes(&interaction->id);
+        requested.key = (ProtobufCBinaryData){(size_t)key_len, (uint8_t *)key};
+        requested.fingerprint = random_u64(&self->random);
+        requested.target = (Ixn__V1__ServiceTarget)(1 + random_below(&self->random, 3));
+        requested.name = driver_name(self, 0, 'n', 5);
+        requested.service = driver_name(self, 1, 's', 5);
+        requested.method = driver_chance(self, 50) ? driver_name(self, 2, 'm', 3) : "";
+        requested.parameters = driver_attributes(self);
+        if (requested.parameters.len == 0)
+            requested.parameters = (ProtobufCBinaryData){2, (uint8_t *)"{}"};
+        requested.deadline_us = self->log + (usec_t)random_below(&self->random, 30000000);
+        requested.safe = driver_chance(self, 50);
+        entry.body_case = IXN__V1__ENTRY__BODY_SERVICE_REQUESTED;
+        entry.service_requested = &requested;
+    } else if (service->state == SERVICE_WAITING) {
+        sent.epoch = service->token.epoch;
+        sent.index = service->token.index;
+        sent.server = driver_name(self, 0, 'a', 5);
+        sent.incarnation = wire_bytes(&incarnation);
+        entry.body_case = IXN__V1__ENTRY__BODY_SERVICE_SENT;
+        entry.service_sent = &sent;
+    } else if (driver_chance(self, 30)) {
+        waits.epoch = service->token.epoch;
+        waits.index = service->token.index;
+        waits.counts = driver_chance(self, 50);
+        entry.body_case = IXN__V1__ENTRY__BODY_SERVICE_WAITS;
+        entry.service_waits = &waits;
+    } else {
+        answered.epoch = service->token.epoch;
+        answered.index = service->token.index;
+        answered.outcome_case = IXN__V1__SERVICE_ANSWERED__OUTCOME_RESULT;
+        answered.result = driver_attributes(self);
+        if (answered.result.len == 0 || driver_chance(self, 30)) {
+            answered.outcome_case = IXN__V1__SERVICE_ANSWERED__OUTCOME_FAULT;
+            answered.fault = driver_name(self, 0, 'F', 5);
+            answered.text = driver_chance(self, 50) ? driver_name(self, 1, 'f', 5) : "";
+        }
+        entry.body_case = IXN__V1__ENTRY__BODY_SERVICE_ANSWERED;
+        entry.service_answered = &answered;
+    }
+    driver_apply(self, &entry);
+}
+
 /* Something that fits the state of a live interaction. */
 static inline void driver_work(driver_t *self)
 {
@@ -367,6 +427,9 @@ static inline void driver_work(driver_t *self)
     default:
         if (interaction->state == INTERACTION_QUEUED && !held)
             driver_dispatch(self, &id);
+        else if (interaction->state == INTERACTION_ROUTING && !self->plain &&
+                 driver_chance(self, 70))
+            driver_service(self, interaction);
         else if (interaction->state == INTERACTION_ROUTING)
             driver_return(self, &id);
     }
@@ -430,8 +493,9 @@ typedef struct {
     uint64_t index;
     id128_t hash;
     usec_t log_time;
-    kept_row_t *rows;    /* ixn.interaction */
-    kept_row_t *history; /* ixn.interaction_history; uthash keeps the order of insertion */
+    kept_row_t *rows;         /* ixn.interaction */
+    kept_row_t *history;      /* ixn.interaction_history; uthash keeps the order of insertion */
+    kept_service_t *services; /* ixn.service_request */
     buffer_t configuration;
     kept_catalog_t catalog;
 } tables_t;
@@ -440,6 +504,7 @@ static inline void tables_free(tables_t *self)
 {
     table_clear(&self->rows);
     table_clear(&self->history);
+    kept_services_clear(&self->services);
     kept_catalog_free(&self->catalog);
     buffer_free(&self->configuration);
 }
@@ -461,6 +526,8 @@ static inline void tables_write(tables_t *self, const checkpoint_image_t *image,
         cr_assert_null(table_find(self->history, &image->finished[i].id), "it is finished twice");
         table_put(&self->history, &image->finished[i]);
     }
+    size_t missing = kept_services_write(&self->services, image);
+    cr_assert(missing == 0 || !exact, "a request is deleted that is not there");
     if (image->configuration_changed) {
         buffer_clear(&self->configuration);
         buffer_append(&self->configuration, image->configuration.data, image->configuration.len);
@@ -513,6 +580,11 @@ static inline state_t *tables_load(const tables_t *self, const driver_t *driver)
     HASH_ITER(hh, self->rows, kept, next)
     {
         cr_assert(state_load_interaction(state, &kept->row, &error), "%s", error.text);
+    }
+    kept_service_t *service, *next_service;
+    HASH_ITER(hh, self->services, service, next_service)
+    {
+        cr_assert(state_load_service(state, &service->row, &error), "%s", error.text);
     }
     tables_load_completed(self, driver->window_ms, state);
     cr_assert(!state_image_needed(state), "what was loaded is in the tables already");

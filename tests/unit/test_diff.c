@@ -17,7 +17,9 @@ static const char s_text[] =
     "queues: [{name: q, strategy: s}]\n"
     "routers: [{name: r}]\n"
     "strategies: [{name: s}]\n"
-    "agents: [{name: g}]\n";
+    "agents: [{name: g}]\n"
+    "applications: {servers: [{name: s}]}\n"
+    "clusters: [{name: c, members: [s]}]\n";
 
 static config_t *s_config(const char *text)
 {
@@ -125,6 +127,7 @@ static void s_change(const schema_key_t *key, void *item)
                                         "77/minute",
                                         "manual",
                                         "warning",
+                                        "sms",
                                         "0198c0de-0000-7000-8000-000000000009"};
     buffer_t before = {0};
     buffer_t after = {0};

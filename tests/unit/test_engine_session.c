@@ -433,7 +433,7 @@ Test(engine_session, malformed_frames_are_answered_and_harmless)
     world_bytes(w, "media", "\x08\x01\x12", 3);                              /* cut */
     world_bytes(w, "media", "\x08\x01\x12\x00", 4);                          /* id 0 */
     world_bytes(w, "media", "\x08\x01\x12\x06\x08\x80\x80\x80\x80\x10", 10); /* no body */
-    world_bytes(w, "media", "\x08\x01\x12\x09\x08\x80\x80\x80\x80\x10\xf2\x01\x00", 13);
+    world_bytes(w, "media", "\x08\x01\x12\x09\x08\x80\x80\x80\x80\x10\xc2\x0c\x00", 13);
     world_connect(w, "new");
     world_bytes(w, "new", "\xff", 1);
     world_turn(w);

@@ -101,6 +101,7 @@ static void s_take(observer_t *self, checkpoint_image_t *image)
     s_take_live(self, image);
     s_take_finished(self, image);
     s_take_configuration(self, image);
+    cr_assert_eq(kept_services_write(&database->services, image), 0);
     for (size_t i = 0; i < image->catalog_len; i++)
         kept_catalog_write(&database->catalog, &image->catalog[i]);
     database->index = image->to;

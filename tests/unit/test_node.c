@@ -123,7 +123,7 @@ Test(node, what_was_not_told_yet_does_not_time_out)
 
 Test(node, a_checkpoint_that_falls_behind_is_told_with_busy)
 {
-    world_t *w = world_new(&(world_options_t){.no_checkpoints = true, .checkpoint_max_lag = 2000});
+    world_t *w = world_new(&(world_options_t){.no_checkpoints = true, .checkpoint_max_lag = 2060});
     world_media(w, "media");
     static char text[600] = "{\"a\":\"";
     memset(text + 6, 'x', 500);

@@ -173,3 +173,100 @@ Test(router_run, syntax_error_names_file_and_line)
     cr_assert(strstr(error.text, "attempt to load a binary chunk"), "%s", error.text);
     vm_destroy(&vm);
 }
+
+/* ---- service.call ---- */
+
+#include "apps/ixn-router/parts/calling.h"
+
+static void s_answer_call(run_t *run, const char *result, const char *fault)
+{
+    Ixn__V1__ServiceFailure failure = IXN__V1__SERVICE_FAILURE__INIT;
+    Ixn__V1__ServiceResult body = IXN__V1__SERVICE_RESULT__INIT;
+    body.server = "app-1";
+    if (fault) {
+        failure.code = (char *)(uintptr_t)fault;
+        failure.text = "said so";
+        body.outcome_case = IXN__V1__SERVICE_RESULT__OUTCOME_FAULT;
+        body.fault = &failure;
+    } else {
+        body.outcome_case = IXN__V1__SERVICE_RESULT__OUTCOME_RESULT;
+        body.result = (ProtobufCBinaryData){strlen(result), (uint8_t *)(uintptr_t)result};
+    }
+    calling_answered(run, &body);
+    run_resume_call(run);
+}
+
+Test(router_run, service_call_waits_for_its_result)
+{
+    vm_t *vm = script_vm();
+    run_t *run = script_start(vm,
+                              "local r, by = service.call{type = 'classification', service = 'c',\n"
+                              "  method = 'm', parameters = {text = 'x', n = 1}, timeout = 2.5,\n"
+                              "  safe = true}\n"
+                              "stop(r.label .. ' by ' .. by)",
+                              "{}");
+    cr_assert_eq(run->outcome, RUN_CALLS, "%s", run->reason);
+    cr_assert_eq(run->call.target, CALL_BY_TYPE);
+    cr_assert_eq(run->call.type, 1);
+    cr_assert_str_eq(run->call.service, "c");
+    cr_assert_str_eq(run->call.method, "m");
+    cr_assert(strstr(run->call.parameters, "\"n\":1"));
+    cr_assert_eq(run->call.timeout_ms, 2500);
+    cr_assert(run->call.safe);
+    s_answer_call(run, "{\"label\":\"fork\"}", NULL);
+    cr_assert_eq(run->outcome, RUN_STOPPED, "%s", run->reason);
+    cr_assert_str_eq(run->reason, "fork by app-1");
+    run_destroy(&run);
+    vm_destroy(&vm);
+}
+
+Test(router_run, service_call_raises_faults_that_a_script_can_catch)
+{
+    vm_t *vm = script_vm();
+    run_t *run = script_start(
+        vm,
+        "local ok, e = pcall(service.call, {server = 'fax-1', service = 'fax'})\n"
+        "local again = service.call{cluster = 'fax', service = 'fax'}\n"
+        "stop(tostring(ok) .. '|' .. e.code .. '|' .. e.text .. '|' .. e.server .. '|' ..\n"
+        "  tostring(e) .. '|' .. again.n)",
+        "{}");
+    cr_assert_eq(run->outcome, RUN_CALLS, "%s", run->reason);
+    uint64_t first = run->call.number;
+    s_answer_call(run, NULL, "NO_PAPER");
+    cr_assert_eq(run->outcome, RUN_CALLS, "%s", run->reason);
+    cr_assert_neq(run->call.number, first, "another key for another call");
+    cr_assert_eq(run->call.target, CALL_BY_CLUSTER);
+    s_answer_call(run, "{\"n\":3}", NULL);
+    cr_assert_eq(run->outcome, RUN_STOPPED, "%s", run->reason);
+    cr_assert_str_eq(run->reason, "false|NO_PAPER|said so|app-1|NO_PAPER: said so|3");
+    run_destroy(&run);
+    vm_destroy(&vm);
+}
+
+Test(router_run, a_fault_that_is_not_caught_says_where_and_what)
+{
+    vm_t *vm = script_vm();
+    run_t *run =
+        script_start(vm, "local x = 1\nservice.call{server = 's', service = 'x'}\nstop()", "{}");
+    s_answer_call(run, NULL, "TIMED_OUT");
+    cr_assert_eq(run->outcome, RUN_FAILED);
+    cr_assert_str_eq(run->reason, "test.lua:2: TIMED_OUT: said so");
+    run_destroy(&run);
+    vm_destroy(&vm);
+}
+
+Test(router_run, service_call_refuses_what_makes_no_sense)
+{
+    vm_t *vm = script_vm();
+    script_fails(vm, "service.call{service = 'x'}", "needs one of type, server and cluster");
+    script_fails(vm, "service.call{server = 'a', cluster = 'b', service = 'x'}", "needs one of");
+    script_fails(vm, "service.call{server = 'a'}", "needs a service");
+    script_fails(vm, "service.call{type = 'fax', service = 'x'}", "type must be classification");
+    script_fails(vm, "service.call{server = 'a', service = 'x', timeout = 0}", "timeout is");
+    script_fails(vm, "service.call{server = 'a', service = 'x', tiemout = 1}",
+                 "no option \"tiemout\"");
+    script_fails(vm, "service.call{server = 'a', service = 'x', parameters = {1, 2}}",
+                 "not a list");
+    script_fails(vm, "service.call = nil", "service");
+    vm_destroy(&vm);
+}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/ixn-router/parts/calling.h"
 #include "apps/ixn-router/parts/run.h"
 #include "apps/ixn-router/parts/value.h"
 #include "core/base/alloc.h"
@@ -544,6 +545,7 @@ void api_open(lua_State *lua)
                                           {"__pairs", s_attributes_pairs},
                                           {NULL, NULL}};
     luaL_setfuncs(lua, functions, 0);
+    calling_open(lua);
     luaL_newlib(lua, agent);
     lua_setfield(lua, -2, "agent");
     s_push_object(lua, INTERACTION, interaction);

@@ -141,6 +141,34 @@ static uint64_t s_send_failed(ixn_client_t *client, const job_t *job, parts_t *p
     return ixn_client_send(client, request);
 }
 
+static uint64_t s_send_call(ixn_client_t *client, const job_t *job, parts_t *parts,
+                            Ixn__V1__Request *request)
+{
+    run_call_t *made = &job->run->call;
+    Ixn__V1__CallService call = IXN__V1__CALL_SERVICE__INIT;
+    call.interaction_id = wire_bytes(&job->run->work->id);
+    call.token = &parts->token;
+    call.key = (ProtobufCBinaryData){sizeof made->number, (uint8_t *)&made->number};
+    if (made->target == CALL_BY_TYPE) {
+        call.target_case = IXN__V1__CALL_SERVICE__TARGET_TYPE;
+        call.type = (Ixn__V1__ApplicationType)made->type;
+    } else if (made->target == CALL_BY_SERVER) {
+        call.target_case = IXN__V1__CALL_SERVICE__TARGET_SERVER;
+        call.server = made->name;
+    } else {
+        call.target_case = IXN__V1__CALL_SERVICE__TARGET_CLUSTER;
+        call.cluster = made->name;
+    }
+    call.service = made->service;
+    call.method = made->method;
+    call.parameters = (ProtobufCBinaryData){strlen(made->parameters), (uint8_t *)made->parameters};
+    call.timeout_ms = made->timeout_ms;
+    call.safe = made->safe;
+    request->body_case = IXN__V1__REQUEST__BODY_CALL_SERVICE;
+    request->call_service = &call;
+    return ixn_client_send(client, request);
+}
+
 uint64_t asking_send(ixn_client_t *client, const job_t *job)
 {
     parts_t parts;
@@ -151,6 +179,8 @@ uint64_t asking_send(ixn_client_t *client, const job_t *job)
         id = s_send_reserve(client, job, &parts, &request);
     else if (job->state == JOB_SAVING)
         id = s_send_save(client, job, &parts, &request);
+    else if (job->state == JOB_CALLING)
+        id = s_send_call(client, job, &parts, &request);
     else if (job->run->outcome == RUN_PLACED)
         id = s_send_place(client, job, &parts, &request);
     else if (job->run->outcome == RUN_STOPPED)

@@ -15,6 +15,7 @@ typedef enum {
     JOB_WAITING,  /* not started */
     JOB_SLEEPING, /* the script sleeps until wake_at */
     JOB_SAVING,   /* its changes are with the node */
+    JOB_CALLING,  /* its call is with the node, or with an application server */
     JOB_ENDING,   /* its result is with the node */
 } job_state_t;
 

@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "apps/ixn-router/parts/asking.h"
+#include "apps/ixn-router/parts/calling.h"
 #include "apps/ixn-router/parts/jobs.h"
 #include "apps/ixn-router/parts/strategies.h"
 #include "core/base/alloc.h"
@@ -120,6 +121,10 @@ static void s_after_step(router_t *self, job_t *job)
     case RUN_SAVES:
     case RUN_RESERVES:
         jobs_set_state(&self->jobs, job, JOB_SAVING, 0);
+        s_send(self, job);
+        return;
+    case RUN_CALLS:
+        jobs_set_state(&self->jobs, job, JOB_CALLING, 0);
         s_send(self, job);
         return;
     case RUN_PLACED:
@@ -239,6 +244,25 @@ static void s_on_done(router_t *self, job_t *job)
     jobs_remove(&self->jobs, job);
 }
 
+static void s_resume_call(router_t *self, job_t *job)
+{
+    run_resume_call(job->run);
+    s_after_step(self, job);
+}
+
+/* What came of a call. It may be told twice, and after the script has gone on. */
+static void s_on_service_result(router_t *self, const Ixn__V1__ServiceResult *result)
+{
+    job_t *job = s_find(self, result->token);
+    if (!job || job->state != JOB_CALLING || !calling_is_key(job->run, result->key))
+        return;
+    jobs_set_request(&self->jobs, job, 0); /* its Ack tells nothing more */
+    jobs_set_unsent(&self->jobs, job, false);
+    calling_answered(job->run, result);
+    self->figures.called++;
+    s_resume_call(self, job);
+}
+
 /* Refused for good. What is not ours any more is dropped; a script hears that its changes were
  * refused; a result that is refused (an unknown queue) is a failure of the script. */
 static void s_on_refused(router_t *self, job_t *job, error_code_t code, const char *sentence)
@@ -258,6 +282,11 @@ static void s_on_refused(router_t *self, job_t *job, error_code_t code, const ch
         error_set(&answer, code, "%s", sentence);
         run_resume(job->run, &answer);
         s_after_step(self, job);
+        return;
+    }
+    if (job->state == JOB_CALLING) {
+        calling_failed(job->run, error_name(code), sentence);
+        s_resume_call(self, job);
         return;
     }
     asking_fail_refused(job, code, sentence);
@@ -343,6 +372,8 @@ static void s_on_answer(router_t *self, const ixn_event_t *event)
     jobs_set_request(&self->jobs, job, 0);
     if (is_error) {
         s_on_refused(self, job, (error_code_t)message->error->code, message->error->sentence);
+    } else if (job->state == JOB_CALLING) {
+        return; /* it is durable; its result comes */
     } else if (job->state == JOB_SAVING && job->run->outcome == RUN_RESERVES) {
         const Ixn__V1__Token *grant =
             message->body_case == IXN__V1__MESSAGE__BODY_GRANTED ? message->granted->grant : NULL;
@@ -371,7 +402,8 @@ static void s_on_failed(router_t *self, const ixn_event_t *event)
         return;
     }
     jobs_set_request(&self->jobs, job, 0);
-    if (job->state == JOB_SAVING || event->error.code == ERROR_TOO_LARGE)
+    if (job->state == JOB_SAVING || job->state == JOB_CALLING ||
+        event->error.code == ERROR_TOO_LARGE)
         s_on_refused(self, job, event->error.code, event->error.text);
     else
         s_send(self, job);
@@ -421,6 +453,8 @@ static void s_on_event(router_t *self, const ixn_event_t *event)
     case IXN_EVENT_MESSAGE:
         if (event->message->body_case == IXN__V1__MESSAGE__BODY_ROUTE)
             s_on_route(self, event->message->route);
+        else if (event->message->body_case == IXN__V1__MESSAGE__BODY_SERVICE_RESULT)
+            s_on_service_result(self, event->message->service_result);
         else if (event->message->body_case == IXN__V1__MESSAGE__BODY_REVOKED)
             s_on_gone(self, s_find(self, event->message->revoked->token),
                       event->message->revoked->reason);

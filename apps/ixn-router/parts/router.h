@@ -30,6 +30,7 @@ typedef struct {
     uint64_t failed;   /* counted as failed attempts */
     uint64_t returned; /* without blame */
     uint64_t saved;    /* changes on the way */
+    uint64_t called;   /* answers of application servers, faults included */
     uint64_t lost;     /* the node said that they are no longer ours */
     size_t held;       /* now */
     size_t waiting;    /* … of these not started */

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistr.h>
 
+#include "apps/ixn-router/parts/calling.h"
 #include "apps/ixn-router/parts/watchdog.h"
 #include "core/base/alloc.h"
 #include "core/base/check.h"
@@ -52,6 +53,8 @@ void run_destroy(run_t **self_p)
     run_changes_clear(self);
     work_destroy(&self->work);
     free(self->queue);
+    free(self->call.parameters);
+    json_decref(self->call.result);
     free(self->reason);
     buffer_free(&self->trace);
     free(self);
@@ -162,6 +165,24 @@ static void s_append_cut(const run_t *self, buffer_t *text)
                       self->vm->instructions);
 }
 
+/* A fault of an application server that the script did not catch (parts/calling.c). Allocates
+ * nothing in Lua. */
+static bool s_append_fault(lua_State *thread, buffer_t *text)
+{
+    int type = luaL_getmetafield(thread, -1, "__name");
+    if (type == LUA_TNIL)
+        return false;
+    bool is_fault = type == LUA_TSTRING && strcmp(lua_tostring(thread, -1), CALLING_FAULT) == 0;
+    lua_pop(thread, 1);
+    static const char *const behind[] = {"", ": ", ""};
+    for (int i = 0; is_fault && i < 3; i++) { /* where, code, text */
+        if (lua_rawgeti(thread, -1, i + 1) == LUA_TSTRING)
+            buffer_printf(text, "%.250s%s", lua_tostring(thread, -1), behind[i]);
+        lua_pop(thread, 1);
+    }
+    return is_fault;
+}
+
 /* What a script raised: text as it is (it mostly has file and line), anything else by its type. */
 static void s_append_raised(run_t *self, buffer_t *text)
 {
@@ -183,6 +204,8 @@ static void s_append_raised(run_t *self, buffer_t *text)
         buffer_append(text, raised, len < LIMIT_TEXT ? len : LIMIT_TEXT);
         return;
     }
+    if (type == LUA_TTABLE && s_append_fault(thread, text))
+        return;
     s_position(self, text);
     if (type == LUA_TNUMBER)
         buffer_printf(text, "error %.14g", lua_tonumber(thread, -1));
@@ -325,11 +348,16 @@ run_outcome_t run_start(run_t *self, int code)
 run_outcome_t run_resume(run_t *self, const error_t *answer)
 {
     CHECK(self->outcome == RUN_SLEEPS || self->outcome == RUN_SAVES ||
-          self->outcome == RUN_RESERVES);
+          self->outcome == RUN_RESERVES || self->outcome == RUN_CALLS);
     self->answer = answer;
     run_outcome_t outcome = s_step(self, 0);
     self->answer = NULL;
     return outcome;
+}
+
+run_outcome_t run_resume_call(run_t *self)
+{
+    return run_resume(self, NULL);
 }
 
 void run_granted(run_t *self, work_token_t token)

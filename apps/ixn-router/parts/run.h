@@ -21,6 +21,7 @@ typedef enum {
     RUN_SLEEPS,   /* resume after `sleep_us` */
     RUN_SAVES,    /* send the changes, resume with the answer */
     RUN_RESERVES, /* ask for `reservation`, resume with the answer */
+    RUN_CALLS,    /* send the call, resume with what came of it */
     RUN_PLACED,   /* the end: into `queue` */
     RUN_STOPPED,  /* the end: with `reason` */
     RUN_FAILED,   /* the end: `reason` says where and what, `trace` more of it */
@@ -59,6 +60,23 @@ typedef struct {
     bool exact;     /* floats in it need 17 digits */
 } run_changes_t;
 
+/* What a script asks of an application server. */
+typedef struct {
+    uint64_t number; /* of the call in this run, from 1: its key */
+    enum { CALL_BY_TYPE, CALL_BY_SERVER, CALL_BY_CLUSTER } target;
+    int type;
+    char name[LIMIT_NAME + 1];
+    char service[LIMIT_NAME + 1];
+    char method[LIMIT_NAME + 1];
+    char *parameters; /* JSON; free() */
+    uint32_t timeout_ms;
+    bool safe;
+    json_t *result; /* NULL: a fault */
+    char fault[LIMIT_NAME + 1];
+    char text[LIMIT_TEXT + 1];
+    char server[LIMIT_NAME + 1];
+} run_call_t;
+
 typedef enum { RUN_CUT_NONE, RUN_CUT_INSTRUCTIONS, RUN_CUT_TIME, RUN_CUT_MEMORY } run_cut_t;
 
 /* Read by the router, written by run.c and api.c only. */
@@ -81,6 +99,7 @@ typedef struct {
     size_t grants_len;
     int agent; /* PLACED, STOPPED: number of the grant that is quoted; -1: none */
     run_changes_t changes;
+    run_call_t call;
     buffer_t trace;
     /* of the step that runs */
     const error_t *answer; /* what was refused, or NULL */
@@ -100,6 +119,8 @@ void run_destroy(run_t **self_p);
  * changes that were accepted. */
 run_outcome_t run_start(run_t *self, int code);
 run_outcome_t run_resume(run_t *self, const error_t *answer);
+/* What came of a call goes into `call.result` or `call.fault` before. */
+run_outcome_t run_resume_call(run_t *self);
 
 /* The collected changes as fields of a request. `set` is JSON text that the caller frees, or NULL
  * for nothing; false when it is longer than attributes may be. */
