@@ -19,13 +19,18 @@
 /* Who does not answer may reach the proven server again within so long. */
 #define SETTLE_US (3 * USEC_PER_SECOND)
 
+/* Ends every sentence about what is another database, or may be one. */
+#define HINT                                                                                       \
+    "; nothing is written there: correct the DAP or, if the database was moved on purpose, see "   \
+    "ixnctl database adopt"
+
 /* ---- Static, lineage ---- */
 
 static bool s_wrong(dap_t *dap, const char *what, const char *found, const char *own)
 {
     return error_set(&dap->trouble, ERROR_DATABASE_WRONG,
-                     "DAP %s reaches %s: %s %s, the pair's is %s", dap->name, dap->status.server,
-                     what, found, own);
+                     "DAP %s reaches %s: %s %s, the pair's is %s" HINT, dap->name,
+                     dap->status.server, what, found, own);
 }
 
 /* A copy that stayed behind is equal in everything but its epoch. */
@@ -68,13 +73,13 @@ static bool s_has_lineage(dap_t *dap)
         return error_set(&dap->trouble, ERROR_DATABASE_WRONG,
                          "DAP %s reaches %s: its head is index %" PRIu64 ", but index %" PRIu64
                          " (%s) is committed in the pair's: it lost %" PRIu64
-                         " entries, or is a copy that stayed behind",
+                         " entries, or is a copy that stayed behind" HINT,
                          dap->name, status->server, status->head_index, status->known.index,
                          id_text(status->known.hash, known), database_lost(status));
     if (status->lineage == LINEAGE_DIVERGED)
         return error_set(&dap->trouble, ERROR_DATABASE_WRONG,
                          "DAP %s reaches %s: it has %s at index %" PRIu64
-                         ", the pair's has %s there: it is a copy that went its own way",
+                         ", the pair's has %s there: it is a copy that went its own way" HINT,
                          dap->name, status->server,
                          id_is_zero(status->there) ? "no batch that ends"
                                                    : id_text(status->there, there),
@@ -134,7 +139,7 @@ static dap_verdict_t s_verdict(daps_t *self, dap_t *dap)
     if (!MUTATION(LINEAGE_SKIPPED) && (!s_is_current(self, dap) || !s_has_lineage(dap)))
         return DAP_WRONG;
     if (!s_is_proven_server(self, dap) && !s_is_live(self, dap)) {
-        s_say_why(self, dap, "no commit of the pair was seen there yet");
+        s_say_why(self, dap, "no commit of the pair was seen there yet" HINT);
         return DAP_PROVING;
     }
     self->instance = dap->status.instance;

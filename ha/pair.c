@@ -350,8 +350,13 @@ static bool s_is_late(const pair_t *self, const database_status_t *status)
 
 void pair_observed(pair_t *self, size_t dap, const database_status_t *status, const error_t *error)
 {
-    if (status)
-        pair_follow_move(self, dap, status);
+    database_status_t moved;
+    if (status && pair_follow_move(self, dap, status)) {
+        moved = *status;
+        moved.lineage = LINEAGE_UNKNOWN; /* it was asked for what is over now */
+        moved.known = self->daps.place;
+        status = &moved;
+    }
     usec_t asked = self->daps.daps[dap].asked_at;
     bool proven = daps_answer(&self->daps, dap, status, error, self->now);
     self->worked = self->worked || proven;

@@ -199,8 +199,8 @@ void pair_follow_journal(pair_t *self);
 
 /* pair_move.c */
 /* At a start: goes where an operator has declared that the pair's database is now, if that is what
- * the access point reaches. */
-void pair_follow_move(pair_t *self, size_t dap, const database_status_t *status);
+ * the access point reaches. True: its head is all that is known to be committed from now on. */
+bool pair_follow_move(pair_t *self, size_t dap, const database_status_t *status);
 
 /* pair_takeover.c */
 /* The role is TAKING_OVER now. `hot`: it was a backup's before. */
