@@ -55,7 +55,7 @@ static const char *s_router_reason(const engine_t *self, const engine_session_t 
                  load->loaded ? "; it goes on with the version before" : "");
         return text;
     }
-    if (stored && !load->loaded)
+    if (stored && !(load && load->loaded))
         return "loading";
     switch (balancer_participation(self->balancer, slot->balanced, strategy->number)) {
     case BALANCER_TAKES_PART:

@@ -33,9 +33,10 @@ typedef struct {
     order_kind_t kind;
     access_claim_t claim; /* its texts are the lane's to free */
     database_place_t after;
+    instance_t instance; /* FOLLOW */
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms;
-    place_t known;
+    place_t known; /* OBSERVE */
 } order_t;
 #define ACCESS_STOPPED ((access_kind_t)-1) /* the answer to ORDER_STOP; never leaves this file */
 
@@ -177,10 +178,11 @@ static void s_claim(lane_t *self, const access_claim_t *claim, access_event_t *e
         database_claim(self->database, &claim->judged, &next, &event->status, &event->error);
 }
 
-static void s_follow(lane_t *self, const database_place_t *after, access_event_t *event)
+static void s_follow(lane_t *self, const order_t *order, access_event_t *event)
 {
     database_follow_t follow;
-    event->ok = database_follow(self->database, after, ACCESS_FOLLOW_BYTES, &follow, &event->error);
+    event->ok = database_follow(self->database, &order->after, &order->instance,
+                                ACCESS_FOLLOW_BYTES, &follow, &event->error);
     if (!event->ok)
         return;
     event->batches = follow.batches;
@@ -206,7 +208,7 @@ static void s_do(lane_t *self, const order_t *order, access_event_t *event)
         break;
     case ORDER_FOLLOW:
         event->kind = ACCESS_FOLLOWED;
-        s_follow(self, &order->after, event);
+        s_follow(self, order, event);
         break;
     case ORDER_TIMEOUTS:
         database_set_timeouts(self->database, order->connect_timeout_ms,
@@ -344,9 +346,9 @@ void access_load(access_t *self)
     s_send(self, &order);
 }
 
-void access_follow(access_t *self, uint64_t index, id128_t hash)
+void access_follow(access_t *self, uint64_t index, id128_t hash, const instance_t *instance)
 {
-    const order_t order = {.kind = ORDER_FOLLOW, .after = {index, hash}};
+    const order_t order = {.kind = ORDER_FOLLOW, .after = {index, hash}, .instance = *instance};
     s_send(self, &order);
 }
 

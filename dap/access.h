@@ -37,9 +37,10 @@ typedef struct {
 void access_claim(access_t *self, const access_claim_t *claim);
 /* The whole state; it is in following mode (state_follow_begin). */
 void access_load(access_t *self);
-/* At most ACCESS_FOLLOW_BYTES of batches after `index`, whose batch has this hash. */
+/* At most ACCESS_FOLLOW_BYTES of batches after `index`, whose batch has this hash, on the server
+ * that is proven. */
 #define ACCESS_FOLLOW_BYTES ((size_t)8 * 1024 * 1024)
-void access_follow(access_t *self, uint64_t index, id128_t hash);
+void access_follow(access_t *self, uint64_t index, id128_t hash, const instance_t *instance);
 
 /* ---- Answers ---- */
 

@@ -152,7 +152,8 @@ const char database_status_sql[] =
     " pg_postmaster_start_time(), current_setting('port')::int4, pg_is_in_recovery(),"
     " k.first_index, k.last_index, k.hash,"
     " (SELECT generation FROM ixn.epoch WHERE epoch = $2),"
-    " EXISTS (SELECT FROM ixn.epoch WHERE epoch > $2 AND first_index <= $1), " MOVES_SQL
+    " EXISTS (SELECT FROM ixn.epoch WHERE epoch > $2 AND first_index <= $1),"
+    " coalesce(host(inet_server_addr()), ''), " MOVES_SQL
     " FROM ixn.pair AS p LEFT JOIN ixn.checkpoint AS c ON true LEFT JOIN"
     " (SELECT * FROM ixn.journal ORDER BY last_index DESC LIMIT 1) AS j ON true LEFT JOIN"
     " (SELECT first_index, last_index, hash FROM ixn.journal WHERE last_index >= $1"
@@ -164,8 +165,9 @@ enum {
     FIELD_STARTED = 12,
     FIELD_COVER = 15,
     FIELD_EPOCH = 18,
-    FIELD_MOVES = 20,
-    STATUS_FIELDS = 21
+    FIELD_ADDRESS = 20,
+    FIELD_MOVES = 21,
+    STATUS_FIELDS = 22
 };
 
 void database_status_params(params_t *params, const place_t *known)
@@ -205,9 +207,10 @@ bool database_parse_status(const PGresult *result, const place_t *known,
                            database_status_t *ret_status, error_t *ret_error)
 {
     static const Oid types[STATUS_FIELDS] = {
-        OID_UUID, OID_INT8, OID_OID,         OID_INT8, OID_UUID, OID_TEXT,        OID_INT8,
-        OID_UUID, OID_INT8, OID_TIMESTAMPTZ, OID_INT8, OID_TEXT, OID_TIMESTAMPTZ, OID_INT4,
-        OID_BOOL, OID_INT8, OID_INT8,        OID_UUID, OID_UUID, OID_BOOL,        OID_BYTEA};
+        OID_UUID,        OID_INT8, OID_OID,  OID_INT8,        OID_UUID, OID_TEXT,
+        OID_INT8,        OID_UUID, OID_INT8, OID_TIMESTAMPTZ, OID_INT8, OID_TEXT,
+        OID_TIMESTAMPTZ, OID_INT4, OID_BOOL, OID_INT8,        OID_INT8, OID_UUID,
+        OID_UUID,        OID_BOOL, OID_TEXT, OID_BYTEA};
     if (!field_check(result, "the status of the database", types, STATUS_FIELDS, ret_error))
         return false;
     if (PQntuples(result) != 1 || field_is_null(field_of(result, 0, FIELD_HEAD)) ||
@@ -239,6 +242,8 @@ bool database_parse_status(const PGresult *result, const place_t *known,
     };
     field_copy(field_of(result, 0, 5), ret_status->owner, sizeof ret_status->owner);
     field_copy(field_of(result, 0, 11), ret_status->server, sizeof ret_status->server);
+    field_copy(field_of(result, 0, FIELD_ADDRESS), ret_status->instance.address,
+               sizeof ret_status->instance.address);
     moves_parse(field_text(field_of(result, 0, FIELD_MOVES)), &ret_status->moves);
     return true;
 }

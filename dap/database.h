@@ -160,8 +160,9 @@ typedef struct {
      * batches. */
     bool gone;
 } database_follow_t;
-/* A row that is not what its hash says is DATABASE_DIVERGED, as above. */
-bool database_follow(database_t *self, const database_place_t *after, size_t max_bytes,
-                     database_follow_t *ret_follow, error_t *ret_error);
+/* A row that is not what its hash says is DATABASE_DIVERGED, as above. Only from the server
+ * `instance`: DATABASE_REFUSED from another one. */
+bool database_follow(database_t *self, const database_place_t *after, const instance_t *instance,
+                     size_t max_bytes, database_follow_t *ret_follow, error_t *ret_error);
 
 #endif

@@ -15,14 +15,16 @@
 /* So many rows are looked at, however small they are. */
 enum { MOST_ROWS = 4096 };
 
-/* $1: index, $2: bytes, $3: rows. The row at the index itself comes without its entries. Sizes are
- * known without reading the entries. */
+/* $1: index, $2: bytes, $3: rows, $4, $5: the server that is proven; there is no row on another
+ * one, which may have gone its own way. The row at the index itself comes without its entries.
+ * Sizes are known without reading the entries. */
 static const char s_sql[] =
     "SELECT " JOURNAL_ROW_COLUMNS
     ", CASE WHEN last_index > $1 THEN entries ELSE '' END"
     " FROM (SELECT *, sum(CASE WHEN last_index > $1 THEN octet_length(entries) ELSE 0 END)"
     " OVER (ORDER BY last_index ROWS UNBOUNDED PRECEDING) AS total"
-    " FROM ixn.journal WHERE last_index >= $1 ORDER BY last_index LIMIT $3) AS j"
+    " FROM ixn.journal WHERE last_index >= $1 AND pg_postmaster_start_time() = $4"
+    " AND current_setting('port')::int4 = $5 ORDER BY last_index LIMIT $3) AS j"
     " WHERE total <= $2 OR total = octet_length(entries) ORDER BY last_index";
 
 static batch_t s_row(const PGresult *result, int row)
@@ -83,8 +85,25 @@ static bool s_take(const PGresult *result, int first, database_place_t at,
     return true;
 }
 
-bool database_follow(database_t *self, const database_place_t *after, size_t max_bytes,
-                     database_follow_t *ret_follow, error_t *ret_error)
+/* No row came: because another server answers? */
+static bool s_is_proven(connection_t *connection, const instance_t *instance, error_t *ret_error)
+{
+    PGresult *result = connection_query(
+        connection, "SELECT pg_postmaster_start_time(), current_setting('port')::int4", NULL,
+        ret_error);
+    if (!result)
+        return false;
+    const instance_t found = {.started_at = field_wall(field_of(result, 0, 0)),
+                              .port = (uint32_t)field_int4(field_of(result, 0, 1))};
+    PQclear(result);
+    return instance_equal(&found, instance) ||
+           error_set(ret_error, ERROR_DATABASE_REFUSED,
+                     "DAP %s reaches another server than the proven one, or that was started again",
+                     connection_name(connection));
+}
+
+bool database_follow(database_t *self, const database_place_t *after, const instance_t *instance,
+                     size_t max_bytes, database_follow_t *ret_follow, error_t *ret_error)
 {
     connection_t *connection = database_connection(self, ret_error);
     if (!connection)
@@ -93,10 +112,14 @@ bool database_follow(database_t *self, const database_place_t *after, size_t max
     params_int8(&params, after->index);
     params_int8(&params, max_bytes);
     params_int8(&params, MOST_ROWS);
+    params_wall(&params, instance->started_at);
+    params_int4(&params, (int32_t)instance->port);
     connection_params_t all = params_all(&params);
     PGresult *result = connection_query(connection, s_sql, &all, ret_error);
     bool read = result && field_check(result, "ixn.journal", journal_row_types, JOURNAL_ROW_FIELDS,
                                       ret_error);
+    if (read && PQntuples(result) == 0)
+        read = s_is_proven(connection, instance, ret_error);
     int first = read ? s_first(result, after) : -1;
     if (read && first < 0)
         *ret_follow = (database_follow_t){.gone = true};

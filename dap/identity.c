@@ -27,16 +27,19 @@ enum {
     LINE_OWN,
     LINE_STARTED,
     LINE_PORT,
+    LINE_ADDRESS,
     LINE_INDEX,
     LINE_HASH,
     LINE_PLACE_EPOCH,
     LINE_PLACE_GENERATION,
+    LINE_EXACT,
     LINES
 };
 static const char *const s_names[LINES] = {
-    "database_id",     "system_identifier", "database_oid",      "epoch",
-    "generation",      "own_generation",    "server_started_us", "server_port",
-    "committed_index", "committed_hash",    "committed_epoch",   "committed_generation"};
+    "database_id",          "system_identifier", "database_oid",      "epoch",
+    "generation",           "own_generation",    "server_started_us", "server_port",
+    "server_address",       "committed_index",   "committed_hash",    "committed_epoch",
+    "committed_generation", "orderly_end"};
 
 const char *identity_text(const identity_t *self, char text[IDENTITY_TEXT_SIZE])
 {
@@ -57,6 +60,11 @@ bool instance_equal(const instance_t *a, const instance_t *b)
     return a->started_at == b->started_at && a->port == b->port;
 }
 
+bool instance_is_same_place(const instance_t *a, const instance_t *b)
+{
+    return a->port == b->port && strcmp(a->address, b->address) == 0;
+}
+
 bool instance_is_known(const instance_t *self)
 {
     return self->started_at != 0;
@@ -69,8 +77,9 @@ const char *instance_text(const instance_t *self, char text[INSTANCE_TEXT_SIZE])
     char date[32];
     gmtime_r(&seconds, &calendar);
     strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &calendar);
-    snprintf(text, INSTANCE_TEXT_SIZE, "started %s.%06" PRId64 " UTC, port %" PRIu32, date,
-             self->started_at % USEC_PER_SECOND, self->port);
+    snprintf(text, INSTANCE_TEXT_SIZE, "started %s.%06" PRId64 " UTC at %s:%" PRIu32, date,
+             self->started_at % USEC_PER_SECOND, self->address[0] ? self->address : "a socket",
+             self->port);
     return text;
 }
 
@@ -101,9 +110,9 @@ static bool s_read_value(int line, const char *text, identity_memory_t *memory)
 {
     uint64_t number = 0;
     static const uint64_t most[LINES] = {
-        [LINE_SYSTEM] = UINT64_MAX,    [LINE_OID] = UINT32_MAX,  [LINE_EPOCH] = INT64_MAX,
-        [LINE_STARTED] = INT64_MAX,    [LINE_PORT] = UINT16_MAX, [LINE_INDEX] = INT64_MAX,
-        [LINE_PLACE_EPOCH] = INT64_MAX};
+        [LINE_SYSTEM] = UINT64_MAX,     [LINE_OID] = UINT32_MAX,  [LINE_EPOCH] = INT64_MAX,
+        [LINE_STARTED] = INT64_MAX,     [LINE_PORT] = UINT16_MAX, [LINE_INDEX] = INT64_MAX,
+        [LINE_PLACE_EPOCH] = INT64_MAX, [LINE_EXACT] = 1};
     if (most[line] && !s_number(text, most[line], &number))
         return false;
     switch (line) {
@@ -128,6 +137,11 @@ static bool s_read_value(int line, const char *text, identity_memory_t *memory)
     case LINE_PORT:
         memory->instance.port = (uint32_t)number;
         return true;
+    case LINE_ADDRESS:
+        snprintf(memory->instance.address, sizeof memory->instance.address, "%s",
+                 strcmp(text, "-") == 0 ? "" : text);
+        return text[0] && strspn(text, "0123456789abcdef.:-/") == strlen(text) &&
+               strlen(text) < INSTANCE_ADDRESS_SIZE;
     case LINE_INDEX:
         memory->place.index = number;
         return true;
@@ -136,8 +150,11 @@ static bool s_read_value(int line, const char *text, identity_memory_t *memory)
     case LINE_PLACE_EPOCH:
         memory->place.epoch = number;
         return true;
-    default:
+    case LINE_PLACE_GENERATION:
         return id_parse(text, &memory->place.generation);
+    default:
+        memory->exact = number == 1;
+        return true;
     }
 }
 
@@ -246,10 +263,13 @@ static void s_print(const identity_memory_t *memory, buffer_t *out)
     buffer_printf(out, "%s %s\n", s_names[LINE_OWN], id_text(memory->own_generation, id));
     buffer_printf(out, "%s %" PRId64 "\n", s_names[LINE_STARTED], memory->instance.started_at);
     buffer_printf(out, "%s %" PRIu32 "\n", s_names[LINE_PORT], memory->instance.port);
+    buffer_printf(out, "%s %s\n", s_names[LINE_ADDRESS],
+                  memory->instance.address[0] ? memory->instance.address : "-");
     buffer_printf(out, "%s %" PRIu64 "\n", s_names[LINE_INDEX], place->index);
     buffer_printf(out, "%s %s\n", s_names[LINE_HASH], id_text(place->hash, id));
     buffer_printf(out, "%s %" PRIu64 "\n", s_names[LINE_PLACE_EPOCH], place->epoch);
     buffer_printf(out, "%s %s\n", s_names[LINE_PLACE_GENERATION], id_text(place->generation, id));
+    buffer_printf(out, "%s %d\n", s_names[LINE_EXACT], memory->exact);
 }
 
 bool identity_remember(const char *state_dir, const identity_memory_t *memory, error_t *ret_error)

@@ -20,18 +20,25 @@ typedef struct {
 const char *identity_text(const identity_t *self, char text[IDENTITY_TEXT_SIZE]);
 bool identity_equal(const identity_t *a, const identity_t *b);
 
+#define INSTANCE_ADDRESS_SIZE 48
 /* Instance: one run of one server. A copy of a cluster is equal to it in all of its identity, but
  * it was started at another microsecond. The same through poolers, sockets and other host names; a
  * promotion does not change it, a restart does. */
 typedef struct {
     usec_t started_at; /* pg_postmaster_start_time; 0: not known */
     uint32_t port;     /* the server's own setting */
+    /* Its address as the DAP's last hop sees it, "" for a socket: no part of what it is, but a
+     * server that is started again is at the same one. */
+    char address[INSTANCE_ADDRESS_SIZE];
 } instance_t;
 
+/* The same run of the same server, whatever way led there. */
 bool instance_equal(const instance_t *a, const instance_t *b);
 bool instance_is_known(const instance_t *self);
-#define INSTANCE_TEXT_SIZE 64
-/* "started 2026-01-31 12:00:00.123456 UTC, port 5432". Returns `text`. */
+/* At the same address and port, whenever it was started. */
+bool instance_is_same_place(const instance_t *a, const instance_t *b);
+#define INSTANCE_TEXT_SIZE (64 + INSTANCE_ADDRESS_SIZE)
+/* "started 2026-01-31 12:00:00.123456 UTC at 10.0.0.5:5432". Returns `text`. */
 const char *instance_text(const instance_t *self, char text[INSTANCE_TEXT_SIZE]);
 
 /* A place in the pair's log that is known to be committed: the last index of a batch and its hash,
@@ -54,6 +61,7 @@ typedef struct {
     id128_t own_generation; /* of the last epoch that this node claimed; zero: none */
     instance_t instance;
     place_t place;
+    bool exact; /* written at an orderly end: it knew of nothing newer than `place` */
 } identity_memory_t;
 
 typedef enum { MEMORY_READ, MEMORY_EMPTY, MEMORY_BROKEN } memory_result_t;

@@ -49,15 +49,14 @@ log=$build/coverage.log
     $build/tests/sim --seeds "$seeds" --jobs "$(nproc)" || true
 } | tee $log | grep -E 'tests passed|passed,|seeds/s' || true
 
+rm -f $build/uncovered
 lcov --quiet --capture --directory $build --output-file $info --rc lcov_branch_coverage=1 \
     --ignore-errors source,gcov 2>>$log
 awk -v top="$top/" '
     function percent(hit, found) { return found ? 100 * hit / found : 100 }
     /^SF:/ { file = substr($0, 4); sub(top, "", file); folder = file; sub("/[^/]*$", "", folder) }
-    /^LF:/ { lf = substr($0, 4) }
-    /^LH:/ { lh = substr($0, 4) }
-    /^BRF:/ { bf = substr($0, 5) }
-    /^BRH:/ { bh = substr($0, 5) }
+    /^DA:/ { lf++; lh += $0 !~ /,0$/ }
+    /^BRDA:/ { bf++; bh += $0 !~ /,(0|-)$/ }
     /^end_of_record/ {
         if (folder ~ /^(ha|dap|core|balancer|config)(\/|$)/ && file ~ /\.c$/) {
             LF[folder] += lf; LH[folder] += lh; BF[folder] += bf; BH[folder] += bh

@@ -159,6 +159,11 @@ queues:
     strategy: classify
   - name: support
     strategy: answer
+routers: # both sides of agent reservation, so that the two share the strategies
+  - name: urs-1
+    agent_reservation: true
+  - name: urs-2
+    agent_reservation: true
 YAML
 }
 
@@ -188,9 +193,13 @@ start_all() {
     "$top/deploy/pgbouncer.sh" start "$dir/pgbouncer" "$pool_port" "$pg_port" ixn >/dev/null
     say 'starting the pair and two routers'
     start_pair
+    for name in classify answer; do
+        "$bin/ixnctl" strategy put "$name" "$top/apps/ixn-router/strategies/$name.lua" \
+            "${nodes[@]}" --router urs-1 --router urs-2 >&2 ||
+            fail "the strategy $name could not be stored"
+    done
     for name in urs-1 urs-2; do
-        start "$name" "$bin/ixn-router" --name "$name" "${nodes[@]}" \
-            --strategies "$top/apps/ixn-router/strategies"
+        start "$name" "$bin/ixn-router" --name "$name" "${nodes[@]}" --agent-reservation
     done
 }
 

@@ -15,6 +15,11 @@ const char *dap_verdict_name(dap_verdict_t verdict)
 /* How much a new value counts in the average: an eighth, as TCP does it (RFC 6298). */
 enum { AVERAGE_SHIFT = 3 };
 
+bool dap_is_here(const dap_t *dap)
+{
+    return dap->standing != DAP_LEAVING && dap->standing != DAP_ABSENT;
+}
+
 bool dap_is_used(const dap_t *dap)
 {
     return dap->standing == DAP_IN_USE || dap->standing == DAP_RETIRING;
@@ -50,50 +55,13 @@ void daps_ask(daps_t *self, size_t dap, usec_t now)
     self->daps[dap].asked_at = now;
 }
 
-static bool s_wrong(dap_t *dap, const char *what, const char *found, const char *own)
+/* Of an answer that is none: what has no tables, or others, is not the pair's own. */
+static dap_verdict_t s_verdict_of(error_code_t code)
 {
-    return error_set(&dap->trouble, ERROR_DATABASE_WRONG,
-                     "DAP %s reaches %s: %s %s, the pair's is %s", dap->name, dap->status.server,
-                     what, found, own);
-}
-
-/* A copy that stayed behind is equal in everything but its epoch. */
-static bool s_is_current(const daps_t *self, dap_t *dap)
-{
-    char found[ID_TEXT_SIZE + 40];
-    char own[ID_TEXT_SIZE + 40];
-    char id[ID_TEXT_SIZE];
-    if (dap->asked_at <= self->epoch_since || dap->status.epoch > self->epoch ||
-        (dap->status.epoch == self->epoch && id_equal(dap->status.generation, self->generation)))
-        return true;
-    snprintf(found, sizeof found, "%" PRIu64 " (%s)", dap->status.epoch,
-             id_text(dap->status.generation, id));
-    snprintf(own, sizeof own, "%" PRIu64 " (%s); it is a copy that stayed behind", self->epoch,
-             id_text(self->generation, id));
-    return s_wrong(dap, "its epoch is", found, own);
-}
-
-/* The own identity as far as it is known: the configuration may demand no more than the id. */
-static bool s_is_own(const daps_t *self, dap_t *dap)
-{
-    char found[IDENTITY_TEXT_SIZE];
-    char own[IDENTITY_TEXT_SIZE];
-    const identity_t *identity = &dap->status.identity;
-    if (self->has_demanded && !id_equal(identity->database_id, self->demanded))
-        return s_wrong(dap, "its database_id is", id_text(identity->database_id, found),
-                       id_text(self->demanded, own));
-    if (!self->known)
-        return true;
-    if (!identity_equal(identity, &self->own))
-        return s_wrong(dap, "it is", identity_text(identity, found),
-                       identity_text(&self->own, own));
-    return s_is_current(self, dap);
-}
-
-static void s_judge(daps_t *self, dap_t *dap)
-{
-    dap->trouble = (error_t){0};
-    dap->proven = s_is_own(self, dap) && self->known;
+    return code == ERROR_DATABASE_EMPTY || code == ERROR_DATABASE_SCHEMA ||
+                   code == ERROR_DATABASE_WRONG
+               ? DAP_WRONG
+               : DAP_NOT_NOW;
 }
 
 bool daps_answer(daps_t *self, size_t dap_number, const database_status_t *status,
@@ -108,6 +76,7 @@ bool daps_answer(daps_t *self, size_t dap_number, const database_status_t *statu
         /* "Not now", never "wrong": what it reached before stays what is known of it. */
         dap->reachable = false;
         dap->proven = false;
+        dap->verdict = s_verdict_of(error->code);
         dap->trouble = *error;
         return false;
     }
@@ -115,7 +84,7 @@ bool daps_answer(daps_t *self, size_t dap_number, const database_status_t *statu
     dap->seen = true;
     dap->seen_at = now;
     dap->status = *status;
-    s_judge(self, dap);
+    daps_judge(self, dap);
     return dap->proven;
 }
 
@@ -125,7 +94,7 @@ void daps_learn(daps_t *self, const identity_t *own)
     self->own = *own;
     for (size_t i = 0; i < self->len; i++)
         if (self->daps[i].seen && self->daps[i].reachable)
-            s_judge(self, &self->daps[i]);
+            daps_judge(self, &self->daps[i]);
 }
 
 bool daps_choose(daps_t *self, size_t *ret_dap)

@@ -1,7 +1,8 @@
 /* DAPs: what this node knows of each access point, and which one is asked next. Pure.
  *
- * An access point is proven when what it reaches has the identity that this node knows to be the
- * pair's own. At most one request is under way on each.
+ * An access point is proven when what it reaches has the identity of the pair's own database
+ * (static), holds what the pair knows to be committed (lineage), and is the server on which that
+ * was seen to live (live proof; daps_judge.c). At most one request is under way on each.
  */
 #ifndef IXN_HA_DAPS_H
 #define IXN_HA_DAPS_H
@@ -47,8 +48,9 @@ typedef struct {
     uint64_t done;   /* pieces of work done through it: commits, checkpoints, loads, looks */
     uint64_t spread; /* of these, the ones that are spread: checkpoints, loads */
     uint64_t errors;
-    bool trusted; /* was proven, and has not shown anything else since */
-    bool refused; /* that it is no way to the own database was said */
+    bool trusted;       /* was proven, and has not shown anything else since */
+    bool refused;       /* that it is no way to the own database was said */
+    dap_verdict_t said; /* the last one that was logged */
     bool busy;
     usec_t asked_at; /* of the request under way, or of the last one */
     bool reachable;
@@ -65,13 +67,28 @@ typedef struct {
     usec_t reached_at; /* it reached the proven instance last; 0: never */
 } dap_t;
 
+/* What the other node of the pair says of the proven server. */
+typedef struct {
+    bool exists;       /* the configuration has one */
+    bool silent;       /* it is not heard: nobody knows what it reaches */
+    bool exact;        /* it is heard, and what it knows to be committed is all it ever knew */
+    bool serves;       /* it is heard and serves */
+    bool reaches;      /* one of its DAPs reaches the proven server, or may do so again */
+    const dap_t *daps; /* what they reach; only while it is heard */
+    size_t daps_len;
+} daps_word_t;
+
 typedef struct {
     dap_t daps[DAPS_MAX];
     size_t len; /* places that were ever taken */
     bool known; /* `own` is the pair's own */
     identity_t own;
     instance_t instance; /* the server that was proven to hold it; not known: none yet */
+    bool warm;           /* it was reached since this process began */
+    bool exact;          /* `place` was the newest when this node ended in order */
+    usec_t begun;        /* whatever was reached before says nothing of now */
     place_t place;       /* the newest that is known to be committed */
+    daps_word_t word;    /* of the other node, as of now */
     /* The highest epoch that was heard of, and since when: a database that is asked later and has
      * less is a copy that stayed behind. */
     uint64_t epoch;
@@ -96,6 +113,16 @@ bool daps_answer(daps_t *self, size_t dap, const database_status_t *status, cons
 /* The identity is known from now on; what was seen is judged again. */
 void daps_learn(daps_t *self, const identity_t *own);
 
+/* Judges what the DAP has shown last (daps_judge.c). */
+void daps_judge(daps_t *self, dap_t *dap);
+/* Another server takes the place of the proven one, which nobody reaches any more, if everything
+ * that is known to be committed is there. True: it did. Otherwise those that are being proven say
+ * why not. */
+bool daps_replace(daps_t *self, usec_t now);
+/* Nobody reaches the proven server any more, and what is reached has lost commits: what it showed;
+ * NULL: it is not so. */
+const dap_t *daps_loss(const daps_t *self, usec_t now);
+
 /* One that is used, free and proven, in weighted turn; false: none. */
 bool daps_choose(daps_t *self, size_t *ret_dap);
 /* While the identity is not known yet (the first start): the first that answers, if all that answer
@@ -109,6 +136,8 @@ bool daps_are_hopeless(const daps_t *self, error_t *ret_error);
 /* Those that are proven and have not kept an answer back for so long. */
 size_t daps_alive(const daps_t *self, usec_t now, usec_t patience);
 size_t daps_proven(const daps_t *self);
+/* In the table, in whatever standing. */
+bool dap_is_here(const dap_t *dap);
 /* The first trouble, for people; empty: none. */
 const char *daps_trouble(const daps_t *self);
 

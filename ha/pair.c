@@ -11,8 +11,9 @@
 #include "ha/pair_internal.h"
 
 enum {
-    STOP_MS = 3000, /* an orderly end waits at most so long for commits or for the peer */
-    LOOK_MS = 1000, /* every access point is looked at so often … */
+    REMEMBER_MS = 10000, /* the newest committed place is remembered so often */
+    STOP_MS = 3000,      /* an orderly end waits at most so long for commits or for the peer */
+    LOOK_MS = 1000,      /* every access point is looked at so often … */
     /* … and as often as this while it matters whether the head moves. */
     WATCH_MS = 10,
     START_WATCH_MS = 100,
@@ -50,13 +51,19 @@ pair_t *pair_new(const pair_options_t *options)
     self->peer.heard_at = self->peer.served_at = self->now;
     self->hello_at = self->now;
     self->manual = options->manual;
-    pair_init_daps(self);
     self->has_memory = options->has_memory;
+    self->remembered_at = self->daps.begun = self->now;
+    self->daps.word.exists = options->has_peer;
     if (options->has_memory) {
         self->memory = options->memory;
+        self->own_generation = options->memory.own_generation;
+        self->daps.instance = self->said_instance = options->memory.instance;
+        self->daps.place = options->memory.place;
+        self->daps.exact = options->memory.exact;
         pair_set_epoch(self, options->memory.epoch, options->memory.generation);
         self->daps.epoch_since = self->now - 1;
     }
+    pair_init_daps(self);
     snprintf(self->role_reason, sizeof self->role_reason, "the process began");
     return self;
 }
@@ -163,9 +170,33 @@ void pair_remember(pair_t *self)
     if (!self->daps.known)
         return;
     self->has_memory = true;
-    self->memory = (identity_memory_t){
-        .identity = self->daps.own, .epoch = self->epoch, .generation = self->generation};
+    self->memory = (identity_memory_t){.identity = self->daps.own,
+                                       .epoch = self->epoch,
+                                       .generation = self->generation,
+                                       .own_generation = self->own_generation,
+                                       .instance = self->daps.instance,
+                                       .place = self->daps.place,
+                                       .exact = self->role == ROLE_STOPPED &&
+                                                (self->daps.warm || self->daps.exact)};
+    self->remembered_at = self->now;
     pair_do(self, PAIR_REMEMBER)->memory = self->memory;
+}
+
+void pair_note_place(pair_t *self, uint64_t index, id128_t hash)
+{
+    if (index > self->daps.place.index)
+        self->daps.place = (place_t){index, hash, self->epoch, self->generation};
+}
+
+/* A cold start knows no newer place than the one that is remembered: now and then, and at the end.
+ */
+static void s_remember_turn(pair_t *self)
+{
+    bool moved = self->daps.place.index > self->memory.place.index;
+    bool due = moved && self->now - self->remembered_at >= REMEMBER_MS * USEC_PER_MS;
+    bool begins = self->daps.warm && self->memory.exact && self->role != ROLE_STOPPED;
+    if (self->has_memory && (due || begins))
+        pair_remember(self);
 }
 
 void pair_set_epoch(pair_t *self, uint64_t epoch, id128_t generation)
@@ -213,11 +244,23 @@ void pair_turn_begin(pair_t *self, usec_t boot_time, usec_t wall_time)
         /* This node stood still: what it did not hear says nothing of the other one. */
         self->peer.heard_at = self->peer.served_at = self->now;
         self->head.known = false;
+        self->daps.begun = self->peer.alive_since = self->now;
         if (self->peer.closed_at)
             self->peer.closed_at = self->now;
     }
     if (self->node)
         node_turn_begin(self->node, boot_time, wall_time);
+}
+
+/* This node, or the other one, waits for word of what is reached. */
+static bool s_is_to_be_proven(const pair_t *self)
+{
+    if (pair_peer_alive(self) && !self->peer.database)
+        return true;
+    for (size_t i = 0; i < self->daps.len; i++)
+        if (dap_is_used(&self->daps.daps[i]) && self->daps.daps[i].verdict == DAP_PROVING)
+            return true;
+    return daps_proven(&self->daps) == 0;
 }
 
 /* How often the access points are to be looked at. */
@@ -227,6 +270,8 @@ static usec_t s_look_interval(const pair_t *self)
         return START_WATCH_MS * USEC_PER_MS;
     if (!self->has_seen)
         return WATCH_MS * USEC_PER_MS; /* what was seen before has proven wrong */
+    if (s_is_to_be_proven(self))
+        return START_WATCH_MS * USEC_PER_MS;
     if (!role_follows(self->role))
         return LOOK_MS * USEC_PER_MS;
     if (self->peer.closed_at)
@@ -262,6 +307,7 @@ static void s_stop_turn(pair_t *self)
         return;
     pair_event(self, ROLE_EVENT_STOP, NULL);
     pair_cease(self);
+    pair_remember(self);
     pair_do(self, PAIR_STOP);
 }
 
@@ -276,6 +322,7 @@ void pair_turn_end(pair_t *self, bool drained)
     pair_serve_turn(self);
     s_stop_turn(self);
     s_look(self);
+    s_remember_turn(self);
     pair_peer_turn(self);
 }
 
@@ -303,18 +350,16 @@ static bool s_is_late(const pair_t *self, const database_status_t *status)
 
 void pair_observed(pair_t *self, size_t dap, const database_status_t *status, const error_t *error)
 {
-    if (status)
-        pair_follow_move(self, dap, status);
+    database_status_t moved;
+    if (status && pair_follow_move(self, dap, status)) {
+        moved = *status;
+        moved.lineage = LINEAGE_UNKNOWN; /* it was asked for what is over now */
+        moved.known = self->daps.place;
+        status = &moved;
+    }
     usec_t asked = self->daps.daps[dap].asked_at;
-    bool was_proven = self->daps.daps[dap].proven;
-    bool was_reachable = self->daps.daps[dap].reachable;
     bool proven = daps_answer(&self->daps, dap, status, error, self->now);
     self->worked = self->worked || proven;
-    const dap_t *now = &self->daps.daps[dap];
-    if (was_proven != proven || was_reachable != now->reachable)
-        pair_say(self, !proven && now->trouble.text[0], "pair.dap",
-                 "dap=%s reachable=%d proven=%d epoch=%" PRIu64 " trouble=\"%s\"", now->name,
-                 now->reachable, proven, status ? status->epoch : 0, now->trouble.text);
     if (!status || (self->daps.known && !proven))
         return;
     if (self->daps.has_demanded && !id_equal(status->identity.database_id, self->daps.demanded))
@@ -325,15 +370,13 @@ void pair_observed(pair_t *self, size_t dap, const database_status_t *status, co
         self->has_seen = true;
     }
     pair_learn_head(self, status->head_index, asked);
-    if (self->node && !instance_equal(&status->instance, &self->daps.instance)) {
-        self->daps.instance = status->instance;
-        pair_do(self, PAIR_PROVE)->instance = status->instance;
-    }
     if (!self->daps.known)
         return; /* which database is the pair's own is settled by the first claim or load */
     pair_learn_epoch(self, status->epoch, status->generation);
-    if (status->epoch == self->epoch)
-        replica_head(self->replica, status->head_index, status->head_hash);
+    if (status->epoch != self->epoch)
+        return;
+    replica_head(self->replica, status->head_index, status->head_hash);
+    pair_note_place(self, status->head_index, status->head_hash);
 }
 
 /* ---- Figures ---- */

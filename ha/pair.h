@@ -190,7 +190,7 @@ typedef struct {
     database_status_t judged;
     bool claim_head;
     uint64_t highest_seen;
-    instance_t instance; /* OPEN, PROVE */
+    instance_t instance; /* FOLLOW, OPEN, PROVE: the proven server */
     /* FOLLOW, OPEN */
     identity_t identity;
     uint64_t epoch;

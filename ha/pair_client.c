@@ -30,6 +30,10 @@ static void s_fill_dap(const dap_t *dap, Ixn__V1__PairDap *message)
     message->proven = dap->proven;
     message->latency_us = (uint32_t)dap->latency;
     message->trouble = (char *)dap->trouble.text;
+    message->verdict = (Ixn__V1__DapVerdict)dap->verdict;
+    message->server_started_us = dap->status.instance.started_at;
+    message->server_port = dap->status.instance.port;
+    message->server = (char *)dap->status.server;
     message->standing = (Ixn__V1__DapStanding)dap->standing;
     message->weight = dap->turn.weight;
     message->lanes = dap->lanes;
@@ -44,7 +48,7 @@ static size_t s_fill_daps(const dap_t *daps, size_t len, Ixn__V1__PairDap *messa
 {
     size_t shown = 0;
     for (size_t i = 0; i < len; i++) {
-        if (!pair_shows_dap(&daps[i]))
+        if (!dap_is_here(&daps[i]))
             continue;
         s_fill_dap(&daps[i], &messages[shown]);
         list[shown] = &messages[shown];

@@ -17,16 +17,6 @@
 /* A lane that found a DAP to be wrong is believed at once; the next look comes so soon. */
 enum { LOOK_AGO_MS = 1000, RANK_OUT = 1000 };
 
-static bool s_is_here(const dap_t *dap)
-{
-    return dap->standing != DAP_LEAVING && dap->standing != DAP_ABSENT;
-}
-
-bool pair_shows_dap(const dap_t *dap)
-{
-    return s_is_here(dap);
-}
-
 static void s_place(pair_t *self, size_t number, const pair_dap_t *wanted, dap_standing_t standing,
                     size_t rank)
 {
@@ -61,7 +51,7 @@ static size_t s_find(const pair_t *self, const pair_dap_t *wanted)
 {
     for (size_t i = 0; i < self->daps.len; i++) {
         const dap_t *dap = &self->daps.daps[i];
-        if (s_is_here(dap) && strcmp(dap->name, wanted->name) == 0 &&
+        if (dap_is_here(dap) && strcmp(dap->name, wanted->name) == 0 &&
             id_equal(dap->route, wanted->route))
             return i;
     }
@@ -139,7 +129,7 @@ bool pair_set_daps(pair_t *self, const pair_dap_t *daps, size_t len, error_t *re
                          "and those on their way out; try again in a few seconds",
                          missing, here, DAPS_MAX);
     for (size_t i = 0; i < self->daps.len; i++)
-        if (s_is_here(&self->daps.daps[i]) && !kept[i])
+        if (dap_is_here(&self->daps.daps[i]) && !kept[i])
             s_give_up(self, &self->daps.daps[i], daps, len);
     for (size_t i = 0; i < len; i++) {
         size_t number = s_find(self, &daps[i]);
@@ -192,7 +182,7 @@ static void s_trust(pair_t *self, dap_t *dap)
 {
     /* Not reachable now says nothing; reachable and not proven does. */
     dap->trusted = dap->proven || (dap->trusted && !dap->reachable);
-    if (!dap->proven || !s_is_here(dap))
+    if (!dap->proven || !dap_is_here(dap))
         return;
     if (dap->standing == DAP_CANDIDATE) {
         dap->standing = DAP_IN_USE;
@@ -217,7 +207,7 @@ static bool s_is_replaced(const pair_t *self, const dap_t *old)
     bool named = false;
     for (size_t i = 0; i < self->daps.len; i++) {
         const dap_t *dap = &self->daps.daps[i];
-        if (!s_is_here(dap) || dap->line == 0)
+        if (!dap_is_here(dap) || dap->line == 0)
             continue;
         bool trusted = dap->standing == DAP_IN_USE && dap->trusted;
         bool same = strcmp(dap->name, old->name) == 0;
@@ -316,8 +306,123 @@ static void s_tell_use(pair_t *self)
     pair_fill_use(self, action);
 }
 
+/* ---- What the other node says; which server is the proven one ---- */
+
+static void s_hear_word(pair_t *self)
+{
+    enum { SETTLE_MS = 3000 };
+    peer_view_t *peer = &self->peer;
+    daps_word_t *word = &self->daps.word;
+    bool alive = pair_peer_alive(self);
+    bool answers = false;
+    bool reaches = false;
+    for (size_t i = 0; alive && i < peer->daps_len; i++) {
+        const dap_t *dap = &peer->daps[i];
+        bool there = dap->reachable && instance_is_known(&dap->status.instance);
+        reaches |= there && instance_equal(&dap->status.instance, &self->daps.instance);
+        answers |= !there && dap->verdict != DAP_WRONG; /* it may, again */
+    }
+    if (reaches)
+        peer->reached_at = self->now;
+    usec_t since = peer->reached_at > peer->alive_since ? peer->reached_at : peer->alive_since;
+    word->daps = peer->daps;
+    word->daps_len = alive ? peer->daps_len : 0;
+    word->silent = !alive; /* a port that refuses may be a cut, or a process about to start */
+    word->exact = alive && peer->exact;
+    word->serves = pair_peer_serves(self) && peer->database;
+    word->reaches = reaches || (answers && self->now - since < SETTLE_MS * USEC_PER_MS);
+}
+
+static void s_say_server(pair_t *self)
+{
+    char now[INSTANCE_TEXT_SIZE];
+    char before[INSTANCE_TEXT_SIZE];
+    if (!self->daps.known || instance_equal(&self->daps.instance, &self->said_instance))
+        return;
+    instance_text(&self->daps.instance, now);
+    instance_text(&self->said_instance, before);
+    pair_say(self, false, "database.server", "proven=\"%s\" server=\"%s\" before=\"%s\"", now,
+             s_own_server(self), instance_is_known(&self->said_instance) ? before : "none");
+    self->said_instance = self->daps.instance;
+    pair_remember(self);
+}
+
+static void s_say_verdict(pair_t *self, dap_t *dap)
+{
+    static const char *const events[] = {"dap.unknown", "dap.not_now", "dap.proving", "dap.proven",
+                                         "dap.wrong"};
+    if (dap->verdict == dap->said)
+        return;
+    bool first = dap->said == DAP_UNKNOWN && dap->verdict == DAP_PROVING;
+    dap->said = dap->verdict;
+    if (dap->verdict == DAP_WRONG)
+        pair_alarm(self, "dap.wrong", "dap=%s line=%" PRIu32 " error=\"%s\" own=\"%s\"", dap->name,
+                   dap->line, dap->trouble.text, s_own_server(self));
+    else
+        pair_say(self, dap->verdict != DAP_PROVEN && !first, events[dap->verdict],
+                 "dap=%s server=\"%s\" reason=\"%s\"", dap->name,
+                 dap->seen ? dap->status.server : "", dap->trouble.text);
+    pair_hello(self); /* the other node may wait for it */
+}
+
+/* The server that took the proven one's place has the whole journal, but an older checkpoint. */
+static const dap_t *s_older_checkpoint(const pair_t *self)
+{
+    uint64_t checkpoint = node_figures(self->node).checkpoint;
+    for (size_t i = 0; i < self->daps.len; i++) {
+        const dap_t *dap = &self->daps.daps[i];
+        if (dap->proven && dap->asked_at > self->lanes_since &&
+            !instance_equal(&dap->status.instance, &self->lanes_instance) &&
+            dap->status.checkpoint_index < checkpoint)
+            return dap;
+    }
+    return NULL;
+}
+
+/* A node that serves does not go on where something of what it committed is missing: it stops
+ * serving, stays, and says what is missing. Where only the tables are behind, it begins anew from
+ * them and the journal. */
+static void s_stand_back(pair_t *self)
+{
+    char text[PAIR_REASON];
+    if (!self->node)
+        return;
+    const dap_t *loss = daps_loss(&self->daps, self->now);
+    const dap_t *older = loss ? NULL : s_older_checkpoint(self);
+    if (loss)
+        snprintf(text, sizeof text,
+                 "%" PRIu64 " committed entries are lost, %" PRIu64 " … %" PRIu64 ", on %s",
+                 database_lost(&loss->status), loss->status.head_index + 1,
+                 loss->status.known.index, loss->status.server);
+    else if (older)
+        snprintf(text, sizeof text, "its tables are at index %" PRIu64 ", they were at %" PRIu64,
+                 older->status.checkpoint_index, node_figures(self->node).checkpoint);
+    if ((!loss && !older) || !pair_event(self, ROLE_EVENT_WENT_BACK, text))
+        return;
+    pair_alarm(self, "database.went_back", "%s; error=\"%s\"", text,
+               loss ? loss->trouble.text : "");
+    pair_cease(self);
+}
+
+static void s_prove(pair_t *self)
+{
+    s_hear_word(self);
+    daps_replace(&self->daps, self->now);
+    s_say_server(self);
+    for (size_t i = 0; i < self->daps.len; i++)
+        if (dap_is_here(&self->daps.daps[i]))
+            s_say_verdict(self, &self->daps.daps[i]);
+    s_stand_back(self);
+    if (!self->node || instance_equal(&self->daps.instance, &self->lanes_instance))
+        return;
+    self->lanes_instance = self->daps.instance;
+    self->lanes_since = self->now;
+    pair_do(self, PAIR_PROVE)->instance = self->daps.instance;
+}
+
 void pair_daps_turn(pair_t *self)
 {
+    s_prove(self);
     for (size_t i = 0; i < self->daps.len; i++) {
         s_trust(self, &self->daps.daps[i]);
         s_refuse(self, &self->daps.daps[i]);
@@ -340,10 +445,11 @@ void pair_dap_wrong(pair_t *self, size_t number, const error_t *error)
 {
     CHECK(number < self->daps.len);
     dap_t *dap = &self->daps.daps[number];
-    if (!s_is_here(dap))
+    if (!dap_is_here(dap))
         return;
     dap->proven = false;
     dap->trusted = false;
+    dap->verdict = dap->said = DAP_WRONG;
     dap->trouble = *error;
     dap->errors++;
     if (!dap->busy)

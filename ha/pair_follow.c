@@ -60,6 +60,7 @@ void pair_follow_journal(pair_t *self)
     action->dap = dap;
     action->index = self->following_from = replica_index(self->replica);
     action->hash = replica_state(self->replica)->hash;
+    action->instance = self->daps.instance;
 }
 
 void pair_distrust(pair_t *self, const char *why)
@@ -157,6 +158,9 @@ void pair_follow_turn(pair_t *self)
         pair_distrust(self, error.text);
         return;
     }
+    const state_t *state = replica_state(self->replica);
+    if (state->epoch == self->epoch)
+        pair_note_place(self, state->index, state->hash);
     replica_checkpoint(self->replica, self->peer.checkpoint);
     if (replica_has_gap(self->replica))
         pair_follow_journal(self);

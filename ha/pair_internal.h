@@ -12,8 +12,11 @@
 typedef struct {
     bool heard; /* since this process began */
     usec_t heard_at;
-    usec_t served_at; /* heard as one that serves, or is about to */
-    bool up;          /* the link: connected and proven */
+    bool exact;         /* it has forgotten nothing of what it knew to be committed */
+    usec_t alive_since; /* heard without a pause */
+    usec_t reached_at;  /* one of its DAPs reached the proven server last */
+    usec_t served_at;   /* heard as one that serves, or is about to */
+    bool up;            /* the link: connected and proven */
     bool refused;
     usec_t closed_at; /* when the connection was closed or refused first; 0: it is not */
     uint64_t epoch;   /* of the last frame */
@@ -100,10 +103,15 @@ struct pair {
     bool daps_remembered; /* state_dir holds what is to be remembered of them */
     bool has_memory;
     identity_memory_t memory;
-    bool worked;        /* an access point was proven since the process began */
-    uint64_t epoch;     /* the highest heard of */
-    id128_t generation; /* of it */
-    uint64_t own_epoch; /* the one this node serves under, or has claimed; 0: none */
+    bool worked;               /* an access point was proven since the process began */
+    uint64_t epoch;            /* the highest heard of */
+    id128_t generation;        /* of it */
+    id128_t own_generation;    /* of the last epoch that this node claimed, in whichever life */
+    uint64_t own_epoch;        /* the one this node serves under, or has claimed; 0: none */
+    instance_t lanes_instance; /* where the lanes write, as they were told */
+    usec_t lanes_since;        /* … at this time */
+    instance_t said_instance;  /* what was logged of it */
+    usec_t remembered_at;
     head_t head;
     bool has_seen;
     database_status_t seen; /* what an access point said last … */
@@ -148,6 +156,8 @@ void pair_set_epoch(pair_t *self, uint64_t epoch, id128_t generation);
 /* A higher epoch was seen in the database that is known to be the pair's own. */
 void pair_learn_epoch(pair_t *self, uint64_t epoch, id128_t generation);
 void pair_remember(pair_t *self);
+/* A place in the log of the epoch that this node knows as the highest; it is committed. */
+void pair_note_place(pair_t *self, uint64_t index, id128_t hash);
 /* The head is at `index`, says the database to a question that was asked at `asked`; or the peer
  * does (`asked` is 0), which shows that it moves, but never that it stands still. */
 void pair_learn_head(pair_t *self, uint64_t index, usec_t asked);
@@ -161,8 +171,6 @@ void pair_init_daps(pair_t *self);
 /* Fills `action` with what the lanes may use, and keeps that it was told. */
 void pair_fill_use(pair_t *self, pair_action_t *action);
 void pair_daps_turn(pair_t *self);
-/* What is told of one; false: it is not worth telling. */
-bool pair_shows_dap(const dap_t *dap);
 
 /* pair_serve.c */
 void pair_serve(pair_t *self, state_t *state); /* begins, with the claimed epoch */
@@ -191,8 +199,8 @@ void pair_follow_journal(pair_t *self);
 
 /* pair_move.c */
 /* At a start: goes where an operator has declared that the pair's database is now, if that is what
- * the access point reaches. */
-void pair_follow_move(pair_t *self, size_t dap, const database_status_t *status);
+ * the access point reaches. True: its head is all that is known to be committed from now on. */
+bool pair_follow_move(pair_t *self, size_t dap, const database_status_t *status);
 
 /* pair_takeover.c */
 /* The role is TAKING_OVER now. `hot`: it was a backup's before. */

@@ -30,7 +30,7 @@ static bool s_is_covered(const database_status_t *status, const move_t *move)
            (status->lineage == LINEAGE_SHORT && status->known.index <= move->known_index);
 }
 
-void pair_follow_move(pair_t *self, size_t dap, const database_status_t *status)
+bool pair_follow_move(pair_t *self, size_t dap, const database_status_t *status)
 {
     move_t move;
     char from[IDENTITY_TEXT_SIZE];
@@ -41,12 +41,13 @@ void pair_follow_move(pair_t *self, size_t dap, const database_status_t *status)
         !s_is_covered(status, &move) ||
         (!move_is_fresh(&move, status->epoch, &status->instance) &&
          !s_peer_is_there(self, &status->identity)))
-        return;
+        return false;
     pair_say(self, true, "database.adopted",
              "dap=%s server=\"%s\" epoch=%" PRIu64 " head=%" PRIu64 " from=\"%s\" to=\"%s\"",
              daps->daps[dap].name, status->server, status->epoch, status->head_index,
              identity_text(&own, from), identity_text(&status->identity, to));
     daps->instance = status->instance;
+    self->own_generation = (id128_t){0};
     daps->place =
         (place_t){status->head_index, status->head_hash, status->epoch, status->generation};
     daps_learn(daps, &status->identity);
@@ -54,4 +55,5 @@ void pair_follow_move(pair_t *self, size_t dap, const database_status_t *status)
     self->has_seen = false;
     self->head = (head_t){0};
     pair_remember(self);
+    return true;
 }

@@ -51,6 +51,9 @@ static void s_fill_dap(const dap_t *dap, Ixn__V1__PeerDap *message)
     message->proven = dap->proven;
     message->latency_us = (uint32_t)dap->latency;
     message->trouble = (char *)dap->trouble.text;
+    message->verdict = dap->verdict;
+    message->server_started_us = dap->status.instance.started_at;
+    message->server_port = dap->status.instance.port;
     message->standing = dap->standing;
     message->weight = dap->turn.weight;
     message->lanes = dap->lanes;
@@ -83,7 +86,7 @@ void pair_say_hello(pair_t *self)
     Ixn__V1__PeerDap *list[DAPS_MAX];
     char reason[PAIR_REASON];
     for (size_t i = 0; i < self->daps.len; i++) {
-        if (!pair_shows_dap(&self->daps.daps[i]))
+        if (!dap_is_here(&self->daps.daps[i]))
             continue;
         s_fill_dap(&self->daps.daps[i], &daps[hello.n_daps]);
         list[hello.n_daps] = &daps[hello.n_daps];
@@ -101,6 +104,9 @@ void pair_say_hello(pair_t *self)
     hello.database = daps_proven(&self->daps) > 0;
     hello.configuration = wire_bytes(&self->configuration_digest);
     hello.daps = list;
+    hello.known = self->daps.place.index;
+    hello.exact = self->daps.warm || self->daps.exact;
+    hello.known_hash = wire_bytes(&self->daps.place.hash);
     if (self->daps.known) {
         hello.system_identifier = self->daps.own.system_identifier;
         hello.database_oid = self->daps.own.database_oid;
@@ -229,6 +235,10 @@ static void s_hear_daps(peer_view_t *peer, const Ixn__V1__PeerHello *hello)
         s_copy_text(dap->name, sizeof dap->name, hello->daps[i]->name);
         s_copy_text(dap->trouble.text, sizeof dap->trouble.text, hello->daps[i]->trouble);
         dap->reachable = hello->daps[i]->reachable;
+        dap->verdict = hello->daps[i]->verdict <= DAP_WRONG ? (dap_verdict_t)hello->daps[i]->verdict
+                                                            : DAP_UNKNOWN;
+        dap->status.instance = (instance_t){.started_at = hello->daps[i]->server_started_us,
+                                            .port = hello->daps[i]->server_port};
         dap->proven = hello->daps[i]->proven;
         dap->latency = hello->daps[i]->latency_us;
         dap->standing = (dap_standing_t)hello->daps[i]->standing;
@@ -294,6 +304,8 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
     const Ixn__V1__PeerHello *hello = frame->hello;
     peer_view_t *peer = &self->peer;
     bool first = !peer->heard;
+    if (!pair_peer_alive(self))
+        peer->alive_since = self->now;
     bool changed = peer->role != hello->role;
     peer->heard = true;
     peer->heard_at = self->now;
@@ -307,6 +319,7 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
     s_copy_text(peer->readiness, sizeof peer->readiness, hello->readiness);
     peer->index = hello->index;
     peer->ready = hello->ready;
+    peer->exact = hello->exact;
     peer->automatic = hello->automatic;
     peer->database = hello->database;
     s_hear_daps(peer, hello);
@@ -316,9 +329,11 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
         pair_hello(self); /* so that it knows of this node as soon */
     if (!s_names_our_database(self, frame))
         return; /* an epoch is one of a database */
-    id128_t generation;
+    id128_t generation, known;
     if (wire_read_id(frame->generation, &generation))
         pair_learn_epoch(self, frame->epoch, generation);
+    if (frame->epoch == self->epoch && wire_read_id(hello->known_hash, &known))
+        pair_note_place(self, hello->known, known);
     if (!s_is_of_this_epoch(self, frame) || hello->role != IXN__V1__PEER_ROLE__PEER_PRIMARY)
         return;
     peer->checkpoint = hello->checkpoint;

@@ -48,7 +48,8 @@ void pair_serve(pair_t *self, state_t *state)
     options.wall_time = self->wall;
     pair_action_t *open = pair_do(self, PAIR_OPEN);
     open->identity = status->identity;
-    open->instance = self->daps.instance = status->instance;
+    open->instance = self->lanes_instance = status->instance;
+    self->lanes_since = self->now;
     open->epoch = status->epoch;
     open->generation = self->takeover.generation;
     open->index = state->index;
@@ -111,6 +112,8 @@ void pair_journal_committed(pair_t *self, uint64_t index, bool clean)
 {
     if (!self->node)
         return;
+    if (self->in_flight && self->in_flight->last == index)
+        pair_note_place(self, index, self->in_flight->hash);
     batch_destroy(&self->in_flight);
     node_journal_committed(self->node, index, clean);
     if (clean) {

@@ -24,8 +24,8 @@ enum {
  * else serves under it. */
 static bool s_is_own_epoch(const pair_t *self)
 {
-    return self->has_memory && id_equal(self->seen.generation, self->memory.generation) &&
-           strcmp(self->seen.owner, self->name) == 0;
+    return !id_is_zero(self->own_generation) &&
+           id_equal(self->seen.generation, self->own_generation);
 }
 
 bool pair_peer_serves(const pair_t *self)
@@ -73,7 +73,8 @@ static usec_t s_patience(const pair_t *self)
 static bool s_is_hopeless(pair_t *self)
 {
     error_t error = {0};
-    if (self->options.has_peer || !daps_are_hopeless(&self->daps, &error))
+    bool served = self->role == ROLE_FENCED; /* what it has committed may come back */
+    if (served || self->options.has_peer || !daps_are_hopeless(&self->daps, &error))
         return false;
     pair_event(self, ROLE_EVENT_STOP, error.text);
     pair_do(self, PAIR_STOP)->error = error;
@@ -243,7 +244,10 @@ static void s_claim(pair_t *self)
     daps_ask(&self->daps, dap, self->now);
     takeover->asked = true;
     takeover->dap = dap;
-    takeover->judged = self->seen;
+    takeover->judged = self->daps.known ? self->seen : self->daps.daps[dap].status;
+    takeover->judged.known = self->daps.place;
+    if (self->daps.known)
+        takeover->judged.instance = self->daps.instance;
     if (takeover->handed) {
         takeover->judged.head_index = takeover->handed_index;
         takeover->judged.head_hash = takeover->handed_hash;
@@ -260,8 +264,10 @@ void pair_claimed(pair_t *self, size_t dap, const database_status_t *status, id1
                   const error_t *error)
 {
     takeover_t *takeover = &self->takeover;
-    if (!self->daps.known && status)
-        daps_learn(&self->daps, &status->identity); /* the first start: this is our database */
+    if (!self->daps.known && status) { /* the first start: this is our database */
+        self->daps.instance = status->instance;
+        daps_learn(&self->daps, &status->identity);
+    }
     daps_answer(&self->daps, dap, status, error, self->now);
     takeover->asked = false;
     if (!status) {
@@ -280,6 +286,8 @@ void pair_claimed(pair_t *self, size_t dap, const database_status_t *status, id1
         return;
     }
     pair_set_epoch(self, status->epoch, generation);
+    self->own_generation = generation;
+    pair_note_place(self, status->head_index, status->head_hash);
     pair_remember(self);
     self->seen = *status;
     self->has_seen = true;

@@ -28,15 +28,18 @@
  *   primary-alone  -- peer follows     --> primary-paired
  *   primary-alone  -- higher epoch     --> fenced
  *   primary-alone  -- fenced           --> fenced
+ *   primary-alone  -- went back        --> fenced
  *   primary-alone  -- stop             --> stopped
  *   primary-paired -- peer lost        --> primary-alone
  *   primary-paired -- hand over        --> handing-over
  *   primary-paired -- higher epoch     --> fenced
  *   primary-paired -- fenced           --> fenced
+ *   primary-paired -- went back        --> fenced
  *   primary-paired -- stop             --> stopped
  *   handing-over   -- not taken        --> primary-paired
  *   handing-over   -- higher epoch     --> starting
  *   handing-over   -- fenced           --> starting
+ *   handing-over   -- went back        --> starting
  *   handing-over   -- stop             --> stopped
  *   fenced         -- primary seen     --> backup-syncing
  *   fenced         -- nobody serves    --> taking-over
@@ -68,6 +71,7 @@ static const role_cell_t s_table[ROLES_LEN][ROLE_EVENTS_LEN] = {
             EVENT(HAND_OVER_FAILED) = IMPOSSIBLE("it hands nothing over"),
             EVENT(HIGHER_EPOCH) = IGNORE("it has no epoch of its own"),
             EVENT(LANE_FENCED) = IGNORE("its lanes are closed"),
+            EVENT(WENT_BACK) = IGNORE("its lanes are closed"),
             EVENT(STOP) = MOVE(STOPPED, "asked to end"),
         },
     [ROLE_SYNCING] =
@@ -87,6 +91,7 @@ static const role_cell_t s_table[ROLES_LEN][ROLE_EVENTS_LEN] = {
             EVENT(HAND_OVER_FAILED) = IMPOSSIBLE("it hands nothing over"),
             EVENT(HIGHER_EPOCH) = IGNORE("it follows whoever has the epoch"),
             EVENT(LANE_FENCED) = IGNORE("its lanes are closed"),
+            EVENT(WENT_BACK) = IGNORE("its lanes are closed"),
             EVENT(STOP) = MOVE(STOPPED, "asked to end"),
         },
     [ROLE_READY] =
@@ -106,6 +111,7 @@ static const role_cell_t s_table[ROLES_LEN][ROLE_EVENTS_LEN] = {
             EVENT(HAND_OVER_FAILED) = IMPOSSIBLE("it hands nothing over"),
             EVENT(HIGHER_EPOCH) = IGNORE("it follows whoever has the epoch"),
             EVENT(LANE_FENCED) = IGNORE("its lanes are closed"),
+            EVENT(WENT_BACK) = IGNORE("its lanes are closed"),
             EVENT(STOP) = MOVE(STOPPED, "asked to end"),
         },
     [ROLE_TAKING_OVER] =
@@ -125,6 +131,7 @@ static const role_cell_t s_table[ROLES_LEN][ROLE_EVENTS_LEN] = {
             EVENT(HAND_OVER_FAILED) = IMPOSSIBLE("it hands nothing over"),
             EVENT(HIGHER_EPOCH) = MOVE(STARTING, "another node has claimed after this one"),
             EVENT(LANE_FENCED) = IGNORE("its lanes are closed"),
+            EVENT(WENT_BACK) = IGNORE("the claim tells what is there"),
             EVENT(STOP) = MOVE(STOPPED, "asked to end"),
         },
     [ROLE_ALONE] =
@@ -144,6 +151,7 @@ static const role_cell_t s_table[ROLES_LEN][ROLE_EVENTS_LEN] = {
             EVENT(HAND_OVER_FAILED) = IMPOSSIBLE("it hands nothing over"),
             EVENT(HIGHER_EPOCH) = MOVE(FENCED, "another node has a higher epoch"),
             EVENT(LANE_FENCED) = MOVE(FENCED, "another node has taken over"),
+            EVENT(WENT_BACK) = MOVE(FENCED, "the database went back behind what was committed"),
             EVENT(STOP) = MOVE(STOPPED, "asked to end"),
         },
     [ROLE_PAIRED] =
@@ -163,6 +171,7 @@ static const role_cell_t s_table[ROLES_LEN][ROLE_EVENTS_LEN] = {
             EVENT(HAND_OVER_FAILED) = IMPOSSIBLE("it hands nothing over"),
             EVENT(HIGHER_EPOCH) = MOVE(FENCED, "another node has a higher epoch"),
             EVENT(LANE_FENCED) = MOVE(FENCED, "another node has taken over"),
+            EVENT(WENT_BACK) = MOVE(FENCED, "the database went back behind what was committed"),
             EVENT(STOP) = MOVE(STOPPED, "asked to end"),
         },
     [ROLE_HANDING_OVER] =
@@ -182,6 +191,7 @@ static const role_cell_t s_table[ROLES_LEN][ROLE_EVENTS_LEN] = {
             EVENT(HAND_OVER_FAILED) = MOVE(PAIRED, "the peer did not take over in time"),
             EVENT(HIGHER_EPOCH) = MOVE(STARTING, "the peer has taken over"),
             EVENT(LANE_FENCED) = MOVE(STARTING, "the peer has taken over"),
+            EVENT(WENT_BACK) = MOVE(STARTING, "the database went back behind what was committed"),
             EVENT(STOP) = MOVE(STOPPED, "asked to end"),
         },
     [ROLE_FENCED] =
@@ -201,6 +211,7 @@ static const role_cell_t s_table[ROLES_LEN][ROLE_EVENTS_LEN] = {
             EVENT(HAND_OVER_FAILED) = IMPOSSIBLE("it hands nothing over"),
             EVENT(HIGHER_EPOCH) = IGNORE("it knows that its epoch is over"),
             EVENT(LANE_FENCED) = IGNORE("it knows that its epoch is over"),
+            EVENT(WENT_BACK) = IGNORE("its lanes are closed"),
             EVENT(STOP) = MOVE(STOPPED, "asked to end"),
         },
     [ROLE_STOPPED] =
@@ -220,6 +231,7 @@ static const role_cell_t s_table[ROLES_LEN][ROLE_EVENTS_LEN] = {
             EVENT(HAND_OVER_FAILED) = IMPOSSIBLE("it hands nothing over"),
             EVENT(HIGHER_EPOCH) = IGNORE("it ends"),
             EVENT(LANE_FENCED) = IGNORE("it ends"),
+            EVENT(WENT_BACK) = IGNORE("it ends"),
             EVENT(STOP) = IGNORE("it ends"),
         },
 };

@@ -43,6 +43,7 @@ typedef enum {
     X(HAND_OVER_FAILED, "not taken")  /* the peer did not claim in time; the row is ours */        \
     X(HIGHER_EPOCH, "higher epoch")   /* the peer's frame or the row has one above ours */         \
     X(LANE_FENCED, "fenced")          /* a lane of ours found another epoch in the row */          \
+    X(WENT_BACK, "went back")         /* the database lacks what this node has committed */        \
     X(STOP, "stop")                   /* the process ends now */
 
 typedef enum {

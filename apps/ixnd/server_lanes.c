@@ -210,7 +210,7 @@ static void s_do(server_t *self, pair_action_t *action)
         access_load(self->access[action->dap]);
         return;
     case PAIR_FOLLOW:
-        access_follow(self->access[action->dap], action->index, action->hash);
+        access_follow(self->access[action->dap], action->index, action->hash, &action->instance);
         return;
     case PAIR_OPEN:
         s_open_lanes(self, action);

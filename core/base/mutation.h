@@ -21,6 +21,10 @@
     X(WALL_CLOCK, "log time follows the calendar")                                                 \
     X(RETENTION_AHEAD, "journal rows go before the checkpoint has passed them")                    \
     X(CHECKPOINT_SHORT, "a take-over's first checkpoint lacks what changed before it")             \
+    X(STATIC_SKIPPED, "an access point may reach any database")                                    \
+    X(LINEAGE_SKIPPED, "an access point may reach a copy that stayed behind")                      \
+    X(LIVE_PROOF_SKIPPED, "an access point may reach a fresh clone")                               \
+    X(SERVER_UNCHECKED, "what an access point reaches is not checked inside the transaction")      \
     X(CURSOR_LOST, "whose turn it is does not come back from the tables")                          \
     X(RETURNED_TO_TAIL, "work that comes back goes to the end of the line")
 

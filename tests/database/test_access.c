@@ -59,7 +59,7 @@ static access_event_t s_observe(access_t *lane)
 
 static access_event_t s_follow(access_t *lane, uint64_t index, id128_t hash)
 {
-    access_follow(lane, index, hash);
+    access_follow(lane, index, hash, &s_pair.status.instance);
     access_event_t event = s_next(lane, ACCESS_FOLLOWED);
     cr_assert(event.ok || (!event.batches && !event.batches_len && !event.gone));
     return event;
@@ -148,9 +148,9 @@ Test(access, does_one_thing_after_the_other)
 {
     access_t *lane = access_new(&s_pair.config, 0);
     access_observe(lane, &s_nowhere);
-    access_follow(lane, 0, s_pair.hash);
+    access_follow(lane, 0, s_pair.hash, &s_pair.status.instance);
     access_observe(lane, &s_nowhere);
-    access_follow(lane, 0, s_pair.hash);
+    access_follow(lane, 0, s_pair.hash, &s_pair.status.instance);
     for (int i = 0; i < 2; i++) {
         access_event_t event = s_next(lane, ACCESS_OBSERVED);
         cr_assert(event.ok, "%s", event.error.text);
@@ -471,10 +471,10 @@ Test(access, an_answer_that_nobody_takes_is_freed)
     id128_t hashes[32] = {s_pair.hash};
     s_commit(hashes, 5);
     access_t *lane = access_new(&s_pair.config, 0);
-    access_follow(lane, 0, hashes[0]);
+    access_follow(lane, 0, hashes[0], &s_pair.status.instance);
     zmq_pollitem_t item = {.socket = zsock_resolve(access_socket(lane)), .events = ZMQ_POLLIN};
     cr_assert_eq(zmq_poll(&item, 1, PATIENCE_MS), 1);
-    access_follow(lane, 0, hashes[0]); /* perhaps answered, perhaps not */
+    access_follow(lane, 0, hashes[0], &s_pair.status.instance); /* perhaps answered, perhaps not */
     access_load(lane);
     access_destroy(&lane);
 }

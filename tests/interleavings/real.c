@@ -390,8 +390,9 @@ static void s_read(real_t *self, session_t *session, const act_t *step)
         s_answer_status(session);
         return;
     }
-    s_need(database_follow(self->database, &after, FOLLOW_BYTES, &follow, &self->error), self,
-           "following");
+    s_need(database_follow(self->database, &after, &self->first.instance, FOLLOW_BYTES, &follow,
+                           &self->error),
+           self, "following");
     char *answer = session->shown.answer;
     size_t len = (size_t)snprintf(answer, ANSWER_SIZE, "%s", follow.gone ? "gone" : "rows");
     for (size_t i = 0; i < follow.len; i++) {

@@ -176,7 +176,10 @@ static ask_t *s_ask(simulated_t *self, const act_t *step, ask_kind_t kind)
 {
     machine_t *machine = self->world.machines[step->session % WORLD_NODES];
     ask_t *ask = ask_new(machine, kind, (size_t)step->session, s_answered);
-    ask->identity = step->identity;
+    /* A claim judges the database that is there (real.c). */
+    ask->identity =
+        kind == ASK_LOCK ? s_of(machine->world)->world.database->row.identity : step->identity;
+    ask->instance = tables_instance(machine->world->database);
     ask->epoch = step->epoch;
     ask->generation = step->generation;
     ask->index = step->index;

@@ -8,6 +8,7 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "tests/sim/checker_internal.h"
+#include "tests/sim/database.h"
 #include "tests/sim/machine.h"
 
 checker_t *checker_new(world_t *world)
@@ -193,6 +194,33 @@ static bool s_check_epoch(const checker_t *self, int node, uint64_t life, const 
     return true;
 }
 
+/* A copy takes the place of the original when nobody was led to that when it was decided, and all
+ * that was committed is in the copy; anything else is another database. */
+enum { LEFT_US = 800000 };
+
+bool checker_writes(checker_t *self, int node, database_sim_t *server)
+{
+    world_t *world = self->world;
+    if (server == world->database)
+        return true;
+    const batch_t *head = tables_head(server);
+    bool exact = identity_equal(&server->row.identity, &world->database->row.identity) &&
+                 head->last == self->index && (head->last == 0 || id_equal(head->hash, self->hash));
+    bool left = self->left_at && world->now - self->left_at < LEFT_US;
+    if (!exact || !left)
+        return world_violation(world, "P5",
+                               "node %c writes to %s, host %u, head %llu; the pair's own is on "
+                               "host %u, head %llu%s",
+                               'a' + node, server->row.server, server->host,
+                               (unsigned long long)head->last, world->database->host,
+                               (unsigned long long)self->index, exact ? ", and is reached" : "");
+    self->left_at = 0;
+    world_trace(world, "database", "replaced", server->host, head->last);
+    memcpy(server->cuts, world->database->cuts, sizeof server->cuts);
+    world->database = server;
+    return true;
+}
+
 void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *batch)
 {
     error_t error;
@@ -251,6 +279,8 @@ static void s_check_backups(const checker_t *self)
 
 void checker_turn(checker_t *self)
 {
+    if (!database_sim_reached(self->world, self->world->database))
+        self->left_at = self->world->now;
     machine_t **machines = self->world->machines;
     s_check_backups(self);
     if (!machines[0]->pair || !machines[1]->pair)

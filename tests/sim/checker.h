@@ -48,6 +48,8 @@ checker_t *checker_new(world_t *world);
 void checker_destroy(checker_t **self_p);
 
 /* What happens. */
+/* A node is about to write to this server: it must be the pair's own, or take its place. */
+bool checker_writes(checker_t *self, int node, database_sim_t *server);
 void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *batch);
 void checker_claimed(checker_t *self, int node, uint64_t life, const database_status_t *status);
 void checker_role(checker_t *self, int node, role_t role);

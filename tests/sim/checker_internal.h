@@ -32,6 +32,7 @@ struct checker {
     size_t live_capacity;
     /* the nodes */
     role_t roles[WORLD_NODES];
+    usec_t left_at; /* no access point led to the pair's own database last */
     usec_t level_at;
 };
 

@@ -13,12 +13,39 @@
 
 enum { LATE_US = 3000000, LATE_STEP_US = 50000 };
 
-database_sim_t *database_sim_new(world_t *world)
+static database_sim_t *s_new(world_t *world)
 {
     database_sim_t *self = memory_zero(1, sizeof *self);
+    CHECK(world->servers_len < WORLD_SERVERS);
+    world->servers[world->servers_len++] = self;
     self->world = world;
     self->up = true;
-    self->boot = 1;
+    self->boot = ++world->boots;
+    self->port = 5432 + (uint32_t)(world->servers_len % 2); /* a copy may be at the same port … */
+    self->host = (uint32_t)world->servers_len;              /* … elsewhere */
+    return self;
+}
+
+database_sim_t *database_sim_new(world_t *world)
+{
+    database_sim_t *self = s_new(world);
+    tables_init(self);
+    for (int node = 0; node < WORLD_NODES; node++)
+        for (size_t dap = 0; dap < WORLD_DAPS; dap++)
+            world->paths[node][dap] = self;
+    return self;
+}
+
+database_sim_t *database_sim_copy(const database_sim_t *original)
+{
+    database_sim_t *self = s_new(original->world);
+    tables_copy(self, original);
+    return self;
+}
+
+database_sim_t *database_sim_stranger(world_t *world)
+{
+    database_sim_t *self = s_new(world);
     tables_init(self);
     return self;
 }
@@ -55,7 +82,7 @@ ask_t *ask_new(machine_t *machine, ask_kind_t kind, size_t dap, ask_answered_fn 
 {
     ask_t *self = memory_zero(1, sizeof *self);
     self->kind = kind;
-    self->id = ++machine->world->database->asks;
+    self->id = ++machine->world->asks;
     self->node = machine->number;
     self->life = machine->life;
     self->dap = dap;
@@ -124,7 +151,7 @@ static void s_fail(world_t *world, ask_t *ask, error_code_t code, const char *te
 void database_sim_answer(database_sim_t *self, ask_t *ask)
 {
     world_t *world = self->world;
-    cut_t cut = self->cuts[ask->node][ask->way];
+    cut_t cut = world->database->cuts[ask->node][ask->way];
     if (cut == CUT_SILENT) {
         s_nobody(world, ask);
         return;
@@ -158,7 +185,7 @@ static void s_step(world_t *world, void *data)
 {
     step_t_sim step = *(step_t_sim *)data;
     free(data);
-    database_sim_t *self = world->database;
+    database_sim_t *self = step.ask->server;
     if (step.ask->boot != self->boot) {
         s_fail(world, step.ask, ERROR_DATABASE_UNREACHABLE,
                "terminating connection: the server was restarted");
@@ -199,7 +226,9 @@ void database_sim_commit(database_sim_t *self, ask_t *ask, usec_t least, usec_t 
 
 static void s_begin(world_t *world, void *data)
 {
-    statement_begin(world->database, data);
+    (void)world;
+    ask_t *ask = data;
+    statement_begin(ask->server, ask);
 }
 
 /* What was sent into a silent cut is sent again by the kernel: it may arrive when its sender has
@@ -207,8 +236,10 @@ static void s_begin(world_t *world, void *data)
 static void s_arrive(world_t *world, void *data)
 {
     ask_t *ask = data;
-    database_sim_t *self = world->database;
-    cut_t cut = self->cuts[ask->node][ask->way];
+    if (!ask->server)
+        ask->server = world->paths[ask->node][ask->way];
+    database_sim_t *self = ask->server;
+    cut_t cut = world->database->cuts[ask->node][ask->way];
     if (cut == CUT_SILENT) {
         if (world->now - ask->sent_at > LATE_US)
             ask_destroy(&ask);
@@ -216,7 +247,7 @@ static void s_arrive(world_t *world, void *data)
             world_at(world, world->now + LATE_STEP_US, s_arrive, s_drop, ask);
         return;
     }
-    if (cut == CUT_LOUD || !self->up) {
+    if (cut == CUT_LOUD || !self || !self->up) {
         s_fail(world, ask, ERROR_DATABASE_UNREACHABLE, "connection refused");
         return;
     }
@@ -237,7 +268,8 @@ void database_sim_ask(world_t *world, ask_t *ask)
 
 void database_sim_release(world_t *world, uint64_t session)
 {
-    statement_release(world->database, session);
+    for (size_t i = 0; i < world->servers_len; i++)
+        statement_release(world->servers[i], session);
 }
 
 typedef struct {
@@ -249,11 +281,13 @@ static void s_gone(world_t *world, void *data)
 {
     gone_t gone = *(gone_t *)data;
     free(data);
-    row_lock_t *locks[] = {&world->database->pair, &world->database->checkpoint};
-    for (int i = 0; i < 2; i++)
-        if (locks[i]->owner && locks[i]->transaction && locks[i]->node == gone.node &&
-            locks[i]->life == gone.life)
-            statement_release(world->database, locks[i]->owner);
+    for (size_t server = 0; server < world->servers_len; server++) {
+        row_lock_t *locks[] = {&world->servers[server]->pair, &world->servers[server]->checkpoint};
+        for (int i = 0; i < 2; i++)
+            if (locks[i]->owner && locks[i]->transaction && locks[i]->node == gone.node &&
+                locks[i]->life == gone.life)
+                statement_release(world->servers[server], locks[i]->owner);
+    }
 }
 
 void database_sim_node_gone(world_t *world, int node, uint64_t life, bool heard)
@@ -267,6 +301,21 @@ void database_sim_node_gone(world_t *world, int node, uint64_t life, bool heard)
 
 /* ---- Faults ---- */
 
+void database_sim_lead(world_t *world, int node, size_t dap, database_sim_t *server)
+{
+    world->paths[node][dap] = server;
+}
+
+bool database_sim_reached(const world_t *world, const database_sim_t *server)
+{
+    for (int node = 0; node < WORLD_NODES; node++)
+        for (size_t dap = 0; dap < world->options.daps_len; dap++)
+            if (machine_runs(world->machines[node]) && world->paths[node][dap] == server &&
+                world->database->cuts[node][dap] == CUT_NONE)
+                return true;
+    return false;
+}
+
 void database_sim_cut(world_t *world, int node, size_t dap, cut_t cut)
 {
     world->database->cuts[node][dap] = cut;
@@ -276,7 +325,7 @@ void database_sim_stop(world_t *world)
 {
     database_sim_t *self = world->database;
     self->up = false;
-    self->boot++;
+    self->boot = ++world->boots;
     statements_end_all(self, "terminating connection due to administrator command");
     for (size_t i = 0; i < self->stalled_len; i++)
         s_fail(world, self->stalled[i], ERROR_DATABASE_UNREACHABLE,

@@ -1,6 +1,7 @@
-/* Database: the pair's database, with what matters of PostgreSQL: one row that is the fence, its
- * lock, statements that wait for it, snapshots as old as the statement, transactions of several
- * round trips, answers that are lost. Both nodes reach it through their access points.
+/* Database: a server with a database, the pair's own, a copy of it or a stranger, with what matters
+ * of PostgreSQL: one row that is the fence, its lock, statements that wait for it, snapshots as old
+ * as the statement, transactions of several round trips, answers that are lost. Both nodes reach it
+ * through their access points.
  *
  * An ask is one statement (or one transaction that the server sees as one) on its way there and
  * back.
@@ -41,14 +42,17 @@ struct ask {
     int node;
     uint64_t life;
     size_t dap;
-    size_t way;    /* that the DAP took when it was asked */
-    uint64_t boot; /* of the server that works on it */
+    size_t way;             /* that the DAP took when it was asked */
+    database_sim_t *server; /* that it has reached, or that its transaction is on */
+    uint64_t boot;          /* of the server that works on it */
     usec_t sent_at;
     usec_t wait_until; /* LOCK: gives up waiting */
     /* what is asked */
     identity_t identity;
     uint64_t epoch;
     id128_t generation;
+    instance_t instance;   /* INSERT, IMAGE, FOLLOW; LOCK: that was judged */
+    place_t known;         /* STATUS, LOCK, CHANGE: the lineage is asked for */
     batch_t *batch;        /* INSERT */
     uint64_t index;        /* FOLLOW; CHANGE: highest seen */
     id128_t hash;          /* FOLLOW */
@@ -71,7 +75,12 @@ struct ask {
     size_t batches_len;
 };
 
+/* The pair's own; all access points lead there. */
 database_sim_t *database_sim_new(world_t *world);
+/* A copy of `original` as its disk has it now, started as a server of its own. */
+database_sim_t *database_sim_copy(const database_sim_t *original);
+/* Another pair's database. */
+database_sim_t *database_sim_stranger(world_t *world);
 void database_sim_destroy(database_sim_t **self_p);
 
 /* A new ask of a node's lane; all else zero. */
@@ -85,6 +94,11 @@ void database_sim_release(world_t *world, uint64_t session);
 void database_sim_node_gone(world_t *world, int node, uint64_t life, bool heard);
 
 /* ---- Faults ---- */
+
+/* Where an access point leads from now on; what is on its way gets there. NULL: nowhere. */
+void database_sim_lead(world_t *world, int node, size_t dap, database_sim_t *server);
+/* An access point of a node that runs leads to the server, whether that answers or not. */
+bool database_sim_reached(const world_t *world, const database_sim_t *server);
 
 typedef enum { CUT_NONE, CUT_SILENT, CUT_LOUD } cut_t;
 void database_sim_cut(world_t *world, int node, size_t dap, cut_t cut);
@@ -125,6 +139,12 @@ typedef struct {
 typedef struct kept_row kept_row_t;
 typedef struct kept_service kept_service_t;
 
+typedef struct {
+    uint64_t epoch;
+    id128_t generation;
+    uint64_t first;
+} begun_t;
+
 struct database {
     world_t *world;
     database_status_t row; /* identity, epoch, generation, owner; checkpoint_index */
@@ -135,6 +155,8 @@ struct database {
     usec_t *journal_at;
     size_t journal_len;
     size_t journal_capacity;
+    begun_t *epochs; /* ixn.epoch */
+    size_t epochs_len;
     buffer_t configuration;
     kept_catalog_t catalog;
     kept_row_t *live;
@@ -144,14 +166,16 @@ struct database {
     row_lock_t checkpoint;
     /* the server */
     uint64_t boot;
+    uint32_t port;
+    uint32_t host;
+    bool standby;
     bool up;
     bool frozen;
     ask_t *stalled[4096]; /* arrived, or was worked on, while it was frozen */
     event_fn *stalled_step[4096];
     size_t stalled_len;
-    uint64_t asks;
     /* faults */
-    cut_t cuts[WORLD_NODES][4];
+    cut_t cuts[WORLD_NODES][WORLD_DAPS]; /* of the pair's own: the paths' */
     usec_t slow;
     unsigned errors;
     unsigned doubt;
@@ -179,8 +203,14 @@ void database_sim_answer(database_sim_t *self, ask_t *ask);
 bool database_sim_refuse(database_sim_t *self, ask_t *ask, error_code_t code, const char *text);
 
 /* tables.c */
+instance_t tables_instance(const database_sim_t *self);
 const batch_t *tables_head(const database_sim_t *self);
-void tables_status(const database_sim_t *self, database_status_t *ret_status);
+/* `known`: a place whose lineage is asked for; index 0: none. */
+void tables_status(const database_sim_t *self, const place_t *known, database_status_t *ret_status);
+void tables_begin_epoch(database_sim_t *self);
+void tables_copy(database_sim_t *self, const database_sim_t *original);
+/* The newest batches are lost. */
+void tables_lose(database_sim_t *self, size_t batches);
 void tables_append(database_sim_t *self, const batch_t *batch);
 void tables_follow(const database_sim_t *self, ask_t *ask);
 bool tables_load(const database_sim_t *self, state_t **ret_state, error_t *ret_error);

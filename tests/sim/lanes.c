@@ -97,6 +97,7 @@ static void s_journal_timeout(world_t *world, void *data)
 static void s_journal_ask(machine_t *self, ask_t *ask)
 {
     ask->identity = self->identity;
+    ask->instance = self->instance;
     ask->epoch = self->epoch;
     ask->generation = self->generation;
     self->journal.asking = ask->id;
@@ -172,6 +173,9 @@ static void s_judge(machine_t *self, size_t dap, const database_status_t *status
         error_set(&error, ERROR_DATABASE_WRONG, "another database answers");
         input->error = error;
         machine_give(self, input);
+        s_journal_failed(self, &error);
+    } else if (!instance_equal(&status->instance, &self->instance)) {
+        error_set(&error, ERROR_DATABASE_REFUSED, "another server than the one that is proven");
         s_journal_failed(self, &error);
     } else if (status->epoch != self->epoch || !id_equal(status->generation, self->generation)) {
         lane->stopped = true;
@@ -255,6 +259,7 @@ static void s_write(machine_t *self)
         return;
     ask_t *ask = ask_new(self, ASK_IMAGE, dap, s_written);
     ask->identity = self->identity;
+    ask->instance = self->instance;
     ask->generation = self->generation;
     ask->image = lane->image;
     lane->image->users++;
@@ -281,6 +286,9 @@ static void s_written(machine_t *self, ask_t *ask)
             s_write_failed(self);
         } else if (ask->inserted) {
             s_is_written(self);
+        } else if (!instance_equal(&ask->status.instance, &ask->instance) ||
+                   !identity_equal(&ask->status.identity, &ask->identity)) {
+            s_write_failed(self);
         } else if (!id_equal(ask->found_generation, self->generation)) {
             lane->stopped = true;
             s_stop_lane(self, ERROR_DATABASE_FENCED, "another generation is in the checkpoint");

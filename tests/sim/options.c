@@ -38,6 +38,10 @@ static uint32_t s_draw_faults(random_t *random)
     for (fault_t fault = 0; fault < FAULTS_LEN; fault++)
         if (random_below(random, 100) < share)
             faults |= 1u << fault;
+    /* A node that forgot everything, and hears nobody, cannot know a copy from the original. */
+    if (faults & 1u << FAULT_FORGET)
+        faults &=
+            ~(1u << FAULT_CLONE | 1u << FAULT_STALE | 1u << FAULT_STRANGER | 1u << FAULT_PROMOTION);
     return faults;
 }
 

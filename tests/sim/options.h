@@ -26,7 +26,11 @@
     X(ROUTER, "router")             /* routers die, hang, lie */                                   \
     X(COMMAND, "command")           /* operators: switchover, failover, pause, resume */           \
     X(CLOCK, "clock")               /* calendars jump */                                           \
-    X(RELOAD, "reload")             /* another list of DAPs in a node's file */
+    X(RELOAD, "reload")             /* another list of DAPs in a node's file */                    \
+    X(CLONE, "clone")         /* access points lead to a fresh clone of the database's disk */     \
+    X(STALE, "stale")         /* … to a copy of some time ago, or a standby that is behind */    \
+    X(STRANGER, "stranger")   /* … to another pair's database, a TEMPLATE copy, or nowhere */    \
+    X(PROMOTION, "promotion") /* the server is gone for good, a replica takes its place */
 
 typedef enum {
 #define X(name, text) FAULT_##name,

@@ -21,6 +21,7 @@ enum {
 };
 
 struct schedule {
+    database_sim_t *snapshot; /* a copy of some time ago, that nobody reaches */
     bool healing;
     usec_t healed_at;
     int asked; /* the node that was told to hand over in peace; -1: none yet */
@@ -29,6 +30,7 @@ struct schedule {
 };
 
 static void s_fault(world_t *world, void *data);
+static void s_snapshot(world_t *world, void *data);
 static void s_heal_all(world_t *world, void *data);
 
 static void s_start(world_t *world, void *data)
@@ -54,6 +56,7 @@ schedule_t *schedule_new(world_t *world)
                                             : world_between(world, 0, 4 * USEC_PER_SECOND));
     world_at(world, world_between(world, 0, 3 * USEC_PER_SECOND), s_fault, NULL, NULL);
     world_at(world, world->options.safety, s_heal_all, NULL, NULL);
+    world_at(world, world_between(world, 0, world->options.safety), s_snapshot, NULL, NULL);
     return self;
 }
 
@@ -77,6 +80,12 @@ typedef struct {
     int node;
     size_t which;
 } ill_t;
+
+static void s_lead_home(world_t *world, int node)
+{
+    for (size_t dap = 0; dap < WORLD_DAPS; dap++)
+        database_sim_lead(world, node, dap, world->database);
+}
 
 static void s_heal(world_t *world, void *data)
 {
@@ -114,6 +123,11 @@ static void s_heal(world_t *world, void *data)
         return;
     case FAULT_CLIENT_CUT:
         wires_cut(world, ill.which, ill.node, false);
+        return;
+    case FAULT_CLONE:
+    case FAULT_STALE:
+    case FAULT_STRANGER:
+        s_lead_home(world, ill.node);
         return;
     case FAULT_ROUTER:
         if (!world->talkers[ill.which]->alive)
@@ -240,6 +254,95 @@ static void s_break_router(world_t *world, ill_t *ill)
     s_heal_later(world, ill, s_most(world));
 }
 
+/* ---- What access points lead to ---- */
+
+/* A copy of the disk; TEMPLATE: in the same run of the same server, as another database. */
+static database_sim_t *s_template(world_t *world)
+{
+    database_sim_t *copy = database_sim_copy(world->database);
+    copy->boot = world->database->boot;
+    copy->port = world->database->port;
+    copy->host = world->database->host;
+    copy->row.identity.database_oid++;
+    return copy;
+}
+
+static database_sim_t *s_other(world_t *world, fault_t fault)
+{
+    if (fault == FAULT_CLONE)
+        return database_sim_copy(world->database);
+    if (fault == FAULT_STALE) {
+        if (!world->schedule->snapshot)
+            return NULL;
+        database_sim_t *copy = database_sim_copy(world->schedule->snapshot);
+        copy->standby = world_chance(world, 300);
+        return copy;
+    }
+    if (world_chance(world, 200))
+        return NULL;
+    return world_chance(world, 500) ? s_template(world) : database_sim_stranger(world);
+}
+
+typedef struct {
+    database_sim_t *server;
+    int node;   /* 2: both */
+    size_t dap; /* WORLD_DAPS: all */
+} lead_t;
+
+/* Also in the middle of what is on its way: a pooler is pointed elsewhere. */
+static void s_lead(world_t *world, void *data)
+{
+    lead_t lead = *(lead_t *)data;
+    free(data);
+    if (world->schedule->healing)
+        return;
+    for (int node = 0; node < WORLD_NODES; node++)
+        for (size_t dap = 0; dap < WORLD_DAPS; dap++)
+            if ((lead.node == 2 || lead.node == node) &&
+                (lead.dap == WORLD_DAPS || lead.dap == dap))
+                database_sim_lead(world, node, dap, lead.server);
+    world_trace(world, "faults", "leads", lead.server ? lead.server->host : 0, (uint64_t)lead.node);
+}
+
+static void s_break_path(world_t *world, const ill_t *ill)
+{
+    /* Before it has a database of its own, a node takes the first it is given. */
+    if (world->servers_len + 1 >= WORLD_SERVERS || !world->machines[0]->has_memory ||
+        !world->machines[1]->has_memory)
+        return;
+    lead_t lead = {.server = s_other(world, ill->fault),
+                   .node = world_chance(world, 300) ? 2 : ill->node,
+                   .dap =
+                       world_chance(world, 500) ? WORLD_DAPS : (size_t)world_between(world, 0, 1)};
+    world_at(world, world->now + world_between(world, 0, world_chance(world, 500) ? 2000 : 800000),
+             s_lead, NULL, memory_copy(&lead, sizeof lead));
+    s_heal_later(world, ill, s_most(world));
+}
+
+/* All ways lead to the replica, which has all that was committed. */
+static void s_promote(world_t *world)
+{
+    database_sim_t *old = world->database;
+    if (world->servers_len + 1 >= WORLD_SERVERS || !old->up)
+        return;
+    database_sim_t *replica = database_sim_copy(old);
+    /* Behind the same address. At another one it takes an operator (ixnctl database adopt), when
+     * both nodes were killed meanwhile, or when one does not come back. */
+    if ((world->options.faults & (1u << FAULT_CRASH | 1u << FAULT_POWER)) != 0 ||
+        world_chance(world, 500)) {
+        replica->host = old->host;
+        replica->port = old->port;
+    }
+    memcpy(replica->cuts, old->cuts, sizeof replica->cuts);
+    database_sim_stop(world);
+    world->database = replica;
+    for (int node = 0; node < WORLD_NODES; node++)
+        for (size_t dap = 0; dap < WORLD_DAPS; dap++)
+            if (world->paths[node][dap] == old)
+                database_sim_lead(world, node, dap, replica);
+    world_trace(world, "faults", "promoted", replica->host, tables_head(replica)->last);
+}
+
 static void s_break(world_t *world, fault_t fault, size_t number)
 {
     ill_t ill = {fault, (int)world_between(world, 0, 1), 0};
@@ -277,11 +380,26 @@ static void s_break(world_t *world, fault_t fault, size_t number)
     case FAULT_RELOAD:
         machine_reload(world->machines[ill.node]);
         return;
+    case FAULT_CLONE:
+    case FAULT_STALE:
+    case FAULT_STRANGER:
+        s_break_path(world, &ill);
+        return;
+    case FAULT_PROMOTION:
+        s_promote(world);
+        return;
     case FAULT_COMMAND: /* operators do it (operator.c) */
         return;
     default:
         s_break_database(world, &ill);
     }
+}
+
+static void s_snapshot(world_t *world, void *data)
+{
+    free(data);
+    if (options_has(&world->options, FAULT_STALE))
+        world->schedule->snapshot = database_sim_copy(world->database);
 }
 
 static void s_fault(world_t *world, void *data)
@@ -346,6 +464,7 @@ static void s_heal_all(world_t *world, void *data)
     database_sim_doubt(world, 0);
     for (int node = 0; node < WORLD_NODES; node++) {
         network_cut(world, node, CUT_NONE);
+        s_lead_home(world, node);
         for (size_t dap = 0; dap < world->options.daps_len; dap++)
             database_sim_cut(world, node, dap, CUT_NONE);
         for (size_t i = 0; i < world->talkers_len; i++)

@@ -87,6 +87,18 @@ void statements_end_all(database_sim_t *self, const char *why)
     s_end_waiters(self, &self->checkpoint, why);
 }
 
+/* Later, of a session. */
+typedef struct {
+    database_sim_t *server;
+    uint64_t session;
+} later_t;
+
+static void s_later(database_sim_t *self, usec_t delay, event_fn *run, uint64_t session)
+{
+    const later_t later = {self, session};
+    world_at(self->world, self->world->now + delay, run, NULL, memory_copy(&later, sizeof later));
+}
+
 static size_t s_waiter(const row_lock_t *lock, uint64_t id)
 {
     size_t at = 0;
@@ -123,9 +135,10 @@ static void s_end_blockers(database_sim_t *self, uint64_t claim)
 /* A claim has waited too long. */
 static void s_patience(world_t *world, void *data)
 {
-    uint64_t id = *(uint64_t *)data;
+    later_t later = *(later_t *)data;
     free(data);
-    database_sim_t *self = world->database;
+    database_sim_t *self = later.server;
+    uint64_t id = later.session;
     size_t at = s_waiter(&self->pair, id);
     if (at == self->pair.waiters_len)
         return;
@@ -136,7 +149,7 @@ static void s_patience(world_t *world, void *data)
                             "canceling statement due to lock timeout");
         return;
     }
-    world_at(world, world->now + PATIENCE_US, s_patience, NULL, memory_copy(&id, sizeof id));
+    s_later(self, PATIENCE_US, s_patience, id);
     if (!self->frozen)
         s_end_blockers(self, id);
 }
@@ -149,19 +162,29 @@ static bool s_same_generation(id128_t found, id128_t asked)
 
 /* ---- The journal's statement ---- */
 
+static bool s_is_server(const database_sim_t *self, const ask_t *ask)
+{
+    const instance_t own = tables_instance(self);
+    bool same =
+        identity_equal(&self->row.identity, &ask->identity) || mutation_is(MUTATION_STATIC_SKIPPED);
+    return (same && instance_equal(&own, &ask->instance)) || mutation_is(MUTATION_SERVER_UNCHECKED);
+}
+
 static bool s_epoch_holds(const database_sim_t *self, const ask_t *ask)
 {
     if (mutation_is(MUTATION_FENCE_SKIPPED))
         return true;
     return self->row.epoch == ask->epoch &&
-           s_same_generation(self->row.generation, ask->generation) &&
-           identity_equal(&self->row.identity, &ask->identity);
+           s_same_generation(self->row.generation, ask->generation) && s_is_server(self, ask) &&
+           !self->standby;
 }
 
 static void s_insert_commit(world_t *world, void *data)
 {
     ask_t *ask = data;
-    database_sim_t *self = world->database;
+    database_sim_t *self = ask->server;
+    if (!checker_writes(world->checker, ask->node, self))
+        return;
     tables_append(self, ask->batch);
     world_trace_text(world, s_node(ask), "committed", "epoch %llu, %llu … %llu",
                      (unsigned long long)ask->epoch, (unsigned long long)ask->batch->first,
@@ -215,52 +238,65 @@ static void s_insert(database_sim_t *self, ask_t *ask)
  * (idle_in_transaction_session_timeout). */
 static void s_idle(world_t *world, void *data)
 {
-    uint64_t session = *(uint64_t *)data;
+    (void)world;
+    later_t later = *(later_t *)data;
     free(data);
-    database_sim_t *self = world->database;
+    database_sim_t *self = later.server;
+    uint64_t session = later.session;
     if (self->pair.owner == session && !self->pair.working)
         statement_release(self, session);
 }
 
 static void s_locked(database_sim_t *self, ask_t *ask)
 {
-    world_t *world = self->world;
     ask->ok = true;
-    world_at(world, world->now + world->options.statement_timeout * 3 / 4, s_idle, NULL,
-             memory_copy(&ask->id, sizeof ask->id));
-    tables_status(self, &ask->status);
+    s_later(self, self->world->options.statement_timeout * 3 / 4, s_idle, ask->id);
+    tables_status(self, &ask->known, &ask->status);
     database_sim_answer(self, ask);
 }
 
 static void s_lock(database_sim_t *self, ask_t *ask)
 {
+    if (self->standby) {
+        database_sim_refuse(self, ask, ERROR_DATABASE_REFUSED,
+                            "cannot execute SELECT FOR UPDATE in a read-only transaction");
+        return;
+    }
+    if (!s_is_server(self, ask)) { /* not even locked */
+        ask->ok = true;
+        tables_status(self, &ask->known, &ask->status);
+        database_sim_answer(self, ask);
+        return;
+    }
     if (s_take(&self->pair, ask, ask->id, true)) {
         s_locked(self, ask);
         return;
     }
     ask->wait_until = self->world->now + self->world->options.statement_timeout * 3 / 4;
     if (!self->gate)
-        world_at(self->world, self->world->now + PATIENCE_US, s_patience, NULL,
-                 memory_copy(&ask->id, sizeof ask->id));
+        s_later(self, PATIENCE_US, s_patience, ask->id);
     s_wait(self, &self->pair, ask);
 }
 
 static void s_change_commit(world_t *world, void *data)
 {
     ask_t *ask = data;
-    database_sim_t *self = world->database;
+    database_sim_t *self = ask->server;
     if (self->pair.owner != ask->session) {
         database_sim_refuse(self, ask, ERROR_DATABASE_UNREACHABLE,
                             "terminating connection due to administrator command");
         return;
     }
+    if (!checker_writes(world->checker, ask->node, self))
+        return;
     uint64_t seen = self->row.epoch > ask->index ? self->row.epoch : ask->index;
     self->row.epoch = seen + 1;
     self->row.generation = ask->generation;
     snprintf(self->row.owner, sizeof self->row.owner, "%s", ask->owner);
     self->checkpoint_generation = ask->generation;
+    tables_begin_epoch(self);
     ask->ok = true;
-    tables_status(self, &ask->status);
+    tables_status(self, &ask->known, &ask->status);
     world_trace_text(world, s_node(ask), "claimed", "epoch %llu, head %llu",
                      (unsigned long long)self->row.epoch,
                      (unsigned long long)tables_head(self)->last);
@@ -289,19 +325,22 @@ static void s_change(database_sim_t *self, ask_t *ask)
 static void s_image_commit(world_t *world, void *data)
 {
     ask_t *ask = data;
-    database_sim_t *self = world->database;
+    database_sim_t *self = ask->server;
+    if (!checker_writes(world->checker, ask->node, self))
+        return;
     tables_write_image(self, ask->image->image);
     world_trace(world, s_node(ask), "checkpoint", ask->image->image->to,
                 ask->image->image->changed_len);
     ask->inserted = true;
     statement_release(self, ask->id);
-    tables_status(self, &ask->status);
+    tables_status(self, &ask->known, &ask->status);
     database_sim_answer(self, ask);
 }
 
 static bool s_image_holds(const database_sim_t *self, const ask_t *ask)
 {
     return s_same_generation(self->checkpoint_generation, ask->generation) &&
+           s_is_server(self, ask) && !self->standby &&
            self->row.checkpoint_index == ask->image->image->from;
 }
 
@@ -309,7 +348,7 @@ static bool s_image_holds(const database_sim_t *self, const ask_t *ask)
 static void s_image_refused(database_sim_t *self, ask_t *ask)
 {
     ask->ok = true;
-    tables_status(self, &ask->status);
+    tables_status(self, &ask->known, &ask->status);
     ask->found_generation = self->checkpoint_generation;
     ask->found_hash = self->checkpoint_hash;
     statement_release(self, ask->id);
@@ -340,18 +379,23 @@ static void s_image(database_sim_t *self, ask_t *ask)
 static void s_read_done(world_t *world, void *data)
 {
     ask_t *ask = data;
-    database_sim_answer(world->database, ask);
+    (void)world;
+    database_sim_answer(ask->server, ask);
 }
 
 static void s_read(database_sim_t *self, ask_t *ask)
 {
     ask->ok = true;
-    tables_status(self, &ask->status);
+    tables_status(self, &ask->known, &ask->status);
     if (ask->kind == ASK_STATUS) {
         database_sim_work(self, ask, 20, 200, s_read_done);
         return;
     }
-    if (ask->kind == ASK_FOLLOW)
+    const instance_t own = tables_instance(self);
+    if (ask->kind == ASK_FOLLOW && !instance_equal(&own, &ask->instance)) {
+        ask->ok = false;
+        error_set(&ask->error, ERROR_DATABASE_REFUSED, "DAP %zu: another server", ask->dap);
+    } else if (ask->kind == ASK_FOLLOW)
         tables_follow(self, ask);
     else
         ask->ok = tables_load(self, &ask->state, &ask->error);
@@ -362,8 +406,9 @@ static void s_read(database_sim_t *self, ask_t *ask)
 
 static void s_go_on(world_t *world, void *data)
 {
+    (void)world;
     ask_t *ask = data;
-    database_sim_t *self = world->database;
+    database_sim_t *self = ask->server;
     switch (ask->kind) {
     case ASK_INSERT:
         s_insert_locked(self, ask);

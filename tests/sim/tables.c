@@ -19,7 +19,8 @@ enum { FOLLOW_BATCHES = 64 };
 
 void tables_init(database_sim_t *self)
 {
-    random_t random = {self->world->seed ^ UINT64_C(0xD1B54A32D192ED03)};
+    random_t random = {self->world->seed ^ UINT64_C(0xD1B54A32D192ED03) ^
+                       (self->world->servers_len - 1) << 40};
     self->row.identity = (identity_t){random_id(&random), random_u64(&random) >> 1, 16384};
     self->row.schema_version = DATABASE_SCHEMA_VERSION;
     snprintf(self->row.server, sizeof self->row.server, "the simulated database");
@@ -41,6 +42,7 @@ void tables_free(database_sim_t *self)
     free(self->journal);
     free(self->journal_at);
     buffer_free(&self->configuration);
+    free(self->epochs);
     kept_catalog_free(&self->catalog);
     table_clear(&self->live);
     table_clear(&self->history);
@@ -52,15 +54,59 @@ const batch_t *tables_head(const database_sim_t *self)
     return self->journal[self->journal_len - 1];
 }
 
-void tables_status(const database_sim_t *self, database_status_t *ret_status)
+instance_t tables_instance(const database_sim_t *self)
+{
+    instance_t instance = {.started_at = (usec_t)self->boot, .port = self->port};
+    snprintf(instance.address, sizeof instance.address, "10.0.0.%u", self->host);
+    return instance;
+}
+
+/* As dap/database.c asks for it. */
+static lineage_t s_lineage(const database_sim_t *self, const place_t *known, id128_t *ret_there)
+{
+    size_t at = 0;
+    if (known->index == 0)
+        return LINEAGE_UNKNOWN;
+    while (at < self->journal_len && self->journal[at]->last < known->index)
+        at++;
+    if (at == self->journal_len)
+        return LINEAGE_SHORT;
+    const batch_t *batch = self->journal[at];
+    if (batch->last == known->index) {
+        *ret_there = batch->hash;
+        return id_equal(batch->hash, known->hash) ? LINEAGE_AGREES : LINEAGE_DIVERGED;
+    }
+    if (batch->first <= known->index)
+        return LINEAGE_DIVERGED;
+    bool has = false;
+    for (size_t i = 0; i < self->epochs_len; i++) {
+        const begun_t *begun = &self->epochs[i];
+        has |= begun->epoch == known->epoch && id_equal(begun->generation, known->generation);
+        if (begun->epoch > known->epoch && begun->first <= known->index)
+            return LINEAGE_DIVERGED;
+    }
+    return has ? LINEAGE_AGREES : LINEAGE_DIVERGED;
+}
+
+void tables_status(const database_sim_t *self, const place_t *known, database_status_t *ret_status)
 {
     const batch_t *head = tables_head(self);
     *ret_status = self->row;
-    ret_status->instance = (instance_t){.started_at = (usec_t)self->boot, .port = 5432};
+    ret_status->instance = tables_instance(self);
+    ret_status->standby = self->standby;
+    ret_status->known = *known;
+    ret_status->lineage = s_lineage(self, known, &ret_status->there);
     ret_status->head_index = head->last;
     ret_status->head_hash = head->hash;
     ret_status->head_log_time = head->log_time;
     ret_status->head_wall_time = head->wall_time;
+}
+
+void tables_begin_epoch(database_sim_t *self)
+{
+    self->epochs = memory_resize(self->epochs, (self->epochs_len + 1) * sizeof *self->epochs);
+    self->epochs[self->epochs_len++] =
+        (begun_t){self->row.epoch, self->row.generation, tables_head(self)->last + 1};
 }
 
 static batch_t *s_copy(const batch_t *batch)
@@ -82,6 +128,41 @@ void tables_append(database_sim_t *self, const batch_t *batch)
     }
     self->journal[self->journal_len] = s_copy(batch);
     self->journal_at[self->journal_len++] = self->world->now;
+}
+
+static void s_copy_rows(kept_row_t **table, kept_row_t *original)
+{
+    kept_row_t *kept, *next;
+    HASH_ITER(hh, original, kept, next)
+    {
+        table_put(table, &kept->row);
+    }
+}
+
+void tables_copy(database_sim_t *self, const database_sim_t *original)
+{
+    self->row = original->row;
+    snprintf(self->row.server, sizeof self->row.server, "a copy on host %u", self->host);
+    self->checkpoint_generation = original->checkpoint_generation;
+    self->checkpoint_hash = original->checkpoint_hash;
+    self->checkpoint_log_time = original->checkpoint_log_time;
+    self->journal_capacity = original->journal_capacity;
+    self->journal = memory_new(self->journal_capacity * sizeof *self->journal);
+    self->journal_at = memory_new(self->journal_capacity * sizeof *self->journal_at);
+    self->journal_len = original->journal_len;
+    for (size_t i = 0; i < original->journal_len; i++) {
+        self->journal[i] = s_copy(original->journal[i]);
+        self->journal_at[i] = original->journal_at[i];
+    }
+    for (size_t i = 0; i < original->epochs_len; i++) {
+        self->epochs = memory_resize(self->epochs, (i + 1) * sizeof *self->epochs);
+        self->epochs[self->epochs_len++] = original->epochs[i];
+    }
+    buffer_append(&self->configuration, original->configuration.bytes, original->configuration.len);
+    for (size_t i = 0; i < original->catalog.len; i++)
+        kept_catalog_write(&self->catalog, &original->catalog.rows[i]);
+    s_copy_rows(&self->live, original->live);
+    s_copy_rows(&self->history, original->history);
 }
 
 /* Rows that the checkpoint has passed go when they are old enough; the newest never. */

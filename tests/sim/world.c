@@ -69,7 +69,8 @@ void world_destroy(world_t **self_p)
     talkers_destroy(self);
     wires_destroy(&self->wires);
     network_destroy(&self->network);
-    database_sim_destroy(&self->database);
+    for (size_t i = 0; i < self->servers_len; i++)
+        database_sim_destroy(&self->servers[i]);
     told_destroy(&self->told);
     checker_destroy(&self->checker);
     free(self);

@@ -11,6 +11,7 @@
 #include "tests/sim/plan.h"
 #include "tests/unit/random.h"
 
+enum { WORLD_SERVERS = 32, WORLD_DAPS = 4 };
 enum { WORLD_NODES = 2, WORLD_TALKERS_MAX = 16, WORLD_TEXT = 1400 };
 
 typedef struct world world_t;
@@ -49,7 +50,13 @@ struct world {
     uint64_t happened;
     /* what there is */
     machine_t *machines[WORLD_NODES];
-    database_sim_t *database;
+    database_sim_t *database; /* the pair's own */
+    /* That one, its copies and strangers, in the order in which they came to be. */
+    database_sim_t *servers[WORLD_SERVERS];
+    size_t servers_len;
+    database_sim_t *paths[WORLD_NODES][WORLD_DAPS]; /* what each access point leads to */
+    uint64_t boots;
+    uint64_t asks;
     network_t *network;
     wires_t *wires;
     talker_t *talkers[WORLD_TALKERS_MAX];

@@ -1,4 +1,4 @@
-"""The database moves on purpose: dump and restore, again, back; each move by `database adopt`.
+"""The database moves on purpose, by `database adopt`: dump and restore; a backup, with a loss.
 
 The commands are those of docs/operations.md. Before each adoption the nodes refuse the copy, after
 it they serve from it with everything that was acknowledged, and refuse the database before. Refused
@@ -16,6 +16,7 @@ from waiting import expect
 from world import World
 
 QUIET = 40  # acknowledged submits that are enough to lose
+COMMAND = "ixnctl database adopt"
 
 
 class Move:
@@ -25,19 +26,23 @@ class Move:
         self.world = world
         self.pair = world.start_pair(database={"daps": [dap(world.postgres)]})
         self.records = []
+        self.last = self.pair.a  # who served last
 
-    def submit(self):
-        """Some work; on the record."""
+    def submit(self, kept=True):
+        """Some work; on the record, unless it is to be lost."""
         prober = Prober(self.pair)
         prober.wait_acks(QUIET)
         prober.stop()
-        self.records.append(prober.path)
+        if kept:
+            self.records.append(prober.path)
 
     def stop(self):
-        """Both, in order: the backup first, so that the primary does not hand over."""
+        """Both, in order: the backup first, so that the primary does not hand over. That one knows
+        best what is committed."""
         backup = self.pair.backup()
+        self.last = self.pair.other(backup)
         backup.process.stop()
-        self.pair.other(backup).process.stop()
+        self.last.process.stop()
 
     def reach(self, cluster):
         for node in self.pair.nodes:
@@ -59,8 +64,8 @@ class Move:
         for node in self.pair.nodes:
             node.process.stop()
 
-    def adopt(self, *arguments, check=True, node=None):
-        return self.world.ctl("--config", (node or self.pair.a).config_path, "database", "adopt",
+    def adopt(self, *arguments, check=True):
+        return self.world.ctl("--config", self.last.config_path, "database", "adopt",
                               "--reason", "a test", *arguments, check=check)
 
     def expect_refusal(self, needle, *arguments, code=1):
@@ -85,9 +90,10 @@ def dump_and_restore(move, target):
     move.submit()
     move.stop()
     clusters.dump_and_restore(source, target, move.world.path(f"dump-{len(move.records)}"))
+    source.stop()  # a node would go on with it: it remembers the way
     before = clusters.contents(target)
     move.reach(target)
-    move.refused("DATABASE_WRONG|the pair's is")
+    move.refused(COMMAND)
     changed = clusters.differences(before, clusters.contents(target))
     expect(not changed, f"a copy that was refused was written to: {changed}")
     out, _, _ = move.adopt("--dry-run", "-o", "json")
@@ -97,6 +103,52 @@ def dump_and_restore(move, target):
     move.adopt()
     move.serve()
     return source
+
+
+def no_way_back(move, left, now):
+    """What was left is no copy of what the database is now. A file that names it is refused, and
+    the nodes go on with the way that they remember."""
+    move.stop()
+    left.start()
+    before = clusters.contents(left)
+    move.reach(left)
+    move.expect_refusal("no copy of the pair's database")
+    move.start()
+    for node in move.pair.nodes:
+        node.process.wait_log(COMMAND, 20)
+    move.pair.wait_ready()
+    move.submit()
+    changed = clusters.differences(before, clusters.contents(left))
+    expect(not changed, f"the database that was left was written to: {changed}")
+    move.stop()
+    left.stop()
+    move.reach(now)
+    move.serve()
+
+
+def from_backup(move):
+    """docs/operations.md, "From a backup, with a loss"."""
+    original = move.world.postgres
+    backup = clusters.base_backup(move.world, original, "backup")
+    move.submit(kept=False)
+    move.stop()
+    head = original.value("SELECT max(last_index) FROM ixn.journal")
+    original.stop()
+    move.reach(backup)
+    before = clusters.contents(backup)
+    move.refused(COMMAND)
+    _, error, _ = move.adopt(check=False)
+    named = re.search(r"give them up with --accept-loss (\d+)", error)
+    expect(named, f"adopt of an old backup said \"{error.strip()}\"")
+    lost = int(named.group(1))
+    missing = head - backup.value("SELECT max(last_index) FROM ixn.journal")
+    expect(lost == missing, f"adopt counts {lost} lost entries, {missing} are missing")
+    move.expect_refusal(f"{lost} entries would be lost", "--accept-loss", lost + 1)
+    changed = clusters.differences(before, clusters.contents(backup))
+    expect(not changed, f"a backup that was refused was written to: {changed}")
+    move.adopt("--accept-loss", lost)
+    move.serve()
+    return lost
 
 
 def refusals(move, elsewhere):
@@ -111,7 +163,7 @@ def refusals(move, elsewhere):
     before = clusters.contents(elsewhere)
     move.expect_refusal("no copy of the pair's database")
     expect(not clusters.differences(before, clusters.contents(elsewhere)), "it was written to")
-    standby = clusters.standby(move.world, original, "standby")
+    standby = clusters.standby(original, clusters.plan(move.world, "standby"))
     move.reach(standby)
     move.expect_refusal("reaches a standby")
     standby.stop("immediate")
@@ -128,17 +180,10 @@ def run(options):
         move.serve()
         moved = clusters.create(elsewhere, "moved")
         first = dump_and_restore(move, moved)
-        # There is no way back to what was left.
-        move.stop()
-        before = clusters.contents(first)
-        move.reach(first)
-        move.refused("the pair's is")
-        move.expect_refusal("no copy of the pair's database")
-        expect(not clusters.differences(before, clusters.contents(first)), "it was written to")
-        move.reach(moved)
-        move.serve()
-        rows = moved.query("SELECT entries_lost, reason FROM ixn.adoption")
-        expect(rows == [(0, "a test")], f"ixn.adoption has {rows}")
+        no_way_back(move, first, moved)
+        lost = from_backup(move)
+        rows = world.postgres.query("SELECT entries_lost, reason FROM ixn.adoption ORDER BY epoch")
+        expect(rows == [(0, "a test"), (lost, "a test")], f"ixn.adoption has {rows}")
         checkpointed(world, 30)
-        return {"adoptions": len(rows),
+        return {"adoptions": len(rows), "given_up": lost,
                 **check_record(world, *move.records, completed=False)}

@@ -29,12 +29,13 @@ def program(name):
 
 def add(world, name, **conf):
     """A cluster of its own, with an empty database `ixn`."""
-    cluster = _new(world, name)
+    cluster = plan(world, name)
     cluster.start(**conf)
     return cluster
 
 
-def _new(world, name):
+def plan(world, name):
+    """One that has its port, and is not there yet."""
     cluster = Postgres(world.path(name))
     world.clusters.append(cluster)
     return cluster
@@ -43,7 +44,7 @@ def _new(world, name):
 def clone(world, original, name):
     """What a snapshot of the storage gives: the files of one moment, of a cluster that does not
     know of it, started on another port. It is equal to the original in everything."""
-    copy = _new(world, name)
+    copy = plan(world, name)
     original.freeze()
     try:
         run(["cp", "-a", original.folder, copy.folder], COPY_SECONDS)
@@ -59,13 +60,12 @@ def clone(world, original, name):
     return copy
 
 
-def base_backup(world, original, name, start=True):
+def base_backup(world, original, name):
     """pg_basebackup: complete in itself, as of now."""
-    copy = _new(world, name)
+    copy = plan(world, name)
     _base_backup(original, copy)
-    if start:
-        copy.start()
-    return copy
+    copy.start()
+    return copy.at(original.database)
 
 
 def _base_backup(original, copy, *options):
@@ -76,14 +76,14 @@ def _base_backup(original, copy, *options):
                "-d", original.conninfo(), *options])
 
 
-def standby(world, original, name, synchronous=False, **conf):
-    """A streaming standby that has caught up. Synchronous: no commit of the original returns before
-    this one has it on disk."""
-    copy = _new(world, name)
+def standby(original, copy, synchronous=False):
+    """Makes `copy`, which was planned, a streaming standby that has caught up. Synchronous: no
+    commit of the original returns before this one has it on disk."""
+    name = os.path.basename(copy.folder)
     _base_backup(original, copy, "-R", "--wal-method=stream")
     line = f"primary_conninfo = '{original.conninfo()} application_name={name}'"
     as_server(["sh", "-c", f"echo \"{line}\" >> {copy.folder}/data/postgresql.auto.conf"])
-    copy.start(**conf)
+    copy.start()
     wait_for(f"{name} streaming", lambda: streams(original, name), 30)
     if synchronous:
         original.reload_with("synchronous_standby_names", name)

@@ -8,9 +8,13 @@ static daps_t s_daps;
 static const identity_t s_own = {.database_id = {{1}}, .system_identifier = 7, .database_oid = 1};
 static const identity_t s_other = {.database_id = {{2}}, .system_identifier = 7, .database_oid = 2};
 
+static const instance_t s_first_server = {.started_at = 1, .port = 5432, .address = "10.0.0.1"};
+static instance_t s_server; /* what is reached */
+
 static void s_open(void)
 {
     memset(&s_daps, 0, sizeof s_daps);
+    s_server = s_daps.instance = s_first_server;
     s_daps.len = 3;
     for (size_t i = 0; i < s_daps.len; i++)
         snprintf(s_daps.daps[i].name, sizeof s_daps.daps[i].name, "dap-%zu", i + 1);
@@ -21,7 +25,8 @@ TestSuite(daps, .init = s_open);
 /* Asked at `now`, answered 10 later. */
 static bool s_sees(size_t dap, const identity_t *identity, uint64_t epoch, usec_t now)
 {
-    database_status_t status = {.identity = *identity, .server = "database x", .epoch = epoch};
+    database_status_t status = {
+        .identity = *identity, .instance = s_server, .server = "database x", .epoch = epoch};
     status.generation.bytes[0] = (uint8_t)epoch;
     daps_ask(&s_daps, dap, now);
     return daps_answer(&s_daps, dap, &status, NULL, now + 10);
@@ -206,4 +211,158 @@ Test(daps, who_keeps_an_answer_back_is_not_alive)
     daps_ask(&s_daps, 0, 200);
     cr_assert_eq(daps_alive(&s_daps, 300, 100), 2);
     cr_assert_eq(daps_alive(&s_daps, 301, 100), 1);
+}
+
+/* ---- Lineage and live proof ---- */
+
+static const instance_t s_second_server = {.started_at = 2, .port = 5432, .address = "10.0.0.1"};
+static const instance_t s_clone = {.started_at = 2, .port = 5433, .address = "10.0.0.1"};
+
+/* Two DAPs of which the first one has proven the server; `remembered` as after a good while. */
+static void s_prove_first_server(void)
+{
+    s_daps.len = 2;
+    daps_learn(&s_daps, &s_own);
+    s_epoch(5, 0);
+    s_daps.place = (place_t){.index = 100, .epoch = 5, .generation = s_daps.generation};
+    cr_assert(s_sees(0, &s_own, 5, 100));
+    cr_assert(s_sees(1, &s_own, 5, 100));
+    s_daps.daps[0].remembered = s_daps.daps[1].remembered = true;
+}
+
+/* Asked for the known place at `now`; what it showed is made from `like`. */
+static bool s_shows(size_t dap, const database_status_t *like, usec_t now)
+{
+    database_status_t status = *like;
+    status.identity = s_own;
+    status.epoch = 5;
+    status.generation = s_daps.generation;
+    status.known = s_daps.place;
+    daps_ask(&s_daps, dap, now);
+    return daps_answer(&s_daps, dap, &status, NULL, now + 10);
+}
+
+static const database_status_t s_fresh_clone = {
+    .instance = s_clone, .server = "a clone", .lineage = LINEAGE_AGREES, .head_index = 100};
+static const database_status_t s_restarted = {.instance = s_second_server,
+                                              .server = "the same, started again",
+                                              .lineage = LINEAGE_AGREES,
+                                              .head_index = 100};
+
+Test(daps, a_clone_is_not_proven_and_a_head_that_moves_there_is)
+{
+    s_prove_first_server();
+    cr_assert(!s_shows(0, &s_fresh_clone, 200));
+    cr_assert_eq(s_daps.daps[0].verdict, DAP_PROVING);
+    cr_assert(!s_shows(0, &s_fresh_clone, 300), "its head does not move");
+    cr_assert(!daps_replace(&s_daps, 400), "the other DAP reaches the proven server");
+    cr_assert(strstr(s_daps.daps[0].trouble.text, "a DAP of this node reaches that one"), "%s",
+              s_daps.daps[0].trouble.text);
+    database_status_t moved = s_fresh_clone;
+    moved.head_index++;
+    cr_assert(s_shows(0, &moved, 500), "only the owner of the epoch can have written it");
+    cr_assert(instance_equal(&s_daps.instance, &s_clone));
+}
+
+Test(daps, a_head_that_moves_in_another_epoch_proves_nothing)
+{
+    s_prove_first_server();
+    cr_assert(!s_shows(0, &s_fresh_clone, 200));
+    database_status_t status = s_fresh_clone;
+    status.identity = s_own;
+    status.head_index += 10;
+    status.epoch = 6; /* a pair of the clone's own took over there */
+    daps_ask(&s_daps, 0, 300);
+    cr_assert(!daps_answer(&s_daps, 0, &status, NULL, 310));
+    cr_assert_eq(s_daps.daps[0].verdict, DAP_PROVING);
+}
+
+Test(daps, a_standby_is_not_now_and_its_moving_head_is_no_proof)
+{
+    s_prove_first_server();
+    database_status_t standby = s_fresh_clone;
+    standby.standby = true;
+    cr_assert(!s_shows(0, &standby, 200));
+    cr_assert_eq(s_daps.daps[0].verdict, DAP_NOT_NOW);
+    cr_assert(strstr(s_daps.daps[0].trouble.text, "a standby"));
+    standby.head_index += 10;
+    cr_assert(!s_shows(0, &standby, 300));
+    standby.standby = false; /* promoted */
+    cr_assert(!s_shows(0, &standby, 400));
+    cr_assert_eq(s_daps.daps[0].verdict, DAP_PROVING);
+}
+
+Test(daps, what_lost_commits_is_wrong_by_the_exact_number)
+{
+    s_prove_first_server();
+    database_status_t lost = s_restarted;
+    lost.lineage = LINEAGE_SHORT;
+    lost.head_index = 93;
+    cr_assert(!s_shows(0, &lost, 200));
+    cr_assert_eq(s_daps.daps[0].verdict, DAP_WRONG);
+    cr_assert(strstr(s_daps.daps[0].trouble.text, "it lost 7 entries"), "%s",
+              s_daps.daps[0].trouble.text);
+    cr_assert_null(daps_loss(&s_daps, 300), "the other DAP reaches the proven server");
+    cr_assert(!s_shows(1, &lost, 300));
+    cr_assert_eq(daps_loss(&s_daps, 400), &s_daps.daps[0]);
+    database_status_t other = s_restarted;
+    other.lineage = LINEAGE_DIVERGED;
+    cr_assert(!s_shows(1, &other, 500));
+    cr_assert(strstr(s_daps.daps[1].trouble.text, "went its own way"));
+}
+
+Test(daps, a_server_that_was_started_again_takes_its_place_once_nobody_reaches_the_old_run)
+{
+    s_prove_first_server();
+    cr_assert(!s_shows(0, &s_restarted, 200));
+    s_fails(1, ERROR_DATABASE_UNREACHABLE, 200);
+    cr_assert(!daps_replace(&s_daps, 300), "that one may reach the old run again");
+    cr_assert(daps_replace(&s_daps, 300 + 3 * USEC_PER_SECOND));
+    cr_assert(s_daps.daps[0].proven);
+    cr_assert(s_shows(1, &s_restarted, 400 + 3 * USEC_PER_SECOND));
+}
+
+Test(daps, the_other_nodes_word_counts)
+{
+    static dap_t others[1];
+    s_prove_first_server();
+    cr_assert(!s_shows(0, &s_restarted, 200));
+    cr_assert(!s_shows(1, &s_restarted, 200));
+    s_daps.word = (daps_word_t){.exists = true, .exact = true, .reaches = true};
+    cr_assert(!daps_replace(&s_daps, 300));
+    cr_assert(strstr(s_daps.daps[0].trouble.text, "a DAP of the other node"));
+    others[0] = (dap_t){.reachable = true, .verdict = DAP_PROVING, .status = {.instance = s_clone}};
+    s_daps.word = (daps_word_t){.exists = true, .exact = true, .daps = others, .daps_len = 1};
+    cr_assert(!daps_replace(&s_daps, 300), "the two are led to different servers");
+    s_daps.word = (daps_word_t){.exists = true, .exact = true, .serves = true};
+    cr_assert(!daps_replace(&s_daps, 300), "it decides, not this one");
+    s_daps.word = (daps_word_t){.exists = true, .exact = true};
+    cr_assert(daps_replace(&s_daps, 300));
+}
+
+Test(daps, unheard_only_the_same_way_to_the_same_place)
+{
+    s_prove_first_server();
+    s_daps.word = (daps_word_t){.exists = true, .silent = true};
+    cr_assert(!s_shows(0, &s_fresh_clone, 200));
+    cr_assert(!s_shows(1, &s_fresh_clone, 200));
+    cr_assert(!daps_replace(&s_daps, 300), "another port");
+    cr_assert(strstr(s_daps.daps[0].trouble.text, "ixnctl database adopt"));
+    cr_assert(!s_shows(0, &s_restarted, 400));
+    cr_assert(!s_shows(1, &s_restarted, 400));
+    s_daps.daps[0].remembered = s_daps.daps[1].remembered = false;
+    cr_assert(!daps_replace(&s_daps, 500), "another text");
+    s_daps.daps[0].remembered = true;
+    cr_assert(daps_replace(&s_daps, 500));
+}
+
+Test(daps, cold_after_a_kill_only_the_same_place)
+{
+    s_prove_first_server();
+    s_daps.warm = false;
+    cr_assert(!s_shows(0, &s_fresh_clone, 200));
+    cr_assert(!s_shows(1, &s_fresh_clone, 200));
+    cr_assert(!daps_replace(&s_daps, 300));
+    s_daps.exact = true; /* it ended in order, and knows all that was committed */
+    cr_assert(daps_replace(&s_daps, 300));
 }

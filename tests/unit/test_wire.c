@@ -408,3 +408,25 @@ Test(wire, reads_ids_of_sixteen_bytes_only)
     cr_assert(wire_read_id(bytes, &read));
     cr_assert(id_equal(id, read));
 }
+
+/* What a newer node writes, read by this one: fields that it does not know, in a batch and in an
+ * entry, hide nothing of what it knows. */
+Test(wire, fields_of_a_newer_version_are_passed_over)
+{
+    static const uint8_t unknown[] = {0xA2, 0x1F, 0x02, 'h', 'i'}; /* field 500: two bytes */
+    uint8_t bytes[64] = {0x0A};                                    /* Batch.entries */
+    Ixn__V1__Beat beat = IXN__V1__BEAT__INIT;
+    Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
+    entry.body_case = IXN__V1__ENTRY__BODY_BEAT;
+    entry.beat = &beat;
+    size_t len = ixn__v1__entry__pack(&entry, bytes + 2);
+    memcpy(bytes + 2 + len, unknown, sizeof unknown);
+    len += sizeof unknown;
+    bytes[1] = (uint8_t)len;
+    len += 2;
+    memcpy(bytes + len, unknown, sizeof unknown);
+    const Ixn__V1__Batch *batch = wire_decode_batch(s_arena, bytes, len + sizeof unknown, &s_error);
+    cr_assert(batch, "%s", s_error.text);
+    cr_assert_eq(batch->n_entries, 1);
+    cr_assert_eq(batch->entries[0]->body_case, IXN__V1__ENTRY__BODY_BEAT);
+}

@@ -130,16 +130,25 @@ static bool s_lag(const Ixn__V1__PairStatus *status, const Ixn__V1__PairNode *no
 
 /* ---- For people ---- */
 
+/* A node of an older version tells no verdict. */
+static const char *s_verdict(const Ixn__V1__PairDap *dap)
+{
+    static const char *const names[] = {"unknown", "not now", "proving", "proven", "wrong"};
+    if (dap->verdict == IXN__V1__DAP_VERDICT__DAP_UNKNOWN ||
+        (size_t)dap->verdict >= sizeof names / sizeof *names)
+        return dap->proven ? "proven" : dap->reachable ? "not proven" : "not now";
+    return names[dap->verdict];
+}
+
 static void s_add_daps(table_t *table, const Ixn__V1__PairNode *node)
 {
     buffer_t text = {0};
     for (size_t i = 0; i < node->n_daps; i++) {
         const Ixn__V1__PairDap *dap = node->daps[i];
-        const char *state = !dap->reachable ? "unreachable" : !dap->proven ? "not proven" : "ok";
         const char *standing = dap->standing == IXN__V1__DAP_STANDING__DAP_CANDIDATE  ? "new "
                                : dap->standing == IXN__V1__DAP_STANDING__DAP_RETIRING ? "old "
                                                                                       : "";
-        buffer_printf(&text, "%s%s%s %s", i ? ", " : "", standing, dap->name, state);
+        buffer_printf(&text, "%s%s%s %s", i ? ", " : "", standing, dap->name, s_verdict(dap));
         if (dap->reachable)
             buffer_printf(&text, " %.1fms", (double)dap->latency_us / 1000);
         if (*dap->trouble)
@@ -249,10 +258,10 @@ static json_t *s_node_json(const Ixn__V1__PairNode *node)
     json_t *daps = json_array();
     for (size_t i = 0; i < node->n_daps; i++) {
         const Ixn__V1__PairDap *dap = node->daps[i];
-        json_array_append_new(daps,
-                              json_pack("{s:s, s:b, s:b, s:f, s:s}", "name", dap->name, "reachable",
-                                        dap->reachable, "proven", dap->proven, "latency_ms",
-                                        (double)dap->latency_us / 1000, "trouble", dap->trouble));
+        json_array_append_new(
+            daps, json_pack("{s:s, s:s, s:b, s:b, s:f, s:s}", "name", dap->name, "verdict",
+                            s_verdict(dap), "reachable", dap->reachable, "proven", dap->proven,
+                            "latency_ms", (double)dap->latency_us / 1000, "trouble", dap->trouble));
     }
     json_t *json = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:b, s:b, s:o}", "name", node->name, "role",

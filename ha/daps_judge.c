@@ -1,0 +1,276 @@
+/* Judging an access point: is what it reaches the pair's own live database?
+ *
+ *   static     its database_id, system_identifier and oid are the remembered ones
+ *   lineage    it holds the newest place that is known to be committed, and its epoch did not go
+ * back live       it is the proven server, in the same run; or, seen through this very DAP, a
+ * commit of the epoch that the pair is in landed there after the first look: only the owner of that
+ * epoch can write one, and it writes to the proven server only
+ *
+ * A copy of the cluster is equal in all but the last. A server that is started again, or promoted,
+ * is not the proven one either; it takes its place when nobody reaches the proven one any more and
+ * all that is known to be committed is there.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "core/base/mutation.h"
+#include "ha/daps.h"
+
+/* Who does not answer may reach the proven server again within so long. */
+#define SETTLE_US (3 * USEC_PER_SECOND)
+
+/* Ends every sentence about what is another database, or may be one. */
+#define HINT                                                                                       \
+    "; nothing is written there: correct the DAP or, if the database was moved on purpose, see "   \
+    "ixnctl database adopt"
+
+/* ---- Static, lineage ---- */
+
+static bool s_wrong(dap_t *dap, const char *what, const char *found, const char *own)
+{
+    return error_set(&dap->trouble, ERROR_DATABASE_WRONG,
+                     "DAP %s reaches %s: %s %s, the pair's is %s" HINT, dap->name,
+                     dap->status.server, what, found, own);
+}
+
+/* A copy that stayed behind is equal in everything but its epoch. */
+static bool s_is_current(const daps_t *self, dap_t *dap)
+{
+    char found[ID_TEXT_SIZE + 40];
+    char own[ID_TEXT_SIZE + 40];
+    char id[ID_TEXT_SIZE];
+    if (dap->asked_at <= self->epoch_since || dap->status.epoch > self->epoch ||
+        (dap->status.epoch == self->epoch && id_equal(dap->status.generation, self->generation)))
+        return true;
+    snprintf(found, sizeof found, "%" PRIu64 " (%s)", dap->status.epoch,
+             id_text(dap->status.generation, id));
+    snprintf(own, sizeof own, "%" PRIu64 " (%s); it is a copy that stayed behind", self->epoch,
+             id_text(self->generation, id));
+    return s_wrong(dap, "its epoch is", found, own);
+}
+
+/* The own identity as far as it is known: the configuration may demand no more than the id. */
+static bool s_is_own(const daps_t *self, dap_t *dap)
+{
+    char found[IDENTITY_TEXT_SIZE];
+    char own[IDENTITY_TEXT_SIZE];
+    const identity_t *identity = &dap->status.identity;
+    if (self->has_demanded && !id_equal(identity->database_id, self->demanded))
+        return s_wrong(dap, "its database_id is", id_text(identity->database_id, found),
+                       id_text(self->demanded, own));
+    if (self->known && !identity_equal(identity, &self->own))
+        return s_wrong(dap, "it is", identity_text(identity, found),
+                       identity_text(&self->own, own));
+    return true;
+}
+
+static bool s_has_lineage(dap_t *dap)
+{
+    char there[ID_TEXT_SIZE];
+    char known[ID_TEXT_SIZE];
+    const database_status_t *status = &dap->status;
+    if (status->lineage == LINEAGE_SHORT)
+        return error_set(&dap->trouble, ERROR_DATABASE_WRONG,
+                         "DAP %s reaches %s: its head is index %" PRIu64 ", but index %" PRIu64
+                         " (%s) is committed in the pair's: it lost %" PRIu64
+                         " entries, or is a copy that stayed behind" HINT,
+                         dap->name, status->server, status->head_index, status->known.index,
+                         id_text(status->known.hash, known), database_lost(status));
+    if (status->lineage == LINEAGE_DIVERGED)
+        return error_set(&dap->trouble, ERROR_DATABASE_WRONG,
+                         "DAP %s reaches %s: it has %s at index %" PRIu64
+                         ", the pair's has %s there: it is a copy that went its own way" HINT,
+                         dap->name, status->server,
+                         id_is_zero(status->there) ? "no batch that ends"
+                                                   : id_text(status->there, there),
+                         status->known.index, id_text(status->known.hash, known));
+    return true;
+}
+
+/* ---- Live ---- */
+
+static bool s_is_proven_server(const daps_t *self, const dap_t *dap)
+{
+    return instance_is_known(&self->instance) &&
+           instance_equal(&dap->status.instance, &self->instance);
+}
+
+/* Two looks at one run of one server, and between them a commit of the pair's present epoch. */
+static bool s_is_live(const daps_t *self, dap_t *dap)
+{
+    const database_status_t *status = &dap->status;
+    if (MUTATION(LIVE_PROOF_SKIPPED))
+        return true;
+    if (!instance_equal(&dap->watched, &status->instance)) {
+        dap->watched = status->instance;
+        dap->watched_head = status->head_index;
+        return false;
+    }
+    return status->head_index > dap->watched_head && !id_is_zero(self->generation) &&
+           status->epoch == self->epoch && id_equal(status->generation, self->generation);
+}
+
+static void s_say_why(const daps_t *self, dap_t *dap, const char *why)
+{
+    char found[INSTANCE_TEXT_SIZE];
+    char proven[INSTANCE_TEXT_SIZE];
+    instance_text(&dap->status.instance, found);
+    error_set(&dap->trouble, ERROR_DATABASE_REFUSED,
+              "DAP %s reaches %s (%s); the pair's own was proven on %s; %s", dap->name,
+              dap->status.server, found,
+              instance_is_known(&self->instance) ? instance_text(&self->instance, proven)
+                                                 : "no server yet",
+              why);
+}
+
+static dap_verdict_t s_verdict(daps_t *self, dap_t *dap)
+{
+    if (!MUTATION(STATIC_SKIPPED) && !s_is_own(self, dap))
+        return DAP_WRONG;
+    if (dap->status.standby) {
+        dap->watched = (instance_t){0}; /* its head moves, but by another server's commits */
+        error_set(&dap->trouble, ERROR_DATABASE_REFUSED,
+                  "DAP %s reaches %s, a standby (in recovery): of no use before it is promoted",
+                  dap->name, dap->status.server);
+        return DAP_NOT_NOW;
+    }
+    if (!self->known)
+        return DAP_UNKNOWN;
+    if (!MUTATION(LINEAGE_SKIPPED) && (!s_is_current(self, dap) || !s_has_lineage(dap)))
+        return DAP_WRONG;
+    if (!s_is_proven_server(self, dap) && !s_is_live(self, dap)) {
+        s_say_why(self, dap, "no commit of the pair was seen there yet" HINT);
+        return DAP_PROVING;
+    }
+    self->instance = dap->status.instance;
+    self->warm = true;
+    dap->reached_at = dap->asked_at;
+    return DAP_PROVEN;
+}
+
+void daps_judge(daps_t *self, dap_t *dap)
+{
+    dap->trouble = (error_t){0};
+    dap->verdict = s_verdict(self, dap);
+    dap->proven = dap->verdict == DAP_PROVEN;
+}
+
+/* ---- Another server in the place of the proven one ---- */
+
+/* One that reaches the proven server, or that does not answer and may reach it again; NULL: none.
+ */
+static const dap_t *s_reaches(const daps_t *self, usec_t now)
+{
+    for (size_t i = 0; i < self->len; i++) {
+        const dap_t *dap = &self->daps[i];
+        if (!dap_is_here(dap))
+            continue;
+        usec_t since = dap->reached_at > self->begun ? dap->reached_at : self->begun;
+        if (dap->proven || (dap->seen && dap->reachable && s_is_proven_server(self, dap)) ||
+            (!dap->reachable && dap->verdict != DAP_WRONG && now - since < SETTLE_US))
+            return dap;
+    }
+    return NULL;
+}
+
+/* Where this node cannot know all that was committed (the other one is not heard, or one of them
+ * remembers an older place, since it was killed), only the way that was proven before leads to a
+ * server that was started since, and only to one at the same address and port: a copy of a moment
+ * ago is elsewhere. */
+static bool s_needs_place(const daps_t *self, const dap_t *dap)
+{
+    bool knows_all = (self->warm || self->exact) && (!self->word.exists || self->word.exact);
+    return !knows_all &&
+           (!dap->remembered || !instance_is_same_place(&dap->status.instance, &self->instance));
+}
+
+/* A DAP of the other node reaches what may be the pair's own database on yet another server. */
+static bool s_word_differs(const daps_word_t *word, const instance_t *instance)
+{
+    for (size_t i = 0; i < word->daps_len; i++) {
+        const dap_t *dap = &word->daps[i];
+        if (dap->reachable && (dap->verdict == DAP_PROVING || dap->verdict == DAP_PROVEN) &&
+            !instance_equal(&dap->status.instance, instance))
+            return true;
+    }
+    return false;
+}
+
+/* Why this server does not take the proven one's place now; NULL: it does. */
+static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
+{
+    if (self->word.serves)
+        return "the other node serves: a commit of it must be seen there";
+    if (dap->status.known.index < self->place.index)
+        return "a newer place is known to be committed: it is looked at again";
+    if (s_word_differs(&self->word, &dap->status.instance))
+        return "a DAP of the other node reaches another server; correct the one that is wrong";
+    if (!instance_is_known(&self->instance))
+        return NULL;
+    if (s_reaches(self, now))
+        return "a DAP of this node reaches that one, or may do so again";
+    if (self->word.exists && !self->word.silent && self->word.reaches)
+        return "a DAP of the other node reaches that one, or may do so again";
+    if (s_needs_place(self, dap))
+        return "all that was committed is not known, as a node was killed or is not heard, and "
+               "this "
+               "is another DAP text, address or port; start the other node, or, if the database "
+               "was "
+               "moved on purpose: ixnctl database adopt";
+    if (!self->warm && !dap->remembered)
+        return "the DAP's text is not the one it was proven under; if the database was moved on "
+               "purpose: ixnctl database adopt";
+    return NULL;
+}
+
+/* The one that is being proven, those that are remembered first. */
+static dap_t *s_candidate(daps_t *self)
+{
+    dap_t *found = NULL;
+    for (size_t i = 0; i < self->len; i++) {
+        dap_t *dap = &self->daps[i];
+        if (!dap_is_here(dap) || dap->verdict != DAP_PROVING)
+            continue;
+        if (found && !instance_equal(&found->status.instance, &dap->status.instance)) {
+            s_say_why(self, dap, "DAPs reach different servers; correct those that are wrong");
+            return NULL;
+        }
+        if (!found || (dap->remembered && !found->remembered))
+            found = dap;
+    }
+    return found;
+}
+
+bool daps_replace(daps_t *self, usec_t now)
+{
+    dap_t *dap = s_candidate(self);
+    if (!dap)
+        return false;
+    const char *objection = s_objection(self, dap, now);
+    if (objection) {
+        s_say_why(self, dap, objection);
+        return false;
+    }
+    self->instance = dap->status.instance;
+    for (size_t i = 0; i < self->len; i++)
+        if (dap_is_here(&self->daps[i]) && self->daps[i].verdict == DAP_PROVING)
+            daps_judge(self, &self->daps[i]);
+    return true;
+}
+
+const dap_t *daps_loss(const daps_t *self, usec_t now)
+{
+    if (!self->known || s_reaches(self, now) ||
+        (self->word.exists && !self->word.silent && self->word.reaches))
+        return NULL;
+    for (size_t i = 0; i < self->len; i++) {
+        const dap_t *dap = &self->daps[i];
+        if (dap_is_here(dap) && dap->verdict == DAP_WRONG && dap->reachable &&
+            identity_equal(&dap->status.identity, &self->own) && !s_is_proven_server(self, dap) &&
+            dap->status.lineage == LINEAGE_SHORT)
+            return dap;
+        if (dap_is_here(dap) && dap->verdict == DAP_PROVING)
+            return NULL;
+    }
+    return NULL;
+}
