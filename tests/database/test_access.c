@@ -377,7 +377,7 @@ static uint64_t s_checkpoint(server_t *self)
 
 static server_t s_serve(void)
 {
-    server_t server = {.driver = driver_new(11)};
+    server_t server = {.driver = driver_new(12)};
     s_pair.status.epoch = 6; /* the driver's epoch is 7 */
     pair_ask(s_pair.pq, "UPDATE ixn.pair SET epoch = 6");
     pair_claim(&s_pair);

@@ -1,6 +1,7 @@
-"""Application servers under load: fax and instant messaging behind one type; one is killed and comes
-back, one is frozen, and the nodes change roles. No request reaches the wrong one, every interaction
-ends, safe requests end with a result, and a server without declared services is refused by type."""
+"""Application servers under load: fax and instant messaging behind one type; one is killed and
+comes back, one is frozen, and the nodes change roles. No request reaches the wrong one, every
+interaction ends, safe requests end with a result, and a server without declared services is refused
+by type."""
 
 import json
 import os
