@@ -505,29 +505,11 @@ static void s_leave(engine_t *self, engine_session_t *slot, uint64_t request)
     engine_end_session(self, slot, IXN__V1__RETURN_CAUSE__ROUTER_LEFT);
 }
 
-static void s_handle(engine_t *self, engine_session_t *slot, const Ixn__V1__Request *request)
+/* Strategies, agents, and what operators look at. */
+static void s_handle_catalog(engine_t *self, engine_session_t *slot,
+                             const Ixn__V1__Request *request)
 {
     switch (request->body_case) {
-    case IXN__V1__REQUEST__BODY_REGISTER:
-        engine_register(self, slot->ref, request->id, request->register_);
-        return;
-    case IXN__V1__REQUEST__BODY_PING:
-        s_pong(self, slot->ref, request->id);
-        return;
-    case IXN__V1__REQUEST__BODY_SUBMIT:
-        engine_submit(self, slot->ref, request->id, request->submit);
-        return;
-    case IXN__V1__REQUEST__BODY_GET:
-        engine_get(self, slot->ref, request->id, request->get);
-        return;
-    case IXN__V1__REQUEST__BODY_CHANGE_PROPERTIES:
-    case IXN__V1__REQUEST__BODY_PLACE_IN_QUEUE:
-    case IXN__V1__REQUEST__BODY_HOLD:
-    case IXN__V1__REQUEST__BODY_RESUME:
-    case IXN__V1__REQUEST__BODY_STOP:
-    case IXN__V1__REQUEST__BODY_ROUTE_FAILED:
-        engine_change(self, slot->ref, request);
-        return;
     case IXN__V1__REQUEST__BODY_STRATEGY_LOADED:
         engine_strategy_loaded(self, slot->ref, request);
         return;
@@ -561,6 +543,45 @@ static void s_handle(engine_t *self, engine_session_t *slot, const Ixn__V1__Requ
     case IXN__V1__REQUEST__BODY_CHANGE_AGENT:
         engine_change_agent(self, slot->ref, request->id, request->change_agent);
         return;
+    case IXN__V1__REQUEST__BODY_LIST_QUEUES:
+        engine_list_queues(self, slot->ref, request->id, request->list_queues);
+        return;
+    case IXN__V1__REQUEST__BODY_LIST_INTERACTIONS:
+        engine_list_interactions(self, slot->ref, request->id, request->list_interactions);
+        return;
+    default: {
+        error_t error;
+        error_set(&error, ERROR_MALFORMED,
+                  "request %llu has no body that this version knows (field numbers 2 … 50)",
+                  (unsigned long long)request->id);
+        engine_refuse_now(self, slot->ref, request->id, &error);
+    }
+    }
+}
+
+static void s_handle(engine_t *self, engine_session_t *slot, const Ixn__V1__Request *request)
+{
+    switch (request->body_case) {
+    case IXN__V1__REQUEST__BODY_REGISTER:
+        engine_register(self, slot->ref, request->id, request->register_);
+        return;
+    case IXN__V1__REQUEST__BODY_PING:
+        s_pong(self, slot->ref, request->id);
+        return;
+    case IXN__V1__REQUEST__BODY_SUBMIT:
+        engine_submit(self, slot->ref, request->id, request->submit);
+        return;
+    case IXN__V1__REQUEST__BODY_GET:
+        engine_get(self, slot->ref, request->id, request->get);
+        return;
+    case IXN__V1__REQUEST__BODY_CHANGE_PROPERTIES:
+    case IXN__V1__REQUEST__BODY_PLACE_IN_QUEUE:
+    case IXN__V1__REQUEST__BODY_HOLD:
+    case IXN__V1__REQUEST__BODY_RESUME:
+    case IXN__V1__REQUEST__BODY_STOP:
+    case IXN__V1__REQUEST__BODY_ROUTE_FAILED:
+        engine_change(self, slot->ref, request);
+        return;
     case IXN__V1__REQUEST__BODY_CALL_SERVICE:
         engine_call_service(self, slot->ref, request->id, request->call_service);
         return;
@@ -571,22 +592,11 @@ static void s_handle(engine_t *self, engine_session_t *slot, const Ixn__V1__Requ
     case IXN__V1__REQUEST__BODY_APPLICATIONS:
         engine_applications(self, slot->ref, request->id);
         return;
-    case IXN__V1__REQUEST__BODY_LIST_QUEUES:
-        engine_list_queues(self, slot->ref, request->id, request->list_queues);
-        return;
-    case IXN__V1__REQUEST__BODY_LIST_INTERACTIONS:
-        engine_list_interactions(self, slot->ref, request->id, request->list_interactions);
-        return;
     case IXN__V1__REQUEST__BODY_LEAVE:
         s_leave(self, slot, request->id);
         return;
-    default: {
-        error_t error;
-        error_set(&error, ERROR_MALFORMED,
-                  "request %llu has no body that this version knows (field numbers 2 … 50)",
-                  (unsigned long long)request->id);
-        engine_refuse_now(self, slot->ref, request->id, &error);
-    }
+    default:
+        s_handle_catalog(self, slot, request);
     }
 }
 

@@ -46,7 +46,6 @@ typedef struct {
     int stop;
     char name[CONFIG_NAME_SIZE]; /* of the DAP */
     database_t *database;        /* with this one DAP */
-    usec_t dedupe_window;
 } lane_t;
 
 static bool s_is_stopped(const lane_t *self)
@@ -93,6 +92,12 @@ static bool s_on_configuration(void *context, text_t encoded, error_t *ret_error
     return state_load_configuration(self->state, encoded, ret_error);
 }
 
+static usec_t s_on_dedupe_window(void *context)
+{
+    const loading_t *self = context;
+    return (usec_t)self->state->configuration->dedupe_window_ms * USEC_PER_MS;
+}
+
 static bool s_on_catalog(void *context, const catalog_row_t *row, error_t *ret_error)
 {
     loading_t *self = context;
@@ -137,6 +142,7 @@ static void s_load(lane_t *self, access_event_t *event)
     const database_load_t callbacks = {.status = s_on_status,
                                        .checkpoint = s_on_checkpoint,
                                        .configuration = s_on_configuration,
+                                       .dedupe_window = s_on_dedupe_window,
                                        .catalog = s_on_catalog,
                                        .interaction = s_on_interaction,
                                        .service = s_on_service,
@@ -145,7 +151,7 @@ static void s_load(lane_t *self, access_event_t *event)
                                        .progress = s_on_progress,
                                        .context = &loading};
     usec_t begun = connection_now();
-    event->ok = database_load(self->database, self->dedupe_window, &callbacks, &event->error);
+    event->ok = database_load(self->database, &callbacks, &event->error);
     wire_arena_destroy(&loading.arena);
     if (!event->ok) {
         state_destroy(&loading.state);
@@ -276,7 +282,6 @@ access_t *access_new(const config_t *config, size_t dap)
     lane->stop = self->stop;
     memcpy(lane->name, config->daps[dap].name, sizeof lane->name);
     lane->database = database_of_dap(config, dap, self->stop);
-    lane->dedupe_window = (usec_t)config->dedupe_window_ms * USEC_PER_MS;
     self->actor = zactor_new(s_thread, lane);
     CHECK(self->actor);
     return self;

@@ -130,6 +130,9 @@ typedef struct {
                        error_t *ret_error);
     bool (*configuration)(void *context, text_t encoded,
                           error_t *ret_error); /* absent: not called */
+    /* How far before the checkpoint's log time completed ones are remembered: asked once the
+     * configuration in force is known, which decides it. */
+    usec_t (*dedupe_window)(void *context);
     bool (*catalog)(void *context, const catalog_row_t *row, error_t *ret_error);
     bool (*interaction)(void *context, const interaction_row_t *row, error_t *ret_error);
     bool (*service)(void *context, const service_row_t *row, error_t *ret_error);
@@ -139,13 +142,11 @@ typedef struct {
                      uint64_t batches); /* about once a second */
     void *context;
 } database_load_t;
-/* `dedupe_window_us`: completed rows whose log time is at most that far before the checkpoint's; of
- * each only what is remembered: id, tenant, key, fingerprint, journey, when it was completed;
- * they come in the order of their log time. Batches: a journal that does not continue the
- * checkpoint, has a gap, or a row that is not what its hash says is DATABASE_DIVERGED, with both
- * values. */
-bool database_load(database_t *self, usec_t dedupe_window_us, const database_load_t *callbacks,
-                   error_t *ret_error);
+/* Completed rows are those of the dedupe window; of each only what is remembered: id, tenant, key,
+ * fingerprint, journey, when it was completed; they come in the order of their log time. Batches: a
+ * journal that does not continue the checkpoint, has a gap, or a row that is not what its hash says
+ * is DATABASE_DIVERGED, with both values. */
+bool database_load(database_t *self, const database_load_t *callbacks, error_t *ret_error);
 
 /* Reads the batches that continue the one that ends there: the oldest first, at
  * most `max_bytes` of entries, but one batch if there is any; in one statement. */

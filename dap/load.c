@@ -225,12 +225,13 @@ static bool s_interactions(load_t *self, error_t *ret_error)
 /* What is remembered of them, and nothing else: ten minutes may be millions, and each column that
  * is read costs the server more than it costs us. They are sorted in memory where that is possible.
  */
-static bool s_completed(load_t *self, usec_t dedupe_window_us, error_t *ret_error)
+static bool s_completed(load_t *self, error_t *ret_error)
 {
     static const Oid types[COMPLETED] = {OID_UUID,  OID_TEXT,        OID_BYTEA, OID_INT8,
                                          OID_JSONB, OID_TIMESTAMPTZ, OID_INT8};
     usec_t since;
-    if (__builtin_sub_overflow(self->checkpoint_log, dedupe_window_us, &since))
+    usec_t window = self->callbacks->dedupe_window(self->callbacks->context);
+    if (__builtin_sub_overflow(self->checkpoint_log, window, &since))
         since = INT64_MIN + 1;
     buffer_t select = {0};
     buffer_printf(&select,
@@ -277,8 +278,7 @@ static bool s_told(load_t *self, const database_status_t *status)
     return true;
 }
 
-bool database_load(database_t *self, usec_t dedupe_window_us, const database_load_t *callbacks,
-                   error_t *ret_error)
+bool database_load(database_t *self, const database_load_t *callbacks, error_t *ret_error)
 {
     load_t load = {.callbacks = callbacks, .said_at = connection_now()};
     database_status_t status;
@@ -296,7 +296,7 @@ bool database_load(database_t *self, usec_t dedupe_window_us, const database_loa
         catalog_rows_read(load.connection, callbacks->catalog, callbacks->context, ret_error) &&
         s_interactions(&load, ret_error) &&
         s_stream(&load, &service_rows_query, s_on_service, ret_error) &&
-        s_completed(&load, dedupe_window_us, ret_error) && s_batches(&load, ret_error) &&
+        s_completed(&load, ret_error) && s_batches(&load, ret_error) &&
         connection_command(load.connection, "COMMIT", ret_error);
     if (!done)
         connection_rollback(load.connection);

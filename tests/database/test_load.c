@@ -30,6 +30,7 @@ typedef struct {
     uint64_t batches;
     uint64_t last;
     usec_t completed_log;
+    usec_t window;         /* asked for */
     interaction_row_t row; /* the last interaction or completed one */
     char texts[13][64];
     char configuration[16];
@@ -149,10 +150,18 @@ static bool s_on_catalog(void *context, const catalog_row_t *row, error_t *ret_e
     return true;
 }
 
+static usec_t s_on_dedupe_window(void *context)
+{
+    seen_t *self = context;
+    return self->window;
+}
+
 static bool s_load(seen_t *seen, usec_t window_us, error_t *ret_error)
 {
+    seen->window = window_us;
     database_load_t callbacks = {.configuration = s_on_configuration,
                                  .checkpoint = s_on_checkpoint,
+                                 .dedupe_window = s_on_dedupe_window,
                                  .catalog = s_on_catalog,
                                  .interaction = s_on_interaction,
                                  .service = s_on_service,
@@ -160,7 +169,7 @@ static bool s_load(seen_t *seen, usec_t window_us, error_t *ret_error)
                                  .batch = s_on_batch,
                                  .progress = s_on_progress,
                                  .context = seen};
-    return database_load(s_pair.database, window_us, &callbacks, ret_error);
+    return database_load(s_pair.database, &callbacks, ret_error);
 }
 
 static void s_commit(int batches)
