@@ -179,7 +179,8 @@ static const dap_t *s_reaches(const daps_t *self, usec_t now)
  * ago is elsewhere. */
 static bool s_needs_place(const daps_t *self, const dap_t *dap)
 {
-    bool knows_all = (self->warm || self->exact) && (!self->word.exists || self->word.exact);
+    bool knows_all = (self->warm || self->exact) &&
+                     (!self->word.exists || self->word.exact || (self->owns && !self->word.silent));
     return !knows_all &&
            (!dap->remembered || !instance_is_same_place(&dap->status.instance, &self->instance));
 }
@@ -205,8 +206,13 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
         return "a newer place is known to be committed: it is looked at again";
     if (s_word_differs(&self->word, &dap->status.instance))
         return "a DAP of the other node reaches another server; correct the one that is wrong";
+    /* Who never saw the own server cannot tell it from a copy; a primary that has lost it for now
+     * can. */
     if (!instance_is_known(&self->instance))
-        return NULL;
+        return self->word.primary || (self->word.exists && !self->word.silent && self->word.reaches)
+                   ? "this node never saw the pair's own server, and the other node serves, or may "
+                     "reach it again: a commit of it must be seen there"
+                   : NULL;
     if (s_reaches(self, now))
         return "a DAP of this node reaches that one, or may do so again";
     if (self->word.exists && !self->word.silent && self->word.reaches)
