@@ -64,7 +64,8 @@ typedef struct {
     /* The live proof: what it showed first of this instance, and since when. */
     instance_t watched;
     uint64_t watched_head;
-    usec_t reached_at; /* it reached the proven instance last; 0: never */
+    usec_t reached_at;  /* it reached the proven instance last; 0: never */
+    instance_t standby; /* it was seen as a standby last: promoted, it is no copy of a moment ago */
 } dap_t;
 
 /* What the other node of the pair says of the proven server. */

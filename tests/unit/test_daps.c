@@ -354,7 +354,8 @@ Test(daps, who_never_saw_the_own_server_believes_the_primary)
     s_daps.word = (daps_word_t){.exists = true, .reaches = true};
     cr_assert(!daps_replace(&s_daps, 300), "the other node may reach it again");
     s_daps.word = (daps_word_t){.exists = true, .silent = true};
-    cr_assert(daps_replace(&s_daps, 300), "a node that is alone has only its DAPs");
+    cr_assert(!daps_replace(&s_daps, 300), "it may be about to be heard");
+    cr_assert(daps_replace(&s_daps, 300 + 3 * USEC_PER_SECOND), "it has only its DAPs");
 }
 
 /* A primary knows all that was committed, whatever a backup that began empty does not know. */
