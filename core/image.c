@@ -397,11 +397,18 @@ void state_follow_checkpoint(state_t *self, uint64_t index)
 {
     image_t *image = self->image;
     CHECK(image->following);
+    if (index > image->base)
+        image->base = index;
     catalog_forget_gone(&self->catalog, index);
     if (image->work && image->work->image.to <= index)
         s_drop_work(self);
     if (!image->work && s_holds_changes(self))
         s_take_turns(self);
+}
+
+uint64_t state_follow_base(const state_t *self)
+{
+    return self->image->base;
 }
 
 /* `next` gets what `work` holds, too. */

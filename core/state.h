@@ -215,6 +215,8 @@ void state_follow_begin(state_t *self);
 /* The other node's checkpoint is at `index` now: what is in it need not be remembered. Cheap when
  * called often. */
 void state_follow_checkpoint(state_t *self, uint64_t index);
+/* Changes up to here are remembered no longer: tables that are older cannot be continued. */
+uint64_t state_follow_base(const state_t *self);
 /* This node writes the checkpoints from now on; the tables are at `index`. The next image has all
  * that changed since (and may have more: rows that are as the tables have them already). */
 void state_follow_end(state_t *self, uint64_t index);

@@ -129,6 +129,7 @@ static dap_verdict_t s_verdict(daps_t *self, dap_t *dap)
         return DAP_WRONG;
     if (dap->status.standby) {
         dap->watched = (instance_t){0}; /* its head moves, but by another server's commits */
+        dap->standby = dap->status.instance;
         error_set(&dap->trouble, ERROR_DATABASE_REFUSED,
                   "DAP %s reaches %s, a standby (in recovery): of no use before it is promoted",
                   dap->name, dap->status.server);
@@ -179,9 +180,31 @@ static const dap_t *s_reaches(const daps_t *self, usec_t now)
  * ago is elsewhere. */
 static bool s_needs_place(const daps_t *self, const dap_t *dap)
 {
-    bool knows_all = (self->warm || self->exact) && (!self->word.exists || self->word.exact);
+    bool knows_all = (self->warm || self->exact) &&
+                     (!self->word.exists || self->word.exact || (self->owns && !self->word.silent));
     return !knows_all &&
            (!dap->remembered || !instance_is_same_place(&dap->status.instance, &self->instance));
+}
+
+static bool s_is_silent(const dap_t *dap)
+{
+    return dap_is_here(dap) && !dap->reachable && dap->verdict != DAP_WRONG;
+}
+
+/* A DAP that does not answer may lead to the own server, which then only is not there now: what is
+ * elsewhere takes its place when it was its standby, or when all DAPs lead there. */
+static bool s_may_be_elsewhere(const daps_t *self, const dap_t *candidate)
+{
+    bool promoted = instance_equal(&candidate->standby, &candidate->status.instance);
+    if (promoted || instance_is_same_place(&candidate->status.instance, &self->instance))
+        return false;
+    for (size_t i = 0; i < self->len; i++)
+        if (s_is_silent(&self->daps[i]))
+            return true;
+    for (size_t i = 0; i < self->word.daps_len; i++)
+        if (s_is_silent(&self->word.daps[i]))
+            return true;
+    return false;
 }
 
 /* A DAP of the other node reaches what may be the pair's own database on yet another server. */
@@ -196,6 +219,19 @@ static bool s_word_differs(const daps_word_t *word, const instance_t *instance)
     return false;
 }
 
+/* Who never saw the own server cannot tell it from a copy; a primary that has lost it for now can.
+ */
+static const char *s_first_objection(const daps_t *self, usec_t now)
+{
+    const daps_word_t *word = &self->word;
+    if (word->primary || (word->exists && !word->silent && word->reaches))
+        return "this node never saw the pair's own server, and the other node serves, or may reach "
+               "it again: a commit of it must be seen there";
+    if (word->exists && word->silent && now - self->begun < SETTLE_US)
+        return "this node never saw the pair's own server, and has not heard the other node yet";
+    return NULL;
+}
+
 /* Why this server does not take the proven one's place now; NULL: it does. */
 static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
 {
@@ -206,11 +242,15 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
     if (s_word_differs(&self->word, &dap->status.instance))
         return "a DAP of the other node reaches another server; correct the one that is wrong";
     if (!instance_is_known(&self->instance))
-        return NULL;
+        return s_first_objection(self, now);
     if (s_reaches(self, now))
         return "a DAP of this node reaches that one, or may do so again";
     if (self->word.exists && !self->word.silent && self->word.reaches)
         return "a DAP of the other node reaches that one, or may do so again";
+    if (s_may_be_elsewhere(self, dap))
+        return "this one is at another address or port, and a DAP that does not answer may lead to "
+               "that one: mend it or take it out of the file (ixnctl config reload); if the "
+               "database was moved on purpose: ixnctl database adopt";
     if (s_needs_place(self, dap))
         return "all that was committed is not known, as a node was killed or is not heard, and "
                "this "

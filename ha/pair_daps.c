@@ -329,7 +329,9 @@ static void s_hear_word(pair_t *self)
     word->daps_len = alive ? peer->daps_len : 0;
     word->silent = !alive; /* a port that refuses may be a cut, or a process about to start */
     word->exact = alive && peer->exact;
-    word->serves = pair_peer_serves(self) && peer->database;
+    self->daps.owns = self->node != NULL;
+    word->primary = pair_peer_serves(self);
+    word->serves = word->primary && peer->database;
     word->reaches = reaches || (answers && self->now - since < SETTLE_MS * USEC_PER_MS);
 }
 

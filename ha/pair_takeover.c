@@ -260,6 +260,20 @@ static void s_claim(pair_t *self)
     snprintf(action->text, sizeof action->text, "%s", takeover->reason);
 }
 
+/* A server that took the proven one's place may have the whole journal and an older checkpoint.
+ * What came between is remembered no longer, so the state is made anew from what is there. */
+static void s_drop_if_tables_are_older(pair_t *self, const database_status_t *status)
+{
+    const state_t *state = replica_is_loaded(self->replica) ? replica_state(self->replica) : NULL;
+    if (!state || state_follow_base(state) <= status->checkpoint_index)
+        return;
+    pair_say(self, true, "pair.replica_dropped",
+             "checkpoint=%" PRIu64 " remembered_from=%" PRIu64
+             " reason=\"the tables of this server are older than those that this backup followed\"",
+             status->checkpoint_index, state_follow_base(state));
+    replica_unload(self->replica);
+}
+
 void pair_claimed(pair_t *self, size_t dap, const database_status_t *status, id128_t generation,
                   const error_t *error)
 {
@@ -297,6 +311,7 @@ void pair_claimed(pair_t *self, size_t dap, const database_status_t *status, id1
     takeover->claimed = true;
     takeover->status = *status;
     takeover->generation = generation;
+    s_drop_if_tables_are_older(self, status);
     replica_head(self->replica, status->head_index, status->head_hash);
     pair_say(self, false, "pair.claimed", "dap=%s epoch=%" PRIu64 " head=%" PRIu64 " ms=%" PRId64,
              self->daps.daps[dap].name, status->epoch, status->head_index,

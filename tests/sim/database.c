@@ -236,6 +236,10 @@ static void s_begin(world_t *world, void *data)
 static void s_arrive(world_t *world, void *data)
 {
     ask_t *ask = data;
+    if (ask->way == MACHINE_WAYS) { /* a lane that is told in this turn that the DAP is gone */
+        s_fail(world, ask, ERROR_DATABASE_UNREACHABLE, "the DAP is used no longer");
+        return;
+    }
     if (!ask->server)
         ask->server = world->paths[ask->node][ask->way];
     database_sim_t *self = ask->server;

@@ -32,7 +32,7 @@ typedef struct {
     /* what was seen */
     kept_row_t *finished;   /* all, as they should be in the history */
     uint64_t configured_at; /* index of the last configuration */
-    size_t kinds[16];       /* entries by body_case */
+    size_t kinds[64];       /* entries by body_case */
     char names[8][32];
     char attributes[32 * 1024];
     char scratch[256];

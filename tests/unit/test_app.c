@@ -89,6 +89,11 @@ static void s_refused(const char *bytes, size_t len, const char *why)
     cr_assert(strstr(error.text, s_path), "%s", error.text);
 }
 
+static void s_refused_text(const char *text, const char *why)
+{
+    s_refused(text, strlen(text), why);
+}
+
 Test(app, a_damaged_model_is_refused_with_the_reason)
 {
     error_t error = {0};
@@ -104,9 +109,9 @@ Test(app, a_damaged_model_is_refused_with_the_reason)
     s_refused(bytes, 20, "second line");
     bytes[len - 1000] ^= 1;
     s_refused(bytes, len, "is damaged");
-    s_refused("ixn-classifier 1\n{\"labels\":[\"a\"],\"buckets\":4096}\n", 52, "two labels");
-    s_refused("ixn-classifier 1\n{\"labels\":[\"a\",\"b\"],\"buckets\":7}\n", 52, "buckets");
-    s_refused("ixn-classifier 1\n{\"labels\":[\"a\",\"a\"],\"buckets\":4096}\n", 55, "twice");
+    s_refused_text("ixn-classifier 1\n{\"labels\":[\"a\"],\"buckets\":4096}\n", "two labels");
+    s_refused_text("ixn-classifier 1\n{\"labels\":[\"a\",\"b\"],\"buckets\":7}\n", "buckets");
+    s_refused_text("ixn-classifier 1\n{\"labels\":[\"a\",\"a\"],\"buckets\":4096}\n", "twice");
     free(bytes);
 }
 

@@ -340,6 +340,36 @@ Test(daps, the_other_nodes_word_counts)
     cr_assert(daps_replace(&s_daps, 300));
 }
 
+/* Without this a backup with an empty state_dir takes a copy for the pair's own while the primary
+ * cannot reach its database: it was found by the simulator's seed 1938. */
+Test(daps, who_never_saw_the_own_server_believes_the_primary)
+{
+    daps_learn(&s_daps, &s_own);
+    s_daps.instance = (instance_t){0};
+    s_daps.word = (daps_word_t){.exists = true, .primary = true};
+    cr_assert(!s_shows(0, &s_fresh_clone, 200));
+    cr_assert(!daps_replace(&s_daps, 300), "the primary has lost it, but knows it");
+    cr_assert(strstr(s_daps.daps[0].trouble.text, "never saw the pair's own server"), "%s",
+              s_daps.daps[0].trouble.text);
+    s_daps.word = (daps_word_t){.exists = true, .reaches = true};
+    cr_assert(!daps_replace(&s_daps, 300), "the other node may reach it again");
+    s_daps.word = (daps_word_t){.exists = true, .silent = true};
+    cr_assert(!daps_replace(&s_daps, 300), "it may be about to be heard");
+    cr_assert(daps_replace(&s_daps, 300 + 3 * USEC_PER_SECOND), "it has only its DAPs");
+}
+
+/* A primary knows all that was committed, whatever a backup that began empty does not know. */
+Test(daps, a_primary_follows_its_database_beside_an_empty_backup)
+{
+    s_prove_first_server();
+    s_daps.word = (daps_word_t){.exists = true};
+    cr_assert(!s_shows(0, &s_fresh_clone, 200));
+    cr_assert(!s_shows(1, &s_fresh_clone, 200));
+    cr_assert(!daps_replace(&s_daps, 300), "the other node may know of later commits");
+    s_daps.owns = true;
+    cr_assert(daps_replace(&s_daps, 300));
+}
+
 Test(daps, unheard_only_the_same_way_to_the_same_place)
 {
     s_prove_first_server();

@@ -206,13 +206,13 @@ Test(router_run, service_call_waits_for_its_result)
                               "stop(r.label .. ' by ' .. by)",
                               "{}");
     cr_assert_eq(run->outcome, RUN_CALLS, "%s", run->reason);
-    cr_assert_eq(run->call.target, CALL_BY_TYPE);
-    cr_assert_eq(run->call.type, 1);
-    cr_assert_str_eq(run->call.service, "c");
-    cr_assert_str_eq(run->call.method, "m");
-    cr_assert(strstr(run->call.parameters, "\"n\":1"));
-    cr_assert_eq(run->call.timeout_ms, 2500);
-    cr_assert(run->call.safe);
+    cr_assert_eq(run->call->target, CALL_BY_TYPE);
+    cr_assert_eq(run->call->type, 1);
+    cr_assert_str_eq(run->call->service, "c");
+    cr_assert_str_eq(run->call->method, "m");
+    cr_assert(strstr(run->call->parameters, "\"n\":1"));
+    cr_assert_eq(run->call->timeout_ms, 2500);
+    cr_assert(run->call->safe);
     s_answer_call(run, "{\"label\":\"fork\"}", NULL);
     cr_assert_eq(run->outcome, RUN_STOPPED, "%s", run->reason);
     cr_assert_str_eq(run->reason, "fork by app-1");
@@ -231,11 +231,11 @@ Test(router_run, service_call_raises_faults_that_a_script_can_catch)
         "  tostring(e) .. '|' .. again.n)",
         "{}");
     cr_assert_eq(run->outcome, RUN_CALLS, "%s", run->reason);
-    uint64_t first = run->call.number;
+    uint64_t first = run->call->number;
     s_answer_call(run, NULL, "NO_PAPER");
     cr_assert_eq(run->outcome, RUN_CALLS, "%s", run->reason);
-    cr_assert_neq(run->call.number, first, "another key for another call");
-    cr_assert_eq(run->call.target, CALL_BY_CLUSTER);
+    cr_assert_neq(run->call->number, first, "another key for another call");
+    cr_assert_eq(run->call->target, CALL_BY_CLUSTER);
     s_answer_call(run, "{\"n\":3}", NULL);
     cr_assert_eq(run->outcome, RUN_STOPPED, "%s", run->reason);
     cr_assert_str_eq(run->reason, "false|NO_PAPER|said so|app-1|NO_PAPER: said so|3");

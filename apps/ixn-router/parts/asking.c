@@ -144,7 +144,7 @@ static uint64_t s_send_failed(ixn_client_t *client, const job_t *job, parts_t *p
 static uint64_t s_send_call(ixn_client_t *client, const job_t *job, parts_t *parts,
                             Ixn__V1__Request *request)
 {
-    run_call_t *made = &job->run->call;
+    run_call_t *made = job->run->call;
     Ixn__V1__CallService call = IXN__V1__CALL_SERVICE__INIT;
     call.interaction_id = wire_bytes(&job->run->work->id);
     call.token = &parts->token;

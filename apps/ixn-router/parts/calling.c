@@ -67,8 +67,8 @@ static void s_read_parameters(lua_State *lua, run_t *run)
     json_decref(value);
     if (!text)
         luaL_error(lua, "parameters must be a table with names, not a list");
-    free(run->call.parameters);
-    run->call.parameters = text;
+    free(run->call->parameters);
+    run->call->parameters = text;
     if (strlen(text) > LIMIT_SERVICE_TEXT)
         luaL_error(lua, "parameters have more than %d bytes", LIMIT_SERVICE_TEXT);
 }
@@ -76,7 +76,7 @@ static void s_read_parameters(lua_State *lua, run_t *run)
 /* The value on top of the stack is that of the option. Returns whether it names the target. */
 static bool s_read_option(lua_State *lua, run_t *run, const char *name)
 {
-    run_call_t *call = &run->call;
+    run_call_t *call = run->call;
     if (strcmp(name, "type") == 0) {
         s_read_type(lua, call);
         return true;
@@ -109,7 +109,9 @@ static bool s_read_option(lua_State *lua, run_t *run, const char *name)
 
 static void s_read_options(lua_State *lua, run_t *run)
 {
-    run_call_t *call = &run->call;
+    if (!run->call)
+        run->call = memory_zero(1, sizeof *run->call);
+    run_call_t *call = run->call;
     free(call->parameters);
     json_decref(call->result);
     *call = (run_call_t){.number = call->number};
@@ -149,7 +151,7 @@ static int s_called(lua_State *lua, int status, lua_KContext context)
 {
     (void)status;
     (void)context;
-    const run_call_t *call = &run_of(lua)->call;
+    const run_call_t *call = run_of(lua)->call;
     if (!call->result)
         return s_raise(lua, call);
     value_push(lua, call->result);
@@ -166,7 +168,7 @@ static int s_call(lua_State *lua)
     s_read_options(lua, run);
     if (!lua_isyieldable(lua))
         return luaL_error(lua, "service.call cannot wait inside a sort or a gsub");
-    run->call.number++;
+    run->call->number++;
     run->outcome = RUN_CALLS;
     return lua_yieldk(lua, 0, 0, s_called);
 }
@@ -206,22 +208,22 @@ void calling_open(lua_State *lua)
 
 bool calling_is_key(const run_t *run, ProtobufCBinaryData key)
 {
-    return key.len == sizeof run->call.number &&
-           memcmp(key.data, &run->call.number, sizeof run->call.number) == 0;
+    return run->call && key.len == sizeof run->call->number &&
+           memcmp(key.data, &run->call->number, sizeof run->call->number) == 0;
 }
 
 void calling_failed(run_t *run, const char *code, const char *text)
 {
-    json_decref(run->call.result);
-    run->call.result = NULL;
-    snprintf(run->call.fault, sizeof run->call.fault, "%s", code);
-    snprintf(run->call.text, sizeof run->call.text, "%s", text);
-    wire_clean_text(run->call.text);
+    json_decref(run->call->result);
+    run->call->result = NULL;
+    snprintf(run->call->fault, sizeof run->call->fault, "%s", code);
+    snprintf(run->call->text, sizeof run->call->text, "%s", text);
+    wire_clean_text(run->call->text);
 }
 
 void calling_answered(run_t *run, const Ixn__V1__ServiceResult *result)
 {
-    run_call_t *call = &run->call;
+    run_call_t *call = run->call;
     snprintf(call->server, sizeof call->server, "%s", result->server);
     if (result->outcome_case == IXN__V1__SERVICE_RESULT__OUTCOME_FAULT) {
         calling_failed(run, result->fault->code, result->fault->text);

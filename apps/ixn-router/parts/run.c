@@ -53,8 +53,12 @@ void run_destroy(run_t **self_p)
     run_changes_clear(self);
     work_destroy(&self->work);
     free(self->queue);
-    free(self->call.parameters);
-    json_decref(self->call.result);
+    if (self->call) {
+        free(self->call->parameters);
+        json_decref(self->call->result);
+        free(self->call);
+    }
+    free(self->grants);
     free(self->reason);
     buffer_free(&self->trace);
     free(self);
@@ -371,6 +375,8 @@ void run_granted(run_t *self, work_token_t token)
         return;
     }
     CHECK(at < RUN_GRANTS); /* the script was told otherwise */
+    if (!self->grants)
+        self->grants = memory_zero(RUN_GRANTS, sizeof *self->grants);
     memcpy(self->grants[at].agent, self->reservation.agent, sizeof self->grants[at].agent);
     self->grants[at].token = token;
     if (at == self->grants_len)

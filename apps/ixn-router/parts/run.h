@@ -95,11 +95,11 @@ typedef struct {
     bool has_priority;
     int32_t priority;
     run_reservation_t reservation;
-    run_grant_t grants[RUN_GRANTS];
+    run_grant_t *grants; /* room for RUN_GRANTS; NULL before the first */
     size_t grants_len;
     int agent; /* PLACED, STOPPED: number of the grant that is quoted; -1: none */
     run_changes_t changes;
-    run_call_t call;
+    run_call_t *call; /* NULL before the first */
     buffer_t trace;
     /* of the step that runs */
     const error_t *answer; /* what was refused, or NULL */
@@ -119,7 +119,7 @@ void run_destroy(run_t **self_p);
  * changes that were accepted. */
 run_outcome_t run_start(run_t *self, int code);
 run_outcome_t run_resume(run_t *self, const error_t *answer);
-/* What came of a call goes into `call.result` or `call.fault` before. */
+/* What came of a call goes into `call->result` or `call->fault` before. */
 run_outcome_t run_resume_call(run_t *self);
 
 /* The collected changes as fields of a request. `set` is JSON text that the caller frees, or NULL
