@@ -320,7 +320,7 @@ static void s_hear_word(pair_t *self)
         const dap_t *dap = &peer->daps[i];
         bool there = dap->reachable && instance_is_known(&dap->status.instance);
         reaches |= there && instance_equal(&dap->status.instance, &self->daps.instance);
-        answers |= !there && dap->verdict != DAP_WRONG; /* it may, again */
+        answers |= !there || dap->verdict == DAP_WRONG; /* it may, again: the look may be old */
     }
     if (reaches)
         peer->reached_at = self->now;
