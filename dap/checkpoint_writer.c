@@ -164,7 +164,9 @@ static bool s_attempt(lane_t *self, const checkpoint_image_t *image, usec_t star
         return false;
     }
     checkpoint_event_t event = {.index = image->to, .dap = way->number};
-    switch (image_transaction_run(&self->transaction, way->connection, image, &error)) {
+    image_outcome_t outcome =
+        image_transaction_run(&self->transaction, way->connection, image, &error);
+    switch (outcome) {
     case IMAGE_WRITTEN:
         way_worked(way);
         event.kind = CHECKPOINT_WRITTEN;
@@ -173,8 +175,9 @@ static bool s_attempt(lane_t *self, const checkpoint_image_t *image, usec_t star
         s_say(self, &event);
         return true;
     case IMAGE_FENCED:
+    case IMAGE_BEHIND:
         self->fenced = true;
-        event.kind = CHECKPOINT_FENCED;
+        event.kind = outcome == IMAGE_FENCED ? CHECKPOINT_FENCED : CHECKPOINT_BEHIND;
         event.error = error;
         s_say(self, &event);
         return true;

@@ -40,6 +40,7 @@ typedef enum {
     CHECKPOINT_FAILED,  /* an attempt through this DAP failed */
     CHECKPOINT_WRONG,  /* another database answers here: `error` names both; it goes on elsewhere */
     CHECKPOINT_FENCED, /* another generation is in the row; nothing more will be written */
+    CHECKPOINT_BEHIND, /* the tables are behind what was written; nothing more will be written */
     /* The database refuses a row for what it holds; will not pass by trying. `error` names it. */
     CHECKPOINT_REFUSED,
 } checkpoint_event_kind_t;

@@ -220,7 +220,7 @@ static image_outcome_t s_judge_index(const attempt_t *self, const found_t *found
                   "DAP %s: the checkpoint is at index %llu, the image to write starts at %llu; "
                   "somebody else has written the tables, or a backup was restored",
                   dap, (unsigned long long)found->index, (unsigned long long)image->from);
-    return IMAGE_FAILED;
+    return found->index < image->from ? IMAGE_BEHIND : IMAGE_FAILED;
 }
 
 /* Another database, or another server than the one that is proven: nothing was written. */

@@ -19,6 +19,7 @@ typedef enum {
     IMAGE_WRITTEN, /* now, or by an earlier attempt */
     IMAGE_FAILED,  /* not now, or nobody knows: the same again will tell */
     IMAGE_FENCED,  /* another generation is in the checkpoint's row */
+    IMAGE_BEHIND,  /* the tables are behind where the image begins: they are another server's */
     IMAGE_REFUSED, /* a row is refused for what it holds; the error names its interaction */
 } image_outcome_t;
 

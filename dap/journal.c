@@ -459,9 +459,17 @@ static void s_use(lane_t *self, use_t *use)
     use_destroy(&use);
 }
 
+/* What is under way to the server that was proven before is given up: were its answer believed, a
+ * batch would count as committed that the one which is proven now does not have. It is sent again.
+ */
 static void s_prove(lane_t *self, const instance_t *instance)
 {
+    error_t error = {0};
+    error_set(&error, ERROR_DATABASE_REFUSED, "another server is the proven one now");
     self->commit.instance = *instance;
+    for (int i = ATTEMPTS - 1; i >= 0; i--)
+        if (self->attempts[i].way)
+            s_failed(self, &self->attempts[i], &error);
     for (size_t i = 0; i < self->ways.len; i++) /* those that reach it were left for that */
         way_worked(self->ways.ways[i]);
 }

@@ -148,6 +148,9 @@ void pair_checkpoint_written(pair_t *self, uint64_t index);
 /* Journal or checkpoint lane: another epoch is in the row (DATABASE_FENCED), the head is not ours
  * (DATABASE_DIVERGED). */
 void pair_lane_stopped(pair_t *self, const error_t *error);
+/* Checkpoint lane: the tables are behind what it wrote. An image was under way to the server that
+ * was proven before; this node begins anew from the tables and the journal that are there. */
+void pair_tables_behind(pair_t *self, const error_t *error);
 
 /* The process is asked to end: a paired primary hands over first. PAIR_STOP follows. */
 void pair_stop(pair_t *self);

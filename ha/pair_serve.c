@@ -106,6 +106,14 @@ void pair_lane_stopped(pair_t *self, const error_t *error)
     pair_do(self, PAIR_STOP)->error = *error;
 }
 
+void pair_tables_behind(pair_t *self, const error_t *error)
+{
+    if (!self->node || !pair_event(self, ROLE_EVENT_WENT_BACK, error->text))
+        return;
+    pair_alarm(self, "database.went_back", "error=\"%s\"", error->text);
+    pair_cease(self);
+}
+
 /* ---- Lanes ---- */
 
 void pair_journal_committed(pair_t *self, uint64_t index, bool clean)

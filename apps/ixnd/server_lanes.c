@@ -93,6 +93,9 @@ static void s_hear_checkpoint(server_t *self)
         case CHECKPOINT_FENCED:
             pair_lane_stopped(self->pair, &event.error);
             return;
+        case CHECKPOINT_BEHIND:
+            pair_tables_behind(self->pair, &event.error);
+            return;
         }
     }
 }

@@ -416,7 +416,7 @@ Test(checkpoint_faults, through_a_transaction_pooler)
     checkpoint_writer_write(s_fixture.writer, s_image(31000, 31001));
     checkpoint_event_t event;
     fixture_next(&s_fixture, &event);
-    cr_expect_eq(event.kind, CHECKPOINT_WAITING, "another index");
+    cr_expect_eq(event.kind, CHECKPOINT_BEHIND, "another index");
     cr_expect_eq(event.error.code, ERROR_DATABASE_DIVERGED, "%s", event.error.text);
     cr_expect_eq(fixture_number(&s_fixture,
                                 "SELECT count(*) FROM pg_stat_activity WHERE datname = "

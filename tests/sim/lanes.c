@@ -295,6 +295,11 @@ static void s_written(machine_t *self, ask_t *ask)
         } else if (ask->status.checkpoint_index == image->to &&
                    id_equal(ask->found_hash, image->hash)) {
             s_is_written(self); /* by an earlier attempt */
+        } else if (ask->status.checkpoint_index < image->from) {
+            lane->stopped = true; /* an image before this one went to the server before */
+            input_t *input = machine_input(self, INPUT_TABLES_BEHIND);
+            error_set(&input->error, ERROR_DATABASE_DIVERGED, "the tables are behind");
+            machine_give(self, input);
         } else {
             world_violation(self->world, "checkpoint",
                             "%s writes an image from %llu to %llu, the tables are at %llu",
@@ -321,6 +326,19 @@ void lanes_write(machine_t *self, checkpoint_image_t *image)
 }
 
 /* ---- Both ---- */
+
+/* What is under way to the server before is given up, and sent again. */
+void lanes_prove(machine_t *self, const instance_t *instance)
+{
+    error_t error;
+    self->instance = *instance;
+    if (!self->journal.asking)
+        return;
+    self->journal.asking = 0;
+    self->journal.tried = true;
+    error_set(&error, ERROR_DATABASE_REFUSED, "another server is the proven one now");
+    s_journal_failed(self, &error);
+}
 
 void lanes_open(machine_t *self, const pair_action_t *action)
 {

@@ -430,6 +430,9 @@ static void s_lane_input(machine_t *self, const input_t *input)
     case INPUT_DAP_WRONG:
         pair_dap_wrong(self->pair, input->dap, &input->error);
         return;
+    case INPUT_TABLES_BEHIND:
+        pair_tables_behind(self->pair, &input->error);
+        return;
     default:
         pair_lane_stopped(self->pair, &input->error);
     }
@@ -542,7 +545,7 @@ static bool s_act(machine_t *self, pair_action_t *action)
         lanes_open(self, action);
         return true;
     case PAIR_PROVE:
-        self->instance = action->instance;
+        lanes_prove(self, &action->instance);
         return true;
     case PAIR_CLOSE:
         lanes_close(self);

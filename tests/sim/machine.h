@@ -26,6 +26,7 @@ typedef enum {
     INPUT_WAITING,
     INPUT_WRITTEN,
     INPUT_LANE_STOPPED,
+    INPUT_TABLES_BEHIND,
     INPUT_DAP_WRONG, /* a lane found another database behind a DAP */
     INPUT_RELOAD,
     INPUT_STOP,
@@ -165,6 +166,7 @@ input_t *machine_input(machine_t *self, input_kind_t kind); /* zeroed, to be fil
 void machine_give(machine_t *self, input_t *input);         /* into the queue */
 
 /* lanes.c */
+void lanes_prove(machine_t *self, const instance_t *instance);
 void lanes_open(machine_t *self, const pair_action_t *action);
 void lanes_use(machine_t *self, const pair_action_t *action); /* also of lanes_open */
 void lanes_close(machine_t *self);

@@ -559,6 +559,18 @@ Test(pair, a_lane_that_finds_another_epoch)
     cr_assert(pair_world_saved(w, A) > pair_world_head(w));
 }
 
+Test(pair, tables_that_are_behind_are_begun_anew_from)
+{
+    error_t error;
+    error_set(&error, ERROR_DATABASE_DIVERGED, "the checkpoint is at index 30, the image at 50");
+    pair_tables_behind(pair_world_pair(w, A), &error);
+    pair_world_pass(w, 3000);
+    cr_assert(strstr(pair_world_told(w), "A: primary-paired > fenced\nA: closes\n"), "%s",
+              pair_world_told(w));
+    cr_assert(s_role(A) != ROLE_STOPPED && s_role(B) != ROLE_STOPPED);
+    cr_assert(pair_world_epoch(w) > 1, "somebody serves again, from what is there");
+}
+
 Test(pair, a_hello_of_a_higher_epoch_fences_at_once)
 {
     pair_world_hold_commits(w, A, true);
