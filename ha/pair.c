@@ -225,6 +225,8 @@ void pair_learn_head(pair_t *self, uint64_t index, usec_t asked)
     if (head->known && index < head->index)
         return; /* late */
     if (!head->known || index > head->index) {
+        usec_t still = head->known ? self->now - head->since : 0;
+        head->pace = still > head->pace ? still : head->pace - head->pace / 8;
         head->known = true;
         head->index = index;
         head->since = head->confirmed = self->now;

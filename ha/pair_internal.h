@@ -42,6 +42,7 @@ typedef struct {
     uint64_t index;
     usec_t since;     /* first known at this time … */
     usec_t confirmed; /* … and still there when somebody asked at this time */
+    usec_t pace;      /* how long it stood still between two moves: the longest, slowly forgotten */
 } head_t;
 
 /* A take-over under way. */

@@ -123,11 +123,14 @@ static void s_judge_start(pair_t *self)
 /* ---- Is the primary gone? ---- */
 
 /* A link that is cut loudly looks as if the process were gone; a primary that is there moves the
- * head with every beat. */
+ * head with every beat, or as often as its database commits. */
 static usec_t s_gone_after(const pair_t *self)
 {
-    usec_t beats = self->options.beat + self->options.beat / 2;
-    return beats > GONE_MS * USEC_PER_MS ? beats : GONE_MS * USEC_PER_MS;
+    usec_t between = self->options.beat > self->head.pace ? self->options.beat : self->head.pace;
+    usec_t after = between + between / 2;
+    if (after > self->options.failover_timeout)
+        after = self->options.failover_timeout;
+    return after > GONE_MS * USEC_PER_MS ? after : GONE_MS * USEC_PER_MS;
 }
 
 static bool s_is_gone(const pair_t *self, char *why, size_t size)
