@@ -207,11 +207,6 @@ static char *s_text(const interaction_t *interaction, interaction_field_t field)
     return (char *)interaction_text(interaction, field).data;
 }
 
-static ProtobufCBinaryData s_bytes(text_t text)
-{
-    return (ProtobufCBinaryData){text.len, (uint8_t *)text.data};
-}
-
 void engine_view(engine_t *self, const interaction_t *interaction, interaction_view_t *ret_view)
 {
     const queue_t *queue = self->state->queues[interaction->queue];
@@ -227,11 +222,11 @@ void engine_view(engine_t *self, const interaction_t *interaction, interaction_v
     view->type = s_text(interaction, FIELD_TYPE);
     view->subtype = s_text(interaction, FIELD_SUBTYPE);
     view->external_id = s_text(interaction, FIELD_EXTERNAL_ID);
-    view->parent_id = s_bytes(interaction_text(interaction, FIELD_PARENT));
+    view->parent_id = wire_text(interaction_text(interaction, FIELD_PARENT));
     view->priority = interaction->priority;
-    view->attributes = s_bytes(interaction_text(interaction, FIELD_ATTRIBUTES));
+    view->attributes = wire_text(interaction_text(interaction, FIELD_ATTRIBUTES));
     if (view->attributes.len == 0)
-        view->attributes = s_bytes(TEXT("{}"));
+        view->attributes = wire_text(TEXT("{}"));
     view->held = interaction->flags & INTERACTION_HELD;
     view->submitted_by = s_text(interaction, FIELD_SUBMITTED_BY);
     view->received_at_us = interaction->received_at;

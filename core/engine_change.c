@@ -263,11 +263,6 @@ static bool s_make_attributes(engine_t *self, change_t *change, error_t *ret_err
     return true;
 }
 
-static ProtobufCBinaryData s_data(text_t text)
-{
-    return (ProtobufCBinaryData){text.len, (uint8_t *)text.data};
-}
-
 static bool s_check_priority(int32_t priority, error_t *ret_error)
 {
     if (priority >= -LIMIT_PRIORITY && priority <= LIMIT_PRIORITY)
@@ -287,7 +282,7 @@ static bool s_change_properties(engine_t *self, const change_t *change,
     changed.by = change->slot->name;
     if (change->attributes_given) {
         changed.attributes_given_case = IXN__V1__CHANGED__ATTRIBUTES_GIVEN_ATTRIBUTES;
-        changed.attributes = s_data(change->new_attributes);
+        changed.attributes = wire_text(change->new_attributes);
     }
     if (body->priority_given_case == IXN__V1__CHANGE_PROPERTIES__PRIORITY_GIVEN_PRIORITY) {
         if (!s_check_priority(body->priority, ret_error))
@@ -365,7 +360,7 @@ static bool s_place(engine_t *self, const change_t *change, const Ixn__V1__Place
     placed.agent = body->agent;
     if (change->attributes_given) {
         placed.attributes_given_case = IXN__V1__PLACED__ATTRIBUTES_GIVEN_ATTRIBUTES;
-        placed.attributes = s_data(change->new_attributes);
+        placed.attributes = wire_text(change->new_attributes);
     }
     s_take_away(self, change, "it was placed in a queue by another client");
     const state_router_t *router = s_router_of(self, change->interaction);
@@ -395,7 +390,7 @@ static bool s_stop(engine_t *self, const change_t *change, const Ixn__V1__Stop *
     stopped.agent = body->agent;
     if (change->attributes_given) {
         stopped.attributes_given_case = IXN__V1__STOPPED__ATTRIBUTES_GIVEN_ATTRIBUTES;
-        stopped.attributes = s_data(change->new_attributes);
+        stopped.attributes = wire_text(change->new_attributes);
     }
     s_take_away(self, change, "it was stopped by another client");
     const state_router_t *router = s_router_of(self, change->interaction);

@@ -104,11 +104,6 @@ static Ixn__V1__Token s_token(service_token_t token)
     return out;
 }
 
-static ProtobufCBinaryData s_bytes(text_t text)
-{
-    return (ProtobufCBinaryData){text.len, (uint8_t *)text.data};
-}
-
 bool engine_service_told(const engine_t *self, const service_t *service, uint64_t told)
 {
     return service->sent.epoch != self->options.epoch || service->sent.index <= told;
@@ -124,7 +119,7 @@ void engine_service_say(engine_t *self, const service_t *service, session_t sess
     body.interaction_id = wire_bytes(&service->interaction->id);
     body.service = (char *)service_text(service, SERVICE_SERVICE).data;
     body.method = (char *)service_text(service, SERVICE_METHOD).data;
-    body.parameters = s_bytes(service_text(service, SERVICE_PARAMETERS));
+    body.parameters = wire_text(service_text(service, SERVICE_PARAMETERS));
     body.timeout_ms = left > 0 ? (uint32_t)(left / USEC_PER_MS) : 0;
     body.safe = service->safe;
     Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
@@ -160,7 +155,7 @@ static void s_tell(engine_t *self, const service_t *service)
     Ixn__V1__ServiceResult body = IXN__V1__SERVICE_RESULT__INIT;
     body.interaction_id = wire_bytes(&interaction->id);
     body.token = &token;
-    body.key = s_bytes(service_text(service, SERVICE_KEY));
+    body.key = wire_text(service_text(service, SERVICE_KEY));
     body.service = &own;
     body.server = service->server ? service->server->name : "";
     if (service_fault(service).len) {
@@ -170,7 +165,7 @@ static void s_tell(engine_t *self, const service_t *service)
         body.fault = &fault;
     } else {
         body.outcome_case = IXN__V1__SERVICE_RESULT__OUTCOME_RESULT;
-        body.result = s_bytes(service_result(service));
+        body.result = wire_text(service_result(service));
     }
     Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
     message.body_case = IXN__V1__MESSAGE__BODY_SERVICE_RESULT;
@@ -424,7 +419,7 @@ static service_token_t s_emit_request(engine_t *self, const Ixn__V1__CallService
     requested.name = (char *)call->wanted.name.data;
     requested.service = body->service;
     requested.method = body->method;
-    requested.parameters = s_bytes(call->parameters);
+    requested.parameters = wire_text(call->parameters);
     requested.deadline_us = self->log_time + call->timeout;
     requested.safe = body->safe;
     Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
@@ -542,7 +537,7 @@ static void s_take_answer(engine_t *self, service_t *service, const answer_t *an
         server->faults++;
     } else {
         answered.outcome_case = IXN__V1__SERVICE_ANSWERED__OUTCOME_RESULT;
-        answered.result = s_bytes(answer->result);
+        answered.result = wire_text(answer->result);
     }
     server->answered++;
     servers_done(self->servers, server->balanced, SERVERS_GOOD, self->log_time);

@@ -135,7 +135,7 @@ void pair_send_batch(pair_t *self, const batch_t *batch)
     body.hash = wire_bytes(&batch->hash);
     body.log_time_us = batch->log_time;
     body.wall_time_us = batch->wall_time;
-    body.entries = (ProtobufCBinaryData){batch->entries.len, (uint8_t *)batch->entries.data};
+    body.entries = wire_text(batch->entries);
     body.committed = node_figures(self->node).committed;
     frame.body_case = IXN__V1__PEER_FRAME__BODY_BATCH;
     frame.batch = &body;

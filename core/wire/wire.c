@@ -371,6 +371,11 @@ void wire_clean_text(char *text)
     }
 }
 
+ProtobufCBinaryData wire_text(text_t text)
+{
+    return (ProtobufCBinaryData){text.len, (uint8_t *)text.data};
+}
+
 ProtobufCBinaryData wire_bytes(const id128_t *id)
 {
     /* protobuf-c's structure is not const although encoding only reads. */

@@ -56,6 +56,8 @@ void wire_clean_text(char *text);
 
 /* Ids as protobuf bytes. The result of wire_bytes points into `id`. */
 ProtobufCBinaryData wire_bytes(const id128_t *id);
+/* A text as protobuf bytes, which point into it. */
+ProtobufCBinaryData wire_text(text_t text);
 bool wire_read_id(ProtobufCBinaryData bytes, id128_t *ret_id); /* exactly 16 bytes */
 
 #endif
