@@ -375,14 +375,16 @@ void engine_services_new(engine_t *self);
 void engine_services_free(engine_t *self);
 void engine_services_start(engine_t *self);      /* at the start of the epoch */
 void engine_services_configured(engine_t *self); /* the configuration is another one */
-void engine_call_service(engine_t *self, session_t session, uint64_t request,
-                         const Ixn__V1__CallService *call);
-void engine_service_answer(engine_t *self, session_t session, const Ixn__V1__Request *request);
 void engine_services_dispatch(engine_t *self, size_t budget);
 void engine_services_tick(engine_t *self);
 void engine_services_dropped(engine_t *self); /* by the entry that was applied last */
 /* A router says that it still holds the interaction: it hears again what was answered. */
 void engine_services_tell_again(engine_t *self, const interaction_t *interaction);
+
+/* engine_service_ask.c: what routers and servers say of them. */
+void engine_call_service(engine_t *self, session_t session, uint64_t request,
+                         const Ixn__V1__CallService *call);
+void engine_service_answer(engine_t *self, session_t session, const Ixn__V1__Request *request);
 
 /* engine_server.c: application servers come and go. */
 bool engine_server_check(engine_t *self, const engine_session_t *slot,
@@ -405,7 +407,12 @@ const Ixn__V1__ApplicationConfiguration *engine_server_annex(const engine_t *sel
 engine_server_t *engine_server(engine_t *self, const state_server_t *server);
 void engine_applications(engine_t *self, session_t session, uint64_t request);
 
-/* What both share. */
+/* What these share. */
+Ixn__V1__Token engine_service_token(service_token_t token);
+void engine_service_tell(engine_t *self,
+                         const service_t *service); /* the router, what came of it */
+void engine_service_emit_answer(engine_t *self, service_t *service,
+                                Ixn__V1__ServiceAnswered *answered);
 void engine_service_wait(engine_t *self, service_t *service, bool counts);
 void engine_service_fault(engine_t *self, service_t *service, const char *code, const char *text);
 void engine_service_say(engine_t *self, const service_t *service, session_t session);
