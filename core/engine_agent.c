@@ -145,6 +145,13 @@ static void s_say_granted(engine_t *self, session_t session, uint64_t request,
     engine_say(self, session, &message);
 }
 
+/* From the time of the entry on, which is that of its batch: as long ago as that has been open. */
+static uint64_t s_duration(const engine_t *self, const engine_claim_t *claim)
+{
+    usec_t open = engine_batch_open(self) ? self->log_time - self->state->log_time : 0;
+    return claim->duration_ms + (uint64_t)((open + USEC_PER_MS - 1) / USEC_PER_MS);
+}
+
 static void s_grant(engine_t *self, const agent_record_t *agent, const engine_claim_t *claim,
                     bool prolonged)
 {
@@ -156,7 +163,7 @@ static void s_grant(engine_t *self, const agent_record_t *agent, const engine_cl
     reserved.router = (char *)slot->name;
     reserved.interaction_id = wire_bytes(&claim->interaction_id);
     reserved.priority = claim->priority;
-    reserved.duration_ms = claim->duration_ms;
+    reserved.duration_ms = s_duration(self, claim);
     reserved.change = claim->change;
     reserved.prolonged = prolonged;
     Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;

@@ -17,6 +17,10 @@ checker_t *checker_new(world_t *world)
     self->world = world;
     self->arena = wire_arena_new();
     self->level_at = USEC_NEVER;
+    self->services = seen_services_new(world);
+    self->agents = seen_agents_new(world);
+    self->strategies = seen_strategies_new(world);
+    self->turns = seen_turns_new(world);
     return self;
 }
 
@@ -38,7 +42,13 @@ void checker_destroy(checker_t **self_p)
         HASH_DEL(self->handed, handed);
         free(handed);
     }
+    seen_services_destroy(&self->services);
+    seen_agents_destroy(&self->agents);
+    seen_strategies_destroy(&self->strategies);
+    seen_turns_destroy(&self->turns);
     wire_arena_destroy(&self->arena);
+    free(self->ends);
+    free(self->hashes);
     free(self->live);
     free(self->epochs);
     free(self);
@@ -111,6 +121,21 @@ usec_t checker_level_at(const checker_t *self)
     return self->level_at;
 }
 
+struct seen_services *checker_services(const checker_t *self)
+{
+    return self->services;
+}
+
+struct seen_agents *checker_agents(const checker_t *self)
+{
+    return self->agents;
+}
+
+struct seen_strategies *checker_strategies(const checker_t *self)
+{
+    return self->strategies;
+}
+
 uint64_t checker_submitted(const checker_t *self)
 {
     return HASH_COUNT(self->by_id);
@@ -124,6 +149,7 @@ void checker_claimed(checker_t *self, int node, uint64_t life, const database_st
         world_violation(self->world, "P4 epochs",
                         "node %c claims epoch %llu, but epoch %llu was there before", 'a' + node,
                         (unsigned long long)status->epoch, (unsigned long long)checker_epoch(self));
+    self->world->router_changes++;
     self->epochs = memory_resize(self->epochs, (self->epochs_len + 1) * sizeof *self->epochs);
     self->epochs[self->epochs_len++] = (epoch_t){.epoch = status->epoch,
                                                  .generation = status->generation,
@@ -166,7 +192,7 @@ static bool s_check_chain(const checker_t *self, const batch_t *batch)
     if (!id_equal(batch->hash, hash))
         return world_violation(world, "P4 log", "batch %llu is not what its hash says",
                                (unsigned long long)batch->first);
-    if (batch->log_time < self->log_time || batch->log_time > world->now)
+    if (batch->log_time < self->log_time || batch->log_time > options_fastest(&world->options, world->now))
         return world_violation(world, "log time",
                                "batch %llu has log time %lld us, the one before %lld us, and "
                                "%lld us have passed since the beginning",
@@ -221,6 +247,32 @@ bool checker_writes(checker_t *self, int node, database_sim_t *server)
     return true;
 }
 
+static void s_note_end(checker_t *self)
+{
+    if (self->ends_len == self->ends_capacity) {
+        self->ends_capacity = self->ends_capacity * 2 + 256;
+        self->ends = memory_resize(self->ends, self->ends_capacity * sizeof *self->ends);
+        self->hashes = memory_resize(self->hashes, self->ends_capacity * sizeof *self->hashes);
+    }
+    self->ends[self->ends_len] = self->index;
+    self->hashes[self->ends_len++] = self->hash;
+}
+
+/* True when a batch ends at the index, with that hash. */
+static bool s_is_of_the_log(const checker_t *self, uint64_t index, id128_t hash)
+{
+    size_t first = 0, last = self->ends_len;
+    while (first < last) {
+        size_t middle = (first + last) / 2;
+        if (self->ends[middle] < index)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return first < self->ends_len && self->ends[first] == index &&
+           id_equal(self->hashes[first], hash);
+}
+
 void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *batch)
 {
     error_t error;
@@ -242,6 +294,9 @@ void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *
     }
     self->index = batch->last;
     self->hash = batch->hash;
+    s_note_end(self);
+    seen_services_time(self->services, self->log_time,
+                       self->epochs[self->epochs_len - 1].began_log);
     self->committed_at[1] = self->committed_at[0];
     self->committed_at[0] = self->world->now;
 }
@@ -274,6 +329,11 @@ static void s_check_backups(const checker_t *self)
                             "node %c does not serve and is at index %llu, the log ends at %llu",
                             'a' + node, (unsigned long long)state->index,
                             (unsigned long long)self->index);
+        else if (state && state->index > 0 && !s_is_of_the_log(self, state->index, state->hash))
+            world_violation(self->world, "P4 backup",
+                            "node %c does not serve and has at index %llu what the log does not "
+                            "have there",
+                            'a' + node, (unsigned long long)state->index);
     }
 }
 

@@ -4,6 +4,10 @@
 
 #include "core/wire/wire.h"
 #include "tests/sim/checker.h"
+#include "tests/sim/seen_agents.h"
+#include "tests/sim/seen_services.h"
+#include "tests/sim/seen_strategies.h"
+#include "tests/sim/seen_turns.h"
 
 typedef struct {
     uint64_t epoch;
@@ -12,6 +16,7 @@ typedef struct {
     uint64_t life;
     usec_t at;
     bool began; /* its first entry was seen */
+    usec_t began_log; /* … at this log time */
 } epoch_t;
 
 struct checker {
@@ -30,6 +35,15 @@ struct checker {
     seen_t **live; /* not completed, in no order */
     size_t live_len;
     size_t live_capacity;
+    seen_services_t *services;
+    seen_agents_t *agents;
+    seen_strategies_t *strategies;
+    seen_turns_t *turns;
+    /* Where batches end, and their hashes; the first is index 0. */
+    uint64_t *ends;
+    id128_t *hashes;
+    size_t ends_len;
+    size_t ends_capacity;
     /* the nodes */
     role_t roles[WORLD_NODES];
     usec_t left_at; /* no access point led to the pair's own database last */

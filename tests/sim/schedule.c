@@ -130,6 +130,7 @@ static void s_heal(world_t *world, void *data)
         s_lead_home(world, ill.node);
         return;
     case FAULT_ROUTER:
+    case FAULT_SERVER:
         if (!world->talkers[ill.which]->alive)
             talker_start(world->talkers[ill.which]);
         world->talkers[ill.which]->hung = false;
@@ -241,13 +242,21 @@ static void s_break_clients(world_t *world, ill_t *ill)
     }
 }
 
-static void s_break_router(world_t *world, ill_t *ill)
+static void s_break_client(world_t *world, ill_t *ill)
 {
-    ill->which = (size_t)world_between(world, 0, (usec_t)world->talkers_len - 2);
+    /* Application servers are the last but the operator. */
+    usec_t servers = (usec_t)world->options.servers;
+    usec_t last = (usec_t)world->talkers_len - 2;
+    if (ill->fault == FAULT_SERVER && servers == 0)
+        return;
+    ill->which = (size_t)(ill->fault == FAULT_SERVER
+                              ? world_between(world, last - servers + 1, last)
+                              : world_between(world, 0, last - servers));
     talker_t *talker = world->talkers[ill->which];
     if (!talker->alive || talker->hung)
         return;
-    if (talker->kind == TALKER_ROUTER && world_chance(world, 300))
+    bool hangs = talker->kind == TALKER_ROUTER || talker->kind == TALKER_SERVER;
+    if (hangs && world_chance(world, 300))
         talker->hung = true;
     else
         talker_kill(talker, world_chance(world, 700));
@@ -371,7 +380,8 @@ static void s_break(world_t *world, fault_t fault, size_t number)
         s_break_clients(world, &ill);
         return;
     case FAULT_ROUTER:
-        s_break_router(world, &ill);
+    case FAULT_SERVER:
+        s_break_client(world, &ill);
         return;
     case FAULT_CLOCK:
         world->machines[ill.node]->wall_offset +=
@@ -439,8 +449,8 @@ static talker_t *s_operator(const world_t *world)
 static void s_check_peace(world_t *world)
 {
     const uint32_t harmless = 1u << FAULT_PEER_CUT | 1u << FAULT_PEER_NOISE |
-                              1u << FAULT_CLIENT_CUT | 1u << FAULT_ROUTER | 1u << FAULT_CLOCK |
-                              1u << FAULT_RELOAD;
+                              1u << FAULT_CLIENT_CUT | 1u << FAULT_ROUTER | 1u << FAULT_SERVER |
+                              1u << FAULT_CLOCK | 1u << FAULT_RELOAD | 1u << FAULT_DRIFT;
     if ((world->options.faults & ~harmless) == 0 && checker_epoch(world->checker) != 1)
         world_violation(world, "flapping",
                         "epoch %llu is there, though no node and no database failed",
