@@ -82,6 +82,30 @@ bool machine_runs(const machine_t *self)
     return self->pair != NULL;
 }
 
+usec_t machine_boot_time(const machine_t *self)
+{
+    usec_t since = self->world->now - self->drift_since;
+    return self->world->now + self->boot_offset + since * self->drift_ppm / 1000000;
+}
+
+/* When its clock of the boot time shows this. */
+static usec_t s_time_of_boot(const machine_t *self, usec_t boot_time)
+{
+    if (boot_time == USEC_NEVER)
+        return USEC_NEVER;
+    usec_t left = boot_time - machine_boot_time(self);
+    if (self->drift_ppm)
+        left = left * 1000000 / (1000000 + self->drift_ppm) + 1;
+    return self->world->now + left;
+}
+
+void machine_drift(machine_t *self, int64_t ppm)
+{
+    self->boot_offset = machine_boot_time(self) - self->world->now;
+    self->drift_since = self->world->now;
+    self->drift_ppm = ppm;
+}
+
 static void s_plan(machine_t *self, usec_t at);
 
 /* ---- DAPs ---- */
@@ -202,7 +226,7 @@ void machine_start(machine_t *self)
                  .checkpoint_interval = options->checkpoint_interval,
                  .checkpoint_max_lag = 16 * 1024 * 1024},
         .configuration = engine_file_of(options),
-        .boot_time = world->now + self->boot_offset,
+        .boot_time = machine_boot_time(self),
         .wall_time = world->now + self->wall_offset,
     };
     s_begin_daps(self, &pair);
@@ -227,8 +251,10 @@ void machine_kill(machine_t *self, bool heard)
     pair_destroy(&self->pair);
     s_clear(self);
     self->frozen = false;
-    if (!heard)
+    if (!heard) {
         self->boot_offset = world_between(world, 1000, 60 * USEC_PER_SECOND) - world->now;
+        self->drift_since = world->now;
+    }
     checker_process_gone(world->checker, self->number);
     network_process_gone(world, self->number, heard);
     wires_process_gone(world, self->number, heard);
@@ -611,7 +637,7 @@ static void s_turn(world_t *world, void *data)
     self->turn_at = USEC_NEVER;
     if (self->frozen)
         return;
-    pair_turn_begin(self->pair, world->now + self->boot_offset, world->now + self->wall_offset);
+    pair_turn_begin(self->pair, machine_boot_time(self), world->now + self->wall_offset);
     bool drained = s_receive(self);
     pair_turn_end(self->pair, drained);
     self->busy_until = world->now + world_between(world, 5, 40);
@@ -622,7 +648,7 @@ static void s_turn(world_t *world, void *data)
     s_note_role(self);
     checker_turn(world->checker);
     usec_t next = pair_next_wakeup(self->pair);
-    s_plan(self, next == USEC_NEVER ? USEC_NEVER : next - self->boot_offset);
+    s_plan(self, s_time_of_boot(self, next));
     if (!drained)
         s_plan(self, world->now + USEC_PER_MS);
 }

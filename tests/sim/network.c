@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/base/alloc.h"
+#include "core/base/check.h"
 #include "tests/sim/machine.h"
 
 enum { RECONNECT_US = 100000 };
@@ -10,7 +11,8 @@ enum { RECONNECT_US = 100000 };
 /* The connection through which one node hears the other. */
 typedef struct {
     bool up;
-    uint64_t serial; /* of the connection: frames of an earlier one are lost with it */
+    uint64_t serial; /* of the connection: frames of an earlier one are lost with it … */
+    uint64_t late;   /* … but for this one: they wait at the hearing process, or in its kernel */
     usec_t last_at;  /* frames of one connection arrive in order, but for noise */
     bool trying;
 } hearing_t;
@@ -134,8 +136,12 @@ void network_process_gone(world_t *world, int node, bool heard)
     hearing_t *own = &world->network->hears[node];
     own->up = false;
     own->serial++;
+    own->late = 0;
     int other = 1 - node;
-    world->network->hears[other].serial++; /* nothing more comes of what it sent last */
+    hearing_t *others = &world->network->hears[other];
+    /* What it sent last comes, or is lost with it. */
+    others->late = world_chance(world, 500) ? others->serial : 0;
+    others->serial++;
     if (heard && world->network->cuts[node] != CUT_SILENT)
         world_at(world, world->now + world_between(world, 100, 1000), s_closed, NULL,
                  memory_copy(&other, sizeof other));
@@ -171,7 +177,8 @@ static void s_arrive(world_t *world, void *data)
     frame_t *frame = data;
     const hearing_t *hearing = &world->network->hears[frame->to];
     machine_t *machine = world->machines[frame->to];
-    bool same = frame->serial == hearing->serial && machine_runs(machine);
+    bool same = (frame->serial == hearing->serial || frame->serial == hearing->late) &&
+                machine_runs(machine);
     if (same && s_is_cut(world, CUT_SILENT) &&
         (world->network->cuts[1 - frame->to] == CUT_SILENT || world_chance(world, 500)) &&
         world->now - frame->sent_at < STALE_US) {
@@ -203,9 +210,21 @@ static void s_on_its_way(world_t *world, int to, uint8_t *bytes, size_t len)
     world_at(world, at, s_arrive, s_frame_drop, frame);
 }
 
+/* Between programs whose protocols differ a frame has the other's version: the first field of a
+ * PeerFrame, written first. */
+static void s_set_version(const world_t *world, uint8_t *bytes, size_t len)
+{
+    enum { VERSION_TAG = 1 << 3, OTHER = 9 };
+    if (world->machines[0]->newer_protocol == world->machines[1]->newer_protocol)
+        return;
+    CHECK(len > 2 && bytes[0] == VERSION_TAG && bytes[1] < OTHER);
+    bytes[1] = OTHER;
+}
+
 void network_send(world_t *world, int from, uint8_t *bytes, size_t len)
 {
     int to = 1 - from;
+    s_set_version(world, bytes, len);
     const noise_t *noise = &world->network->noise;
     if (!world->network->hears[to].up || world_chance(world, noise->loss)) {
         free(bytes);

@@ -73,6 +73,20 @@ void schedule_stopped(world_t *world, int node, const error_t *error)
     s_start_later(world, node, world_between(world, 50 * USEC_PER_MS, 2 * USEC_PER_SECOND));
 }
 
+/* Its process ends and another version of the program begins: one whose protocol between the nodes,
+ * or whose schema, is that much newer. */
+static void s_start_as(world_t *world, int node, unsigned protocol, unsigned schema)
+{
+    machine_t *machine = world->machines[node];
+    if (machine->newer_protocol == protocol && machine->newer_schema == schema)
+        return;
+    machine_kill(machine, true);
+    machine->newer_protocol = protocol;
+    machine->newer_schema = schema;
+    world_trace(world, "faults", "version", protocol, schema);
+    s_start_later(world, node, world_between(world, USEC_PER_MS, 300 * USEC_PER_MS));
+}
+
 /* ---- Healing of one fault ---- */
 
 typedef struct {
@@ -120,6 +134,15 @@ static void s_heal(world_t *world, void *data)
         return;
     case FAULT_DATABASE_DOUBT:
         database_sim_doubt(world, 0);
+        return;
+    case FAULT_DISK_FULL:
+        database_sim_disk_full(world, false);
+        return;
+    case FAULT_READ_ONLY:
+        database_sim_read_only(world, false);
+        return;
+    case FAULT_SKEW:
+        s_start_as(world, ill.node, 0, 0);
         return;
     case FAULT_CLIENT_CUT:
         wires_cut(world, ill.which, ill.node, false);
@@ -222,6 +245,12 @@ static void s_break_database(world_t *world, const ill_t *ill)
         break;
     case FAULT_DATABASE_ERRORS:
         database_sim_errors(world, (unsigned)world_between(world, 50, 900));
+        break;
+    case FAULT_DISK_FULL:
+        database_sim_disk_full(world, true);
+        break;
+    case FAULT_READ_ONLY:
+        database_sim_read_only(world, true);
         break;
     default:
         database_sim_doubt(world, (unsigned)world_between(world, 50, 700));
@@ -337,8 +366,8 @@ static void s_promote(world_t *world)
     database_sim_t *replica = database_sim_copy(old);
     /* Behind the same address. At another one it takes an operator (ixnctl database adopt), when
      * both nodes were killed meanwhile, or when one does not come back. */
-    if ((world->options.faults & (1u << FAULT_CRASH | 1u << FAULT_POWER)) != 0 ||
-        world_chance(world, 500)) {
+    const uint32_t ends = 1u << FAULT_CRASH | 1u << FAULT_POWER | 1u << FAULT_SKEW;
+    if ((world->options.faults & ends) != 0 || world_chance(world, 500)) {
         replica->host = old->host;
         replica->port = old->port;
     }
@@ -386,6 +415,14 @@ static void s_break(world_t *world, fault_t fault, size_t number)
     case FAULT_CLOCK:
         world->machines[ill.node]->wall_offset +=
             world_between(world, -3600 * USEC_PER_SECOND, 3600 * USEC_PER_SECOND);
+        return;
+    case FAULT_DRIFT:
+        machine_drift(world->machines[ill.node], world_between(world, -DRIFT_PPM_MAX, DRIFT_PPM_MAX));
+        return;
+    case FAULT_SKEW:
+        s_start_as(world, ill.node, (unsigned)world_between(world, 0, 1),
+                   (unsigned)world_between(world, 0, 1));
+        s_heal_later(world, &ill, s_most(world));
         return;
     case FAULT_RELOAD:
         machine_reload(world->machines[ill.node]);
@@ -472,6 +509,8 @@ static void s_heal_all(world_t *world, void *data)
     database_sim_slow(world, 0);
     database_sim_errors(world, 0);
     database_sim_doubt(world, 0);
+    database_sim_disk_full(world, false);
+    database_sim_read_only(world, false);
     for (int node = 0; node < WORLD_NODES; node++) {
         network_cut(world, node, CUT_NONE);
         s_lead_home(world, node);
@@ -480,6 +519,8 @@ static void s_heal_all(world_t *world, void *data)
         for (size_t i = 0; i < world->talkers_len; i++)
             wires_cut(world, i, node, false);
         machine_thaw(world->machines[node]);
+        machine_drift(world->machines[node], 0);
+        s_start_as(world, node, 0, 0);
         if (!machine_runs(world->machines[node]))
             machine_start(world->machines[node]);
         operator_command(s_operator(world), node, IXN__V1__PAIR_COMMAND__KIND__RESUME);

@@ -33,7 +33,8 @@ void seen_turns_destroy(seen_turns_t **self_p)
     *self_p = NULL;
 }
 
-/* All of them have room, and nothing has to be alone with a router. */
+/* All of them have room, and nothing has to be alone with a router. One that was full takes as many
+ * strategies up again at a time as it has room for. */
 static bool s_have_room(const checker_t *checker)
 {
     uint32_t held[ROUTERS_MAX] = {0};
@@ -45,7 +46,7 @@ static bool s_have_room(const checker_t *checker)
             continue;
         const handed_t *handed = checker_handed(checker, seen->token_epoch, seen->token_index);
         size_t router = handed ? (size_t)(handed->router[strlen(handed->router) - 1] - '1') : 0;
-        if (++held[router % ROUTERS_MAX] >= checker->world->options.router_limit)
+        if (++held[router % ROUTERS_MAX] + STRATEGIES > checker->world->options.router_limit)
             return false;
     }
     return true;
