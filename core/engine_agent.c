@@ -196,6 +196,8 @@ static void s_refuse_token(engine_t *self, const engine_claim_t *claim)
 
 static bool s_wins(const engine_claim_t *claim, const engine_claim_t *over)
 {
+    if (MUTATION(FIRST_CLAIM_WINS))
+        return !over;
     if (!over || claim->priority != over->priority)
         return !over || claim->priority > over->priority;
     return claim->age != over->age ? claim->age < over->age
@@ -360,7 +362,9 @@ void engine_reserve(engine_t *self, session_t session, uint64_t request,
                          : interaction->priority;
     if (body->duration_ms == 0) {
         s_give_back(self, agent, &claim);
-    } else if (!agent_is_reserved(self->state, agent, self->log_time)) {
+    } else if (!agent_is_reserved(self->state, agent, self->log_time) ||
+               MUTATION(GRANTED_TWICE) ||
+               (MUTATION(GRANTS_FORGOTTEN) && agent->grant_epoch != self->options.epoch)) {
         s_add_claim(self, agent, &claim);
     } else if (agent->work_epoch == claim.token_epoch && agent->work_index == claim.token_index) {
         s_again(self, agent, &claim);
@@ -374,7 +378,7 @@ bool engine_check_grant(const engine_t *self, const engine_session_t *slot,
                         const interaction_t *interaction, const char *name,
                         const Ixn__V1__Token *grant, error_t *ret_error)
 {
-    if (!name[0] && !grant)
+    if ((!name[0] && !grant) || MUTATION(GRANT_UNCHECKED))
         return true;
     if (slot->role != IXN__V1__ROLE__ROUTER)
         return error_set(ret_error, ERROR_WRONG_ROLE,

@@ -380,7 +380,7 @@ void database_sim_disk_full(world_t *world, bool full)
 
 void database_sim_read_only(world_t *world, bool read_only)
 {
-    world->database->standby = read_only;
+    world->database->read_only = read_only;
 }
 
 database_figures_t database_sim_figures(const world_t *world)

@@ -111,7 +111,7 @@ void database_sim_slow(world_t *world, usec_t most);          /* 0: not */
 void database_sim_errors(world_t *world, unsigned per_mille); /* refused */
 void database_sim_doubt(world_t *world, unsigned per_mille);  /* answers lost */
 void database_sim_disk_full(world_t *world, bool full);       /* what writes is refused */
-void database_sim_read_only(world_t *world, bool read_only);  /* it says that it is a standby */
+void database_sim_read_only(world_t *world, bool read_only);  /* … and what locks rows */
 
 /* For checkers. */
 typedef struct {
@@ -183,6 +183,7 @@ struct database {
     unsigned errors;
     unsigned doubt;
     bool disk_full;
+    bool read_only;
     /* For who stands between the steps (tests/interleavings): true when it takes what is about to
      * commit, to run `commit` itself. */
     bool (*gate)(world_t *world, ask_t *ask, event_fn *commit);

@@ -174,7 +174,8 @@ void errand_keep_answer(talker_t *self, const Ixn__V1__Message *message, size_t 
 const keep_t *errand_kept(const talker_t *self, size_t work)
 {
     const keep_t *keep = &self->works[work].errand.keep;
-    return keep->state == KEEP_GRANTED && self->world->now < keep->until ? keep : NULL;
+    bool lies = options_has(&self->world->options, FAULT_ROUTER) && !self->quiet;
+    return keep->state == KEEP_GRANTED && (self->world->now < keep->until || lies) ? keep : NULL;
 }
 
 /* ---- Both ---- */

@@ -137,6 +137,9 @@ void loading_answer(talker_t *self, const answer_t *answer)
         return;
     }
     if (request->what == ASKED_BODY) {
+        if (message->strategy->version != version)
+            world_violation(self->world, "strategies", "%s asks for version %u and hears of %u",
+                            self->name, version, message->strategy->version);
         load->has_body = load->has_body || version == load->wanted;
         load->again_at = self->world->now;
     } else if (version == 0) {

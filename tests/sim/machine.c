@@ -338,6 +338,7 @@ void machine_thaw(machine_t *self)
                    what->data);
     }
     self->postponed_len = 0;
+    network_thawed(self->world, self->number);
     s_plan(self, self->world->now + world_between(self->world, 0, 300));
 }
 

@@ -24,15 +24,23 @@ typedef struct {
     uint8_t *bytes;
     size_t len;
     usec_t sent_at;
+    bool held;
 } frame_t;
+
+/* Frames that have reached a frozen process, in order. */
+typedef struct {
+    frame_t **frames;
+    size_t len;
+} unread_t;
 
 struct network {
     hearing_t hears[WORLD_NODES];
+    unread_t unread[WORLD_NODES];
     cut_t cuts[WORLD_NODES]; /* by sender */
     noise_t noise;
 };
 
-enum { STALE_US = 5000000, STALE_STEP_US = 20000 };
+enum { STALE_US = 5000000, STALE_STEP_US = 20000, LATE_US = 400000 };
 
 network_t *network_new(world_t *world)
 {
@@ -40,9 +48,22 @@ network_t *network_new(world_t *world)
     return memory_zero(1, sizeof(network_t));
 }
 
+static void s_frame_drop(world_t *world, void *data)
+{
+    (void)world;
+    free(((frame_t *)data)->bytes);
+    free(data);
+}
+
 void network_destroy(network_t **self_p)
 {
-    free(*self_p);
+    network_t *self = *self_p;
+    for (int node = 0; self && node < WORLD_NODES; node++) {
+        for (size_t i = 0; i < self->unread[node].len; i++)
+            s_frame_drop(NULL, self->unread[node].frames[i]);
+        free(self->unread[node].frames);
+    }
+    free(self);
     *self_p = NULL;
 }
 
@@ -137,6 +158,9 @@ void network_process_gone(world_t *world, int node, bool heard)
     own->up = false;
     own->serial++;
     own->late = 0;
+    for (size_t i = 0; i < world->network->unread[node].len; i++)
+        s_frame_drop(world, world->network->unread[node].frames[i]);
+    world->network->unread[node].len = 0;
     int other = 1 - node;
     hearing_t *others = &world->network->hears[other];
     /* What it sent last comes, or is lost with it. */
@@ -165,11 +189,35 @@ void network_set_noise(world_t *world, const noise_t *noise)
 
 /* ---- Frames ---- */
 
-static void s_frame_drop(world_t *world, void *data)
+static void s_arrive(world_t *world, void *data);
+
+/* A frozen process does not read it. One that goes on looks into its connections in turn: a new one
+ * may be read before what is left of an old one. */
+static bool s_waits(world_t *world, const machine_t *machine, frame_t *frame)
 {
-    (void)world;
-    free(((frame_t *)data)->bytes);
-    free(data);
+    if (machine->frozen) {
+        unread_t *unread = &world->network->unread[frame->to];
+        unread->frames =
+            memory_resize(unread->frames, (unread->len + 1) * sizeof *unread->frames);
+        unread->frames[unread->len++] = frame;
+        return true;
+    }
+    const hearing_t *hearing = &world->network->hears[frame->to];
+    if (frame->held || frame->serial != hearing->late)
+        return false;
+    frame->held = hearing->up || world->now - frame->sent_at > STALE_US;
+    usec_t wait = world_between(world, 0, world_chance(world, 800) ? LATE_US / 20 : LATE_US);
+    world_at(world, world->now + wait, s_arrive, s_frame_drop, frame);
+    return true;
+}
+
+void network_thawed(world_t *world, int node)
+{
+    unread_t *unread = &world->network->unread[node];
+    size_t len = unread->len;
+    unread->len = 0;
+    for (size_t i = 0; i < len; i++)
+        s_arrive(world, unread->frames[i]);
 }
 
 static void s_arrive(world_t *world, void *data)
@@ -185,6 +233,8 @@ static void s_arrive(world_t *world, void *data)
         world_at(world, world->now + STALE_STEP_US, s_arrive, s_frame_drop, frame);
         return;
     }
+    if (same && s_waits(world, machine, frame))
+        return;
     if (!same || world->network->cuts[1 - frame->to] == CUT_SILENT) {
         s_frame_drop(world, frame);
         return;
@@ -206,7 +256,7 @@ static void s_on_its_way(world_t *world, int to, uint8_t *bytes, size_t len)
     if (at > hearing->last_at)
         hearing->last_at = at;
     frame_t *frame = memory_new(sizeof *frame);
-    *frame = (frame_t){to, hearing->serial, bytes, len, world->now};
+    *frame = (frame_t){to, hearing->serial, bytes, len, world->now, false};
     world_at(world, at, s_arrive, s_frame_drop, frame);
 }
 

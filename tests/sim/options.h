@@ -33,7 +33,7 @@
     X(PROMOTION, "promotion") /* the server is gone for good, a replica takes its place */         \
     X(SERVER, "server")       /* application servers die, hang, lie */                             \
     X(DISK_FULL, "disk-full") /* the database reads, and can write nothing */                      \
-    X(READ_ONLY, "read-only") /* … and says that it is a standby */                              \
+    X(READ_ONLY, "read-only") /* … and locks nothing (default_transaction_read_only) */                              \
     X(DRIFT, "drift")         /* a node's clock of its boot time goes too fast or too slow */      \
     X(SKEW, "skew")           /* a node is started as another version */
 

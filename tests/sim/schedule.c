@@ -177,6 +177,40 @@ static usec_t s_most(world_t *world)
     return world_chance(world, 600) ? 500 * USEC_PER_MS : 5 * USEC_PER_SECOND;
 }
 
+static void s_break_node(world_t *world, fault_t fault, int node);
+
+static void s_break_hung(world_t *world, void *data)
+{
+    ill_t ill = *(ill_t *)data;
+    free(data);
+    for (size_t dap = 0; dap < world->options.daps_len; dap++)
+        database_sim_cut(world, ill.node, dap, CUT_NONE);
+    if (!world->schedule->healing)
+        s_break_node(world, ill.fault, ill.node);
+}
+
+/* The other node hangs, with what it was sent unread, until this one is back and serves again. What
+ * this one has sent last may not be committed: its way to the database may be gone first. */
+static void s_break_before_hung(world_t *world, const ill_t *ill)
+{
+    ill_t other = {FAULT_FREEZE, 1 - ill->node, 0};
+    machine_freeze(world->machines[other.node]);
+    for (size_t dap = 0; dap < world->options.daps_len && world_chance(world, 700); dap++)
+        database_sim_cut(world, ill->node, dap, CUT_LOUD);
+    world_at(world, world->now + world_between(world, 0, 300 * USEC_PER_MS), s_break_hung, NULL,
+             memory_copy(ill, sizeof *ill));
+    usec_t thaws = world->now + world_between(world, USEC_PER_SECOND, 6 * USEC_PER_SECOND);
+    world_at(world, thaws, s_heal, NULL, memory_copy(&other, sizeof other));
+    /* Then it hears of a new epoch before it can read what that has. */
+    bool blind = world_chance(world, 500);
+    other.fault = FAULT_DATABASE_CUT;
+    for (; blind && other.which < world->options.daps_len; other.which++) {
+        database_sim_cut(world, other.node, other.which, CUT_LOUD);
+        world_at(world, thaws + world_between(world, 0, USEC_PER_SECOND), s_heal, NULL,
+                 memory_copy(&other, sizeof other));
+    }
+}
+
 static void s_break_node(world_t *world, fault_t fault, int node)
 {
     machine_t *machine = world->machines[node];
@@ -189,7 +223,9 @@ static void s_break_node(world_t *world, fault_t fault, int node)
     machine_kill(machine, fault != FAULT_POWER);
     if (fault == FAULT_FORGET)
         machine->has_memory = false;
-    s_start_later(world, node, world_between(world, USEC_PER_MS, s_most(world)));
+    /* A supervisor may be quick. */
+    usec_t most = world_chance(world, 200) ? 30 * USEC_PER_MS : s_most(world);
+    s_start_later(world, node, world_between(world, USEC_PER_MS, most));
     if (world_chance(world, 100)) /* both */
         s_break_node(world, fault, 1 - node);
 }
@@ -390,7 +426,11 @@ static void s_break(world_t *world, fault_t fault, size_t number)
     case FAULT_POWER:
     case FAULT_STOP:
     case FAULT_FORGET:
-        s_break_node(world, fault, ill.node);
+        if (fault != FAULT_STOP && options_has(&world->options, FAULT_FREEZE) &&
+            world_chance(world, 300))
+            s_break_before_hung(world, &ill);
+        else
+            s_break_node(world, fault, ill.node);
         return;
     case FAULT_FREEZE:
         machine_freeze(world->machines[ill.node]);

@@ -62,7 +62,7 @@ static bool s_is_undisturbed(const world_t *world, size_t strategy)
     for (size_t i = 0; i < world->talkers_len; i++) {
         const talker_t *talker = world->talkers[i];
         if (talker->kind == TALKER_ROUTER &&
-            (!talker->alive || !talker->registered || talker->target != epoch->node ||
+            (!talker->alive || !talker->registered || talker->registered_epoch != epoch->epoch ||
              !talker->loads[strategy].brought))
             return false;
     }

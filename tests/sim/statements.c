@@ -256,11 +256,6 @@ static void s_locked(database_sim_t *self, ask_t *ask)
 
 static void s_lock(database_sim_t *self, ask_t *ask)
 {
-    if (self->standby) {
-        database_sim_refuse(self, ask, ERROR_DATABASE_REFUSED,
-                            "cannot execute SELECT FOR UPDATE in a read-only transaction");
-        return;
-    }
     if (!s_is_server(self, ask)) { /* not even locked */
         ask->ok = true;
         tables_status(self, &ask->known, &ask->status);
@@ -428,17 +423,19 @@ static void s_go_on(world_t *world, void *data)
     }
 }
 
-/* What writes fails on a standby, and where there is no room; both read on. */
+/* What writes fails on a standby, under default_transaction_read_only and where there is no room; all
+ * of these read on. */
 static bool s_may_write(database_sim_t *self, ask_t *ask)
 {
     bool writes = ask->kind == ASK_INSERT || ask->kind == ASK_CHANGE || ask->kind == ASK_IMAGE;
-    if (!writes || (!self->disk_full && !self->standby))
+    bool fixed = (self->standby || self->read_only) && (writes || ask->kind == ASK_LOCK);
+    if (!fixed && !(writes && self->disk_full))
         return true;
     if (ask->kind == ASK_CHANGE)
         statement_release(self, ask->session);
     world_trace(self->world, "database", "writes-not", ask->kind, ask->id);
     return database_sim_refuse(self, ask, ERROR_DATABASE_REFUSED,
-                               self->standby ? "cannot execute it in a read-only transaction"
+                               fixed ? "cannot execute it in a read-only transaction"
                                              : "could not extend file: No space left on device");
 }
 

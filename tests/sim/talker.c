@@ -265,6 +265,7 @@ static void s_own_answer(talker_t *self, const answer_t *answer)
         return;
     if (message->body_case == IXN__V1__MESSAGE__BODY_REGISTERED) {
         self->registered = true;
+        self->registered_epoch = self->highest_epoch;
         world_trace(self->world, self->name, "registered", (uint64_t)answer->node,
                     self->highest_epoch);
         s_changed(self);

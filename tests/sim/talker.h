@@ -136,6 +136,7 @@ struct talker {
     usec_t said_at;
     usec_t switch_at; /* not before: two nodes that both send it away */
     uint64_t highest_epoch;
+    uint64_t registered_epoch; /* … when it registered */
     wire_arena_t *arena;
     buffer_t out;
     size_t out_requests;
