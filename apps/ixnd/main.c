@@ -90,14 +90,15 @@ static void s_catch_signals(void)
  * its connections, and the other node waits for that: 40 ms for 600 MB of small pages, 2 ms for
  * huge ones. Threads' heaps (the state of a backup is loaded by one) get them only when they are
  * made whole: top_pad. It stops the C library from raising its threshold for blocks of their own by
- * itself, so that is set too: batches stay below. An environment that has the variable already, or
- * a kernel without huge pages, is left alone. */
+ * itself, so that is set too, as high as it goes: what a block of its own gives back to the kernel
+ * is cleared again for the next one, and checkpoints need such blocks every second. An environment
+ * that has the variable already, or a kernel without huge pages, is left alone. */
 static void s_want_huge_pages(char **argv)
 {
     static const char name[] = "GLIBC_TUNABLES";
     static const char value[] =
         "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:"
-        "glibc.malloc.mmap_threshold=8388608:"
+        "glibc.malloc.mmap_threshold=33554432:"
         "glibc.malloc.trim_threshold=268435456";
     char path[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
