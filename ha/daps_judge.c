@@ -104,6 +104,7 @@ static bool s_is_live(const daps_t *self, dap_t *dap)
     if (!instance_equal(&dap->watched, &status->instance)) {
         dap->watched = status->instance;
         dap->watched_head = status->head_index;
+        dap->watched_since = dap->seen_at;
         return false;
     }
     return status->head_index > dap->watched_head && !id_is_zero(self->generation) &&
@@ -174,14 +175,23 @@ static const dap_t *s_reaches(const daps_t *self, usec_t now)
     return NULL;
 }
 
+/* The other node spoke after it could know that this server is looked at. What it said before may
+ * have been on its way for long, and the own server may be reached there by now. */
+static bool s_is_answer(const daps_t *self, const dap_t *dap)
+{
+    usec_t since = dap->watched_since > self->begun ? dap->watched_since : self->begun;
+    return !self->word.silent && self->word.since >= since;
+}
+
 /* Where this node cannot know all that was committed (the other one is not heard, or one of them
  * remembers an older place, since it was killed), only the way that was proven before leads to a
  * server that was started since, and only to one at the same address and port: a copy of a moment
  * ago is elsewhere. */
 static bool s_needs_place(const daps_t *self, const dap_t *dap)
 {
-    bool knows_all = (self->warm || self->exact) &&
-                     (!self->word.exists || self->word.exact || (self->owns && !self->word.silent));
+    const daps_word_t *word = &self->word;
+    bool heard = word->exists && s_is_answer(self, dap) && (word->exact || self->owns);
+    bool knows_all = (self->warm || self->exact) && (!word->exists || heard);
     return !knows_all &&
            (!dap->remembered || !instance_is_same_place(&dap->status.instance, &self->instance));
 }
@@ -221,14 +231,16 @@ static bool s_word_differs(const daps_word_t *word, const instance_t *instance)
 
 /* Who never saw the own server cannot tell it from a copy; a primary that has lost it for now can.
  */
-static const char *s_first_objection(const daps_t *self, usec_t now)
+static const char *s_first_objection(const daps_t *self, const dap_t *dap)
 {
     const daps_word_t *word = &self->word;
-    if (word->primary || (word->exists && !word->silent && word->reaches))
+    if (word->primary || word->reaches)
         return "this node never saw the pair's own server, and the other node serves, or may reach "
                "it again: a commit of it must be seen there";
-    if (word->exists && word->silent && now - self->begun < SETTLE_US)
-        return "this node never saw the pair's own server, and has not heard the other node yet";
+    if (word->exists && !s_is_answer(self, dap))
+        return "this node never saw the pair's own server, and does not hear the other node, which "
+               "told it whose database is the pair's: start that, or, if it is gone for good, see "
+               "ixnctl database adopt";
     return NULL;
 }
 
@@ -242,10 +254,10 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
     if (s_word_differs(&self->word, &dap->status.instance))
         return "a DAP of the other node reaches another server; correct the one that is wrong";
     if (!instance_is_known(&self->instance))
-        return s_first_objection(self, now);
+        return s_first_objection(self, dap);
     if (s_reaches(self, now))
         return "a DAP of this node reaches that one, or may do so again";
-    if (self->word.exists && !self->word.silent && self->word.reaches)
+    if (self->word.reaches)
         return "a DAP of the other node reaches that one, or may do so again";
     if (s_may_be_elsewhere(self, dap))
         return "this one is at another address or port, and a DAP that does not answer may lead to "
@@ -300,8 +312,7 @@ bool daps_replace(daps_t *self, usec_t now)
 
 const dap_t *daps_loss(const daps_t *self, usec_t now)
 {
-    if (!self->known || s_reaches(self, now) ||
-        (self->word.exists && !self->word.silent && self->word.reaches))
+    if (!self->known || s_reaches(self, now) || self->word.reaches)
         return NULL;
     for (size_t i = 0; i < self->len; i++) {
         const dap_t *dap = &self->daps[i];

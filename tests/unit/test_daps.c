@@ -355,18 +355,36 @@ Test(daps, who_never_saw_the_own_server_believes_the_primary)
     cr_assert(!daps_replace(&s_daps, 300), "the other node may reach it again");
     s_daps.word = (daps_word_t){.exists = true, .silent = true};
     cr_assert(!daps_replace(&s_daps, 300), "it may be about to be heard");
-    cr_assert(daps_replace(&s_daps, 300 + 3 * USEC_PER_SECOND), "it has only its DAPs");
+    cr_assert(!daps_replace(&s_daps, 300 + 3600 * USEC_PER_SECOND), "it told which one, not where");
+    s_daps.word = (daps_word_t){.exists = true, .since = 210};
+    cr_assert(daps_replace(&s_daps, 300), "the other node does not serve, and has no objection");
 }
 
 /* A primary knows all that was committed, whatever a backup that began empty does not know. */
 Test(daps, a_primary_follows_its_database_beside_an_empty_backup)
 {
     s_prove_first_server();
-    s_daps.word = (daps_word_t){.exists = true};
+    s_daps.word = (daps_word_t){.exists = true, .since = 250};
     cr_assert(!s_shows(0, &s_fresh_clone, 200));
     cr_assert(!s_shows(1, &s_fresh_clone, 200));
     cr_assert(!daps_replace(&s_daps, 300), "the other node may know of later commits");
     s_daps.owns = true;
+    cr_assert(daps_replace(&s_daps, 300));
+}
+
+/* A frame that was on its way for long tells what the other node reached then: seeds 208459 and
+ * 110895 of the simulator, where two nodes took two copies for the pair's own. */
+Test(daps, an_old_word_of_the_other_node_permits_nothing)
+{
+    s_prove_first_server();
+    s_daps.word = (daps_word_t){.exists = true, .exact = true, .since = 200};
+    cr_assert(!s_shows(0, &s_fresh_clone, 200));
+    cr_assert(!s_shows(1, &s_fresh_clone, 200));
+    cr_assert(!daps_replace(&s_daps, 300), "said before this server was seen here");
+    s_daps.begun = 220;
+    s_daps.word.since = 215;
+    cr_assert(!daps_replace(&s_daps, 300), "said before this node stood still");
+    s_daps.word.since = 220;
     cr_assert(daps_replace(&s_daps, 300));
 }
 
