@@ -95,18 +95,20 @@ static bool s_is_proven_server(const daps_t *self, const dap_t *dap)
            instance_equal(&dap->status.instance, &self->instance);
 }
 
-/* Two looks at one run of one server, and between them a commit of the pair's present epoch. */
+/* Two looks at one run of one server, and between them a commit of the pair's present epoch. For
+ * the node that has the epoch that is no proof: such a commit is its own, and a late one. */
 static bool s_is_live(const daps_t *self, dap_t *dap)
 {
     const database_status_t *status = &dap->status;
     if (MUTATION(LIVE_PROOF_SKIPPED))
         return true;
-    if (!instance_equal(&dap->watched, &status->instance)) {
+    bool first = !instance_equal(&dap->watched, &status->instance);
+    if (first) {
         dap->watched = status->instance;
-        dap->watched_head = status->head_index;
         dap->watched_since = dap->seen_at;
-        return false;
     }
+    if (first || self->owns)
+        dap->watched_head = status->head_index;
     return status->head_index > dap->watched_head && !id_is_zero(self->generation) &&
            status->epoch == self->epoch && id_equal(status->generation, self->generation);
 }
@@ -122,6 +124,17 @@ static void s_say_why(const daps_t *self, dap_t *dap, const char *why)
               instance_is_known(&self->instance) ? instance_text(&self->instance, proven)
                                                  : "no server yet",
               why);
+}
+
+/* From now on this is the proven server. Commits that were seen to land elsewhere before are of the
+ * time when that one was. */
+static void s_move(daps_t *self, const instance_t *instance)
+{
+    if (instance_equal(&self->instance, instance))
+        return;
+    self->instance = *instance;
+    for (size_t i = 0; i < self->len; i++)
+        self->daps[i].watched = (instance_t){0};
 }
 
 static dap_verdict_t s_verdict(daps_t *self, dap_t *dap)
@@ -144,7 +157,7 @@ static dap_verdict_t s_verdict(daps_t *self, dap_t *dap)
         s_say_why(self, dap, "no commit of the pair was seen there yet" HINT);
         return DAP_PROVING;
     }
-    self->instance = dap->status.instance;
+    s_move(self, &dap->status.instance);
     self->warm = true;
     dap->reached_at = dap->asked_at;
     return DAP_PROVEN;
@@ -303,7 +316,7 @@ bool daps_replace(daps_t *self, usec_t now)
         s_say_why(self, dap, objection);
         return false;
     }
-    self->instance = dap->status.instance;
+    s_move(self, &dap->status.instance);
     for (size_t i = 0; i < self->len; i++)
         if (dap_is_here(&self->daps[i]) && self->daps[i].verdict == DAP_PROVING)
             daps_judge(self, &self->daps[i]);

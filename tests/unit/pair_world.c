@@ -370,6 +370,8 @@ static void s_say(pair_world_t *self, int node, const pair_action_t *action)
     if (strcmp(action->event, "pair.role") == 0 &&
         sscanf(action->text, "from=%31s to=%31s", from, to) == 2)
         s_tell(self, node, "%s > %s", from, to);
+    if (strcmp(action->event, "database.assumed") == 0)
+        s_tell(self, node, "assumes");
 }
 
 static void s_broadcast(pair_world_t *self, int node, pair_action_t *action)

@@ -264,6 +264,32 @@ Test(daps, a_clone_is_not_proven_and_a_head_that_moves_there_is)
     cr_assert(instance_equal(&s_daps.instance, &s_clone));
 }
 
+/* Seed 307632 of the simulator: a DAP that was led back to the server before. */
+Test(daps, a_commit_of_before_the_move_does_not_prove_the_server_before)
+{
+    database_status_t first = s_restarted;
+    database_status_t clone = s_fresh_clone;
+    first.instance = s_first_server;
+    s_prove_first_server();
+    s_daps.instance = (instance_t){0};
+    first.head_index = 100;
+    cr_assert(!s_shows(0, &first, 200));
+    first.head_index = 101;
+    cr_assert(s_shows(0, &first, 300), "as a backup");
+    clone.head_index = 101;
+    cr_assert(!s_shows(0, &clone, 400));
+    cr_assert(!s_shows(1, &clone, 400));
+    cr_assert(daps_replace(&s_daps, 500));
+    cr_assert(!s_shows(1, &first, 600), "its head has not moved since");
+    first.head_index = 102;
+    s_daps.owns = true;
+    cr_assert(!s_shows(1, &first, 700), "a late commit of its own");
+    s_daps.owns = false;
+    cr_assert(!s_shows(1, &first, 800));
+    first.head_index = 103;
+    cr_assert(s_shows(1, &first, 900), "somebody else's");
+}
+
 Test(daps, a_head_that_moves_in_another_epoch_proves_nothing)
 {
     s_prove_first_server();

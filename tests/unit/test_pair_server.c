@@ -76,6 +76,22 @@ Test(server, what_the_other_node_said_before_is_no_licence)
     cr_assert(!s_moved(A, &before));
 }
 
+/* Nothing tells a copy from the original where nobody remembers; so it says what it takes. */
+Test(cold, without_a_memory_and_the_other_node_it_says_what_it_takes)
+{
+    pair_world_usurp(w);
+    pair_world_append(w);
+    pair_world_start(w, A, NULL);
+    cr_assert(pair_world_until(w, A, ROLE_TAKING_OVER, 2400) < 0, "somebody may serve there");
+    cr_assert(pair_world_until(w, A, ROLE_ALONE, 5000) >= 0);
+    cr_assert(strstr(pair_world_told(w), "A: assumes\n"), "%s", pair_world_told(w));
+    pair_world_kill(w, A);
+    pair_world_forget(w);
+    pair_world_start(w, A, NULL);
+    cr_assert(pair_world_until(w, A, ROLE_ALONE, 5000) >= 0);
+    cr_assert_null(strstr(pair_world_told(w), "assumes"), "now it remembers");
+}
+
 /* Nobody else can have committed anything under its epoch. Before, it waited for ever: seeds 111594
  * and 2923. */
 Test(cold, who_has_claimed_follows_it_before_anything_is_loaded)
