@@ -16,6 +16,13 @@ typedef struct {
 } entry_t;
 
 static const entry_t s_commands[] = {
+    {NULL, "status", "The whole of it", "All on one screen: what is wrong, and what to do",
+     "ixnctl -n tcp://a:7420 -n tcp://b:7420 status", command_status},
+    {NULL, "top", NULL, "The same, live", "ixnctl top", command_top},
+    {NULL, "events", NULL, "The log as it is committed, one line an event",
+     "ixnctl events --follow -o json", command_events},
+    {NULL, "history", NULL, "Who was primary when, why, and for how long", "ixnctl history",
+     command_history},
     {"database", "init", "The database", "Make the tables in an empty database, stamp its identity",
      "ixnctl --config ixnd.yaml database init", command_database_init},
     {"database", "migrate", NULL, "Bring the tables of an older version to this one",
