@@ -75,6 +75,7 @@ typedef struct {
     bool silent;       /* what it reaches now is not known: it is not heard, or does not hear */
     usec_t since;      /* it spoke after it had heard what this node said at this time */
     bool exact;        /* it is heard, and what it knows to be committed is all it ever knew */
+    bool saw;          /* it is heard, and was at the pair's own server at some time */
     bool primary;      /* it is heard as the primary, whatever it reaches now */
     bool serves;       /* it is heard and serves */
     bool reaches;      /* one of its DAPs reaches the proven server, or may do so again */

@@ -254,6 +254,9 @@ static const char *s_first_objection(const daps_t *self, const dap_t *dap)
         return "this node never saw the pair's own server, and does not hear the other node, which "
                "told it whose database is the pair's: start that, or, if it is gone for good, see "
                "ixnctl database adopt";
+    if (word->saw && !word->exact)
+        return "this node never saw the pair's own server, and the other node, which did, does not "
+               "know all that was committed there: it goes first";
     return NULL;
 }
 

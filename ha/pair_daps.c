@@ -332,6 +332,7 @@ static void s_hear_word(pair_t *self)
     word->silent = !alive || self->now - peer->word_at >= self->options.failover_timeout;
     word->since = peer->word_at;
     word->exact = alive && peer->exact;
+    word->saw = alive && peer->saw;
     self->daps.owns = self->node || (self->role == ROLE_TAKING_OVER && self->takeover.claimed);
     word->primary = pair_peer_serves(self);
     word->serves = word->primary && peer->database;

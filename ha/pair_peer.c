@@ -123,6 +123,7 @@ void pair_say_hello(pair_t *self)
     hello.configuration = wire_bytes(&self->configuration_digest);
     hello.daps = list;
     hello.known = self->daps.place.index;
+    hello.saw = instance_is_known(&self->daps.instance);
     hello.exact = self->daps.warm || self->daps.exact;
     hello.known_hash = wire_bytes(&self->daps.place.hash);
     hello.said = s_number(self, self->now);
@@ -355,6 +356,7 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
     peer->index = hello->index;
     peer->ready = hello->ready;
     peer->exact = hello->exact;
+    peer->saw = hello->saw;
     peer->automatic = hello->automatic;
     peer->database = hello->database;
     s_hear_daps(peer, hello);

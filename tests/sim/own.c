@@ -5,6 +5,7 @@
 #include "core/base/check.h"
 #include "tests/sim/checker_internal.h"
 #include "tests/sim/database.h"
+#include "tests/sim/schedule.h"
 
 /* Which server is the pair's own. Another one takes its place at the moment when a node decides so,
  * and may do so when nobody was led to the own one just then and everything that anybody was told
@@ -85,6 +86,7 @@ void checker_accepts(checker_t *self, int node, const identity_memory_t *memory)
     s_go_back(self, server);
     memcpy(server->cuts, world->database->cuts, sizeof server->cuts);
     world->database = server;
+    schedule_moved(world);
     self->left_at = 0;
     self->moved_at = world->now;
 }

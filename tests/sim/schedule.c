@@ -149,6 +149,13 @@ static void s_heal_later(world_t *world, const ill_t *ill, usec_t most)
              memory_copy(ill, sizeof *ill));
 }
 
+/* It was decided just before all access points were led home. */
+void schedule_moved(world_t *world)
+{
+    for (int node = 0; node < WORLD_NODES && world->schedule->healing; node++)
+        s_lead_home(world, node, NULL);
+}
+
 /* ---- Faults ---- */
 
 /* Mostly short; long ones are longer than any time-out. */

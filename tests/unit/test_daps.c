@@ -382,7 +382,9 @@ Test(daps, who_never_saw_the_own_server_believes_the_primary)
     s_daps.word = (daps_word_t){.exists = true, .silent = true};
     cr_assert(!daps_replace(&s_daps, 300), "it may be about to be heard");
     cr_assert(!daps_replace(&s_daps, 300 + 3600 * USEC_PER_SECOND), "it told which one, not where");
-    s_daps.word = (daps_word_t){.exists = true, .since = 210};
+    s_daps.word = (daps_word_t){.exists = true, .since = 210, .saw = true};
+    cr_assert(!daps_replace(&s_daps, 300), "it was killed, and knows the place: it goes first");
+    s_daps.word = (daps_word_t){.exists = true, .since = 210, .saw = true, .exact = true};
     cr_assert(daps_replace(&s_daps, 300), "the other node does not serve, and has no objection");
 }
 
