@@ -77,7 +77,6 @@ typedef struct {
     bool exact;        /* it is heard, and what it knows to be committed is all it ever knew */
     bool saw;          /* it is heard, and was at the pair's own server at some time */
     bool primary;      /* it is heard as the primary, whatever it reaches now */
-    bool serves;       /* it is heard and serves */
     bool reaches;      /* one of its DAPs reaches the proven server, or may do so again */
     const dap_t *daps; /* what they reach; only while it is heard */
     size_t daps_len;

@@ -242,14 +242,13 @@ static bool s_word_differs(const daps_word_t *word, const instance_t *instance)
     return false;
 }
 
-/* Who never saw the own server cannot tell it from a copy; a primary that has lost it for now can.
- */
+/* Who never saw the own server cannot tell it from a copy; the other node can. */
 static const char *s_first_objection(const daps_t *self, const dap_t *dap)
 {
     const daps_word_t *word = &self->word;
-    if (word->primary || word->reaches)
-        return "this node never saw the pair's own server, and the other node serves, or may reach "
-               "it again: a commit of it must be seen there";
+    if (word->reaches)
+        return "this node never saw the pair's own server, and the other node may reach it again: "
+               "a commit of it must be seen there";
     if (word->exists && !s_is_answer(self, dap))
         return "this node never saw the pair's own server, and does not hear the other node, which "
                "told it whose database is the pair's: start that, or, if it is gone for good, see "
@@ -263,8 +262,10 @@ static const char *s_first_objection(const daps_t *self, const dap_t *dap)
 /* Why this server does not take the proven one's place now; NULL: it does. */
 static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
 {
-    if (self->word.serves)
-        return "the other node serves: a commit of it must be seen there";
+    /* Its commits under way may land on the server before, and nothing but its own decision keeps
+     * it from telling of them. */
+    if (self->word.primary)
+        return "the other node is the primary and goes first: a commit of it must be seen there";
     if (dap->status.known.index < self->place.index)
         return "a newer place is known to be committed: it is looked at again";
     if (s_word_differs(&self->word, &dap->status.instance))

@@ -335,7 +335,6 @@ static void s_hear_word(pair_t *self)
     word->saw = alive && peer->saw;
     self->daps.owns = self->node || (self->role == ROLE_TAKING_OVER && self->takeover.claimed);
     word->primary = pair_peer_serves(self);
-    word->serves = word->primary && peer->database;
     word->reaches = reaches || (answers && self->now - since < SETTLE_MS * USEC_PER_MS);
 }
 
@@ -413,7 +412,8 @@ static void s_stand_back(pair_t *self)
 static void s_prove(pair_t *self)
 {
     s_hear_word(self);
-    daps_replace(&self->daps, self->now);
+    if (!self->takeover.asked) /* the claim under way tells what is there */
+        daps_replace(&self->daps, self->now);
     s_say_server(self);
     for (size_t i = 0; i < self->daps.len; i++)
         if (dap_is_here(&self->daps.daps[i]))

@@ -27,6 +27,7 @@ struct schedule {
     int asked; /* the node that was told to hand over in peace; -1: none yet */
     usec_t asked_at;
     usec_t said_at; /* the command may have been lost on its way */
+    usec_t resumed_at;
 };
 
 static void s_fault(world_t *world, void *data);
@@ -461,6 +462,14 @@ static void s_check_peace(world_t *world)
                         (unsigned long long)checker_epoch(world->checker));
 }
 
+/* Said again while nobody serves: the command may have been lost on its way. */
+static void s_resume(world_t *world)
+{
+    world->schedule->resumed_at = world->now;
+    for (int node = 0; node < WORLD_NODES; node++)
+        operator_command(s_operator(world), node, IXN__V1__PAIR_COMMAND__KIND__RESUME);
+}
+
 static void s_heal_all(world_t *world, void *data)
 {
     static const noise_t no_noise = {0};
@@ -486,8 +495,8 @@ static void s_heal_all(world_t *world, void *data)
         machine_thaw(world->machines[node]);
         if (!machine_runs(world->machines[node]))
             machine_start(world->machines[node]);
-        operator_command(s_operator(world), node, IXN__V1__PAIR_COMMAND__KIND__RESUME);
     }
+    s_resume(world);
     for (size_t i = 0; i < world->talkers_len; i++) {
         talker_t *talker = world->talkers[i];
         if (!talker->alive)
@@ -576,6 +585,8 @@ static void s_look(world_t *world, void *data)
     if (self->asked >= 0 && world->now - self->asked_at > USEC_PER_SECOND)
         for (size_t i = 0; i < world->talkers_len; i++)
             world->talkers[i]->quiet = true;
+    if (primary < 0 && world->now - self->resumed_at > AGAIN_US)
+        s_resume(world);
     const char *missing = s_missing(world, primary);
     if (!missing && (!checker_compare(world->checker, primary) || s_switch(world, primary))) {
         world->over = true;

@@ -360,8 +360,8 @@ Test(daps, the_other_nodes_word_counts)
     others[0] = (dap_t){.reachable = true, .verdict = DAP_PROVING, .status = {.instance = s_clone}};
     s_daps.word = (daps_word_t){.exists = true, .exact = true, .daps = others, .daps_len = 1};
     cr_assert(!daps_replace(&s_daps, 300), "the two are led to different servers");
-    s_daps.word = (daps_word_t){.exists = true, .exact = true, .serves = true};
-    cr_assert(!daps_replace(&s_daps, 300), "it decides, not this one");
+    s_daps.word = (daps_word_t){.exists = true, .exact = true, .primary = true};
+    cr_assert(!daps_replace(&s_daps, 300), "it decides, not this one, also when it has lost it");
     s_daps.word = (daps_word_t){.exists = true, .exact = true};
     cr_assert(daps_replace(&s_daps, 300));
 }
@@ -375,7 +375,7 @@ Test(daps, who_never_saw_the_own_server_believes_the_primary)
     s_daps.word = (daps_word_t){.exists = true, .primary = true};
     cr_assert(!s_shows(0, &s_fresh_clone, 200));
     cr_assert(!daps_replace(&s_daps, 300), "the primary has lost it, but knows it");
-    cr_assert(strstr(s_daps.daps[0].trouble.text, "never saw the pair's own server"), "%s",
+    cr_assert(strstr(s_daps.daps[0].trouble.text, "is the primary and goes first"), "%s",
               s_daps.daps[0].trouble.text);
     s_daps.word = (daps_word_t){.exists = true, .reaches = true};
     cr_assert(!daps_replace(&s_daps, 300), "the other node may reach it again");
