@@ -47,6 +47,7 @@ typedef struct {
 struct seen_agents {
     world_t *world;
     agent_t agents[AGENTS_MAX];
+    agent_t before[AGENTS_MAX]; /* as they were before the log was read again */
     claim_t claims[CLAIMS_MAX];
     size_t claims_len;
 };
@@ -62,6 +63,12 @@ void seen_agents_destroy(seen_agents_t **self_p)
 {
     free(*self_p);
     *self_p = NULL;
+}
+
+void seen_agents_forget(seen_agents_t *self)
+{
+    memcpy(self->before, self->agents, sizeof self->before);
+    memset(self->agents, 0, sizeof self->agents);
 }
 
 static bool s_number(const char *name, size_t *ret_number)
@@ -174,6 +181,10 @@ void seen_agents_reserved(seen_agents_t *self, const batch_t *batch, uint64_t in
                                  .work_index = interaction->token_index,
                                  .expires = expires};
     snprintf(agent->grants[0].router, sizeof agent->grants[0].router, "%s", entry->router);
+    const agent_t *before = &self->before[number];
+    for (size_t i = 0; i < before->len; i++)
+        if (before->grants[i].epoch == batch->epoch && before->grants[i].index == index)
+            agent->grants[0].told_until = before->grants[i].told_until;
 }
 
 void seen_agents_released(seen_agents_t *self, const Ixn__V1__AgentReleased *entry)

@@ -11,6 +11,8 @@ typedef struct seen_agents seen_agents_t;
 
 seen_agents_t *seen_agents_new(world_t *world);
 void seen_agents_destroy(seen_agents_t **self_p);
+/* The log is read from its beginning again; what routers were told stays. */
+void seen_agents_forget(seen_agents_t *self);
 
 /* Entries of the log, at `index` in `batch`. */
 void seen_agents_reserved(seen_agents_t *self, const batch_t *batch, uint64_t index,

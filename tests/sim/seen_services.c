@@ -39,11 +39,44 @@ void seen_services_destroy(seen_services_t **self_p)
     *self_p = NULL;
 }
 
+void seen_services_forget(seen_services_t *self)
+{
+    seen_service_t *seen, *next;
+    HASH_ITER(hh, self->by_index, seen, next)
+    {
+        seen->forgotten = true;
+    }
+    self->open_len = 0;
+}
+
 static seen_service_t *s_find(const seen_services_t *self, uint64_t epoch, uint64_t index)
 {
     seen_service_t *seen = NULL;
     HASH_FIND(hh, self->by_index, &index, sizeof index, seen);
-    return seen && seen->epoch == epoch ? seen : NULL;
+    return seen && seen->epoch == epoch && !seen->forgotten ? seen : NULL;
+}
+
+/* A new one, or one that the log has come to again. */
+static seen_service_t *s_make(seen_services_t *self, uint64_t epoch, uint64_t index)
+{
+    seen_service_t *seen = NULL;
+    HASH_FIND(hh, self->by_index, &index, sizeof index, seen);
+    if (seen && seen->epoch != epoch) {
+        HASH_DEL(self->by_index, seen);
+        free(seen->outcomes);
+        free(seen);
+        seen = NULL;
+    }
+    if (!seen) {
+        seen = memory_zero(1, sizeof *seen);
+        seen->index = index;
+        seen->epoch = epoch;
+        HASH_ADD(hh, self->by_index, index, sizeof seen->index, seen);
+    }
+    seen->forgotten = seen->answered = false;
+    seen->server[0] = '\0';
+    seen->sends = 0;
+    return seen;
 }
 
 const seen_service_t *seen_services_find(const seen_services_t *self, const Ixn__V1__Token *token)
@@ -83,9 +116,7 @@ void seen_services_requested(seen_services_t *self, const batch_t *batch, uint64
             return;
         }
     }
-    seen_service_t *seen = memory_zero(1, sizeof *seen);
-    seen->index = index;
-    seen->epoch = batch->epoch;
+    seen_service_t *seen = s_make(self, batch->epoch, index);
     seen->interaction = interaction;
     seen->work_epoch = interaction->token_epoch;
     seen->work_index = interaction->token_index;
@@ -95,7 +126,6 @@ void seen_services_requested(seen_services_t *self, const batch_t *batch, uint64
     seen->deadline = entry->deadline_us;
     seen->timeout = entry->deadline_us - batch->log_time;
     seen->after = after;
-    HASH_ADD(hh, self->by_index, index, sizeof seen->index, seen);
     self->open = memory_resize(self->open, (self->open_len + 1) * sizeof *self->open);
     self->open[self->open_len++] = seen;
 }
@@ -122,15 +152,13 @@ void seen_services_sent(seen_services_t *self, uint64_t index, const Ixn__V1__Se
         s_wrong(self, index, "it sends a request that is with a server");
         return;
     }
-    if (!seen->safe && seen->released &&
-        memcmp(seen->incarnation.bytes, entry->incarnation.data, 16) != 0) {
+    if (!seen->safe && seen->told && memcmp(seen->told_to.bytes, entry->incarnation.data, 16) != 0) {
         s_wrong(self, index, "an unsafe request goes to a second process");
         return;
     }
     snprintf(seen->server, sizeof seen->server, "%s", entry->server);
     memcpy(seen->incarnation.bytes, entry->incarnation.data, 16);
     seen->sends++;
-    seen->released = false;
 }
 
 void seen_services_waits(seen_services_t *self, uint64_t index, const Ixn__V1__ServiceWaits *entry)
@@ -211,8 +239,10 @@ void seen_services_told_request(seen_services_t *self, int node, const char *ser
                         server);
         return;
     }
-    if (strcmp(seen->server, server) == 0 && id_equal(seen->incarnation, *incarnation))
-        seen->released = true;
+    bool current = strcmp(seen->server, server) == 0 && id_equal(seen->incarnation, *incarnation);
+    if (current && !seen->told)
+        seen->told_to = *incarnation;
+    seen->told = seen->told || current;
 }
 
 void seen_services_told_result(seen_services_t *self, int node, const char *router,

@@ -25,8 +25,10 @@ typedef struct {
     char server[LIMIT_NAME + 1]; /* empty: it waits */
     id128_t incarnation;
     unsigned sends;
-    bool released; /* what it was sent last left the node */
-    /* what servers did */
+    bool forgotten; /* the log that is read again has not come to it */
+    /* who was told of it, and what servers did: nothing takes that back */
+    bool told;
+    id128_t told_to; /* the first process */
     bool heard;
     id128_t heard_by; /* the first process that heard of it */
     char (*outcomes)[48];
@@ -41,6 +43,8 @@ typedef struct seen_services seen_services_t;
 
 seen_services_t *seen_services_new(world_t *world);
 void seen_services_destroy(seen_services_t **self_p);
+/* The log is read from its beginning again; what was told and done stays. */
+void seen_services_forget(seen_services_t *self);
 const seen_service_t *seen_services_find(const seen_services_t *self, const Ixn__V1__Token *token);
 
 /* Entries of the log, at `index` in `batch`. */

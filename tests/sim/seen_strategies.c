@@ -34,12 +34,19 @@ seen_strategies_t *seen_strategies_new(world_t *world)
     return self;
 }
 
+void seen_strategies_forget(seen_strategies_t *self)
+{
+    for (size_t i = 0; i < STRATEGIES; i++) {
+        free(self->strategies[i].versions);
+        self->strategies[i] = (strategy_t){0};
+    }
+}
+
 void seen_strategies_destroy(seen_strategies_t **self_p)
 {
-    seen_strategies_t *self = *self_p;
-    for (size_t i = 0; self && i < STRATEGIES; i++)
-        free(self->strategies[i].versions);
-    free(self);
+    if (*self_p)
+        seen_strategies_forget(*self_p);
+    free(*self_p);
     *self_p = NULL;
 }
 

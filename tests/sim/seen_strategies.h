@@ -11,6 +11,8 @@ typedef struct seen_strategies seen_strategies_t;
 
 seen_strategies_t *seen_strategies_new(world_t *world);
 void seen_strategies_destroy(seen_strategies_t **self_p);
+/* The log is read from its beginning again. */
+void seen_strategies_forget(seen_strategies_t *self);
 
 /* Entries of the log. */
 void seen_strategies_put(seen_strategies_t *self, uint64_t index,

@@ -77,7 +77,7 @@ void seen_turns_dispatched(seen_turns_t *self, uint64_t index, const Ixn__V1__Di
     size_t others = world->options.routers - 1;
     if (others == 0)
         return;
-    if (!s_is_undisturbed(world, strategy)) {
+    if (world->checker->replays || !s_is_undisturbed(world, strategy)) {
         turns->len = 0;
         return;
     }
