@@ -362,8 +362,7 @@ void engine_reserve(engine_t *self, session_t session, uint64_t request,
                          : interaction->priority;
     if (body->duration_ms == 0) {
         s_give_back(self, agent, &claim);
-    } else if (!agent_is_reserved(self->state, agent, self->log_time) ||
-               MUTATION(GRANTED_TWICE) ||
+    } else if (!agent_is_reserved(self->state, agent, self->log_time) || MUTATION(GRANTED_TWICE) ||
                (MUTATION(GRANTS_FORGOTTEN) && agent->grant_epoch != self->options.epoch)) {
         s_add_claim(self, agent, &claim);
     } else if (agent->work_epoch == claim.token_epoch && agent->work_index == claim.token_index) {

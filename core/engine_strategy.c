@@ -275,7 +275,8 @@ static const strategy_version_t *s_stored(const engine_t *self, const engine_ses
                   self->state->tenants[slot->tenant], name);
         return NULL;
     }
-    const strategy_version_t *version = wanted && !MUTATION(BODY_OF_NEWEST) ? strategy_version(record, wanted) : newest;
+    const strategy_version_t *version =
+        wanted && !MUTATION(BODY_OF_NEWEST) ? strategy_version(record, wanted) : newest;
     if (!version)
         error_set(ret_error, ERROR_UNKNOWN_STRATEGY,
                   "strategy \"%s\" has no version %u (any more): the newest is %u, and the %d "

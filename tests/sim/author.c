@@ -6,9 +6,9 @@
 #include "tests/sim/seen_strategies.h"
 #include "tests/sim/talker.h"
 
-/* Authors: operators who store strategies, activate them here and there, replace them while they are
- * in use, and remove them. One thing after the other, each until it is answered. In peace what is
- * stored is activated on all routers. */
+/* Authors: operators who store strategies, activate them here and there, replace them while they
+ * are in use, and remove them. One thing after the other, each until it is answered. In peace what
+ * is stored is activated on all routers. */
 
 enum { AGAIN_US = 700000 };
 
@@ -17,8 +17,8 @@ static char *s_routers[ROUTERS_MAX] = {(char *)"router-1", (char *)"router-2", (
 static void s_choose(talker_t *self)
 {
     static const Ixn__V1__Request__BodyCase kinds[] = {
-        IXN__V1__REQUEST__BODY_PUT_STRATEGY, IXN__V1__REQUEST__BODY_PUT_STRATEGY,
-        IXN__V1__REQUEST__BODY_ACTIVATE_STRATEGY, IXN__V1__REQUEST__BODY_ACTIVATE_STRATEGY,
+        IXN__V1__REQUEST__BODY_PUT_STRATEGY,        IXN__V1__REQUEST__BODY_PUT_STRATEGY,
+        IXN__V1__REQUEST__BODY_ACTIVATE_STRATEGY,   IXN__V1__REQUEST__BODY_ACTIVATE_STRATEGY,
         IXN__V1__REQUEST__BODY_DEACTIVATE_STRATEGY, IXN__V1__REQUEST__BODY_REMOVE_STRATEGY};
     world_t *world = self->world;
     order_t *order = &self->order;

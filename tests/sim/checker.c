@@ -203,7 +203,8 @@ static bool s_check_chain(const checker_t *self, const batch_t *batch)
     if (!id_equal(batch->hash, hash))
         return world_violation(world, "P4 log", "batch %llu is not what its hash says",
                                (unsigned long long)batch->first);
-    if (batch->log_time < self->log_time || batch->log_time > options_fastest(&world->options, world->now))
+    if (batch->log_time < self->log_time ||
+        batch->log_time > options_fastest(&world->options, world->now))
         return world_violation(world, "log time",
                                "batch %llu has log time %lld us, the one before %lld us, and "
                                "%lld us have passed since the beginning",

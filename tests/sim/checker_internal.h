@@ -15,7 +15,7 @@ typedef struct {
     int node;
     uint64_t life;
     usec_t at;
-    bool began; /* its first entry was seen */
+    bool began;       /* its first entry was seen */
     usec_t began_log; /* … at this log time */
 } epoch_t;
 

@@ -46,7 +46,7 @@ struct ask {
     database_sim_t *server; /* that it has reached, or that its transaction is on */
     uint64_t boot;          /* of the server that works on it */
     usec_t sent_at;
-    usec_t wait_until; /* LOCK: gives up waiting */
+    usec_t wait_until;       /* LOCK: gives up waiting */
     uint32_t schema_version; /* that the asking program knows */
     /* what is asked */
     identity_t identity;

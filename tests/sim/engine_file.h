@@ -15,7 +15,7 @@ enum {
 
 extern const char *const engine_file_strategies[STRATEGIES];
 extern const char *const engine_file_agents[AGENTS_MAX];
-extern const char *const engine_file_cluster;  /* of all application servers */
+extern const char *const engine_file_cluster; /* of all application servers */
 extern const char *const engine_file_services[2];
 
 /* Valid until the next call. */

@@ -31,13 +31,14 @@ void errand_draw(talker_t *self, size_t work)
     }
     if (world->options.agents == 0 || world_chance(world, 400))
         return;
-    errand->keep = (keep_t){.state = KEEP_WANTED,
-                          .agent = (size_t)world_between(world, 0, (usec_t)world->options.agents - 1),
-                          .has_priority = world_chance(world, 700),
-                          .priority = (int32_t)world_between(world, -3, 3),
-                          .duration_ms = world_chance(world, 700) ? -1 : world_between(world, 50, 900),
-                          .prolongs = world_chance(world, 200),
-                          .again_at = world->now};
+    errand->keep =
+        (keep_t){.state = KEEP_WANTED,
+                 .agent = (size_t)world_between(world, 0, (usec_t)world->options.agents - 1),
+                 .has_priority = world_chance(world, 700),
+                 .priority = (int32_t)world_between(world, -3, 3),
+                 .duration_ms = world_chance(world, 700) ? -1 : world_between(world, 50, 900),
+                 .prolongs = world_chance(world, 200),
+                 .again_at = world->now};
     s_key(world, errand->keep.key);
 }
 
@@ -69,7 +70,7 @@ static void s_call(talker_t *self, size_t item, call_t *call)
 }
 
 void errand_call_answer(talker_t *self, const Ixn__V1__Message *message, size_t work,
-                      uint64_t request, usec_t retry_at)
+                        uint64_t request, usec_t retry_at)
 {
     errand_t *errand = &self->works[work].errand;
     for (size_t i = 0; i < errand->calls_len; i++) {
@@ -81,8 +82,10 @@ void errand_call_answer(talker_t *self, const Ixn__V1__Message *message, size_t 
         } else if (message->body_case == IXN__V1__MESSAGE__BODY_ACK) {
             if (call->acked && (call->service.index != message->ack->service->index ||
                                 call->service.epoch != message->ack->service->epoch))
-                world_violation(self->world, "P2", "%s asks for a service again and hears of "
-                                "another request", self->name);
+                world_violation(self->world, "P2",
+                                "%s asks for a service again and hears of "
+                                "another request",
+                                self->name);
             call->acked = true;
             call->service = *message->ack->service;
         } else if (message->error->code != IXN__V1__CODE__NOT_REGISTERED) {
@@ -156,7 +159,7 @@ static void s_not_granted(talker_t *self, keep_t *keep, const Ixn__V1__Error *er
 }
 
 void errand_keep_answer(talker_t *self, const Ixn__V1__Message *message, size_t work,
-                      uint64_t request, usec_t retry_at)
+                        uint64_t request, usec_t retry_at)
 {
     keep_t *keep = &self->works[work].errand.keep;
     if (keep->asking != request)

@@ -1,5 +1,5 @@
-/* Errand: what a router does for a piece of work before it has its result: it asks application servers
- * and keeps an agent.
+/* Errand: what a router does for a piece of work before it has its result: it asks application
+ * servers and keeps an agent.
  */
 #ifndef IXN_TESTS_SIM_ERRAND_H
 #define IXN_TESTS_SIM_ERRAND_H
@@ -51,9 +51,9 @@ void errand_draw(talker_t *talker, size_t work);
 /* Goes on with it; true: the result may be said. */
 bool errand_tick(talker_t *talker, size_t work);
 void errand_call_answer(talker_t *talker, const Ixn__V1__Message *message, size_t work,
-                      uint64_t request, usec_t retry_at);
+                        uint64_t request, usec_t retry_at);
 void errand_keep_answer(talker_t *talker, const Ixn__V1__Message *message, size_t work,
-                      uint64_t request, usec_t retry_at);
+                        uint64_t request, usec_t retry_at);
 void errand_result(talker_t *talker, const Ixn__V1__ServiceResult *result);
 /* The grant that a result may quote; NULL: none. */
 const keep_t *errand_kept(const talker_t *talker, size_t work);

@@ -159,7 +159,7 @@ void machine_start(machine_t *self);
 void machine_kill(machine_t *self, bool heard);
 void machine_freeze(machine_t *self);
 void machine_thaw(machine_t *self);
-void machine_stop(machine_t *self); /* SIGTERM */
+void machine_stop(machine_t *self);               /* SIGTERM */
 void machine_drift(machine_t *self, int64_t ppm); /* of its clock of the boot time, from now on */
 usec_t machine_boot_time(const machine_t *self);
 /* Another list of DAPs in its file, at random; a process that runs reads it. */

@@ -197,8 +197,7 @@ static bool s_waits(world_t *world, const machine_t *machine, frame_t *frame)
 {
     if (machine->frozen) {
         unread_t *unread = &world->network->unread[frame->to];
-        unread->frames =
-            memory_resize(unread->frames, (unread->len + 1) * sizeof *unread->frames);
+        unread->frames = memory_resize(unread->frames, (unread->len + 1) * sizeof *unread->frames);
         unread->frames[unread->len++] = frame;
         return true;
     }

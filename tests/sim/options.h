@@ -33,7 +33,7 @@
     X(PROMOTION, "promotion") /* the server is gone for good, a replica takes its place */         \
     X(SERVER, "server")       /* application servers die, hang, lie */                             \
     X(DISK_FULL, "disk-full") /* the database reads, and can write nothing */                      \
-    X(READ_ONLY, "read-only") /* … and locks nothing (default_transaction_read_only) */                              \
+    X(READ_ONLY, "read-only") /* … and locks nothing (default_transaction_read_only) */          \
     X(DRIFT, "drift")         /* a node's clock of its boot time goes too fast or too slow */      \
     X(SKEW, "skew")           /* a node is started as another version */
 
@@ -73,10 +73,10 @@ typedef struct {
     uint32_t router_limit; /* most that a router holds */
     usec_t client_heartbeat;
     /* Parts that not every seed has. */
-    size_t servers;   /* application servers; 0: routers ask for no services */
-    size_t agents;    /* 0: routers reserve none */
-    bool stored;      /* an operator stores strategies, activates and removes them */
-    bool one_side;    /* one router has agent reservation on one side only */
+    size_t servers; /* application servers; 0: routers ask for no services */
+    size_t agents;  /* 0: routers reserve none */
+    bool stored;    /* an operator stores strategies, activates and removes them */
+    bool one_side;  /* one router has agent reservation on one side only */
     usec_t service_timeout;
     usec_t reservation_time;
     usec_t collection_time;

@@ -164,8 +164,8 @@ static void s_returned(checker_t *self, const Ixn__V1__Returned *entry)
     /* It was decided after the batch before the one before its own was committed. */
     usec_t at_most = self->world->now - handed->after;
     if (entry->cause == IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT &&
-        at_most < options_slowest(&self->world->options, self->world->options.routing_timeout /
-                                                             USEC_PER_MS * USEC_PER_MS))
+        at_most < options_slowest(&self->world->options,
+                                  self->world->options.routing_timeout / USEC_PER_MS * USEC_PER_MS))
         world_violation(self->world, "deadline", "entry %llu: a routing timeout after %lld us",
                         (unsigned long long)self->index, (long long)at_most);
     handed->over = true;
@@ -225,8 +225,8 @@ static void s_part(checker_t *self, const batch_t *batch, const Ixn__V1__Entry *
     case IXN__V1__ENTRY__BODY_SERVICE_REQUESTED:
         seen = s_named(self, entry->service_requested->interaction_id);
         if (seen)
-            seen_services_requested(self->services, batch, self->index, seen,
-                                    self->committed_at[1], entry->service_requested);
+            seen_services_requested(self->services, batch, self->index, seen, self->committed_at[1],
+                                    entry->service_requested);
         return;
     case IXN__V1__ENTRY__BODY_SERVICE_SENT:
         seen_services_sent(self->services, self->index, entry->service_sent);

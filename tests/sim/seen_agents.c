@@ -227,27 +227,26 @@ void seen_agents_asked(seen_agents_t *self, int node, uint64_t life, size_t talk
             (self->claims[i].work_index == body->token->index &&
              self->claims[i].work_epoch == body->token->epoch))
             s_forget(self, i);
-    if (!s_number(body->agent, &number) || body->duration_ms == 0 ||
-        self->claims_len == CLAIMS_MAX)
+    if (!s_number(body->agent, &number) || body->duration_ms == 0 || self->claims_len == CLAIMS_MAX)
         return;
     const agent_t *agent = &self->agents[number];
     /* It is refused at once while another has the agent. What is decided and not committed yet is
      * looked at when it is (s_given). A router that is cut off may have lost its session. */
     bool given = agent->len > 0 && s_is_in_force(&agent->grants[0], checker->log_time);
-    self->claims[self->claims_len++] =
-        (claim_t){.node = node,
-                  .life = life,
-                  .talker = talker,
-                  .request = request,
-                  .agent = number,
-                  .epoch = epoch,
-                  .index = index,
-                  .free = !given,
-                  .work_epoch = body->token->epoch,
-                  .work_index = body->token->index,
-                  .priority = body->priority,
-                  .judged = body->priority_given_case == IXN__V1__RESERVE__PRIORITY_GIVEN_PRIORITY &&
-                            !options_has(&self->world->options, FAULT_CLIENT_CUT)};
+    self->claims[self->claims_len++] = (claim_t){
+        .node = node,
+        .life = life,
+        .talker = talker,
+        .request = request,
+        .agent = number,
+        .epoch = epoch,
+        .index = index,
+        .free = !given,
+        .work_epoch = body->token->epoch,
+        .work_index = body->token->index,
+        .priority = body->priority,
+        .judged = body->priority_given_case == IXN__V1__RESERVE__PRIORITY_GIVEN_PRIORITY &&
+                  !options_has(&self->world->options, FAULT_CLIENT_CUT)};
 }
 
 void seen_agents_answered(seen_agents_t *self, int node, size_t talker, uint64_t request)

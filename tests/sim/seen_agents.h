@@ -22,8 +22,8 @@ void seen_agents_released(seen_agents_t *self, const Ixn__V1__AgentReleased *ent
 void seen_agents_chosen(seen_agents_t *self, const batch_t *batch, uint64_t index,
                         const seen_t *interaction, const char *agent);
 
-/* The serving node, in this life and epoch, is handed a router's request for an agent; its log ends at
- * `index` then. It is no longer with it once it is answered, or when the node is gone. */
+/* The serving node, in this life and epoch, is handed a router's request for an agent; its log ends
+ * at `index` then. It is no longer with it once it is answered, or when the node is gone. */
 void seen_agents_asked(seen_agents_t *self, int node, uint64_t life, size_t talker,
                        uint64_t request, uint64_t epoch, uint64_t index,
                        const Ixn__V1__Reserve *body);

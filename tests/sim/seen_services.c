@@ -152,7 +152,8 @@ void seen_services_sent(seen_services_t *self, uint64_t index, const Ixn__V1__Se
         s_wrong(self, index, "it sends a request that is with a server");
         return;
     }
-    if (!seen->safe && seen->told && memcmp(seen->told_to.bytes, entry->incarnation.data, 16) != 0) {
+    if (!seen->safe && seen->told &&
+        memcmp(seen->told_to.bytes, entry->incarnation.data, 16) != 0) {
         s_wrong(self, index, "an unsafe request goes to a second process");
         return;
     }

@@ -76,7 +76,8 @@ static const version_t *s_version(const strategy_t *strategy, uint32_t version)
 void seen_strategies_put(seen_strategies_t *self, uint64_t index, const Ixn__V1__StrategyPut *entry)
 {
     strategy_t *strategy = s_of(self, entry->name);
-    if (entry->version != strategy->highest + 1 || entry->body.len == 0 || entry->body.len >= BODY) {
+    if (entry->version != strategy->highest + 1 || entry->body.len == 0 ||
+        entry->body.len >= BODY) {
         world_violation(self->world, "strategies",
                         "entry %llu stores version %u of %s, of %zu bytes, behind version %u",
                         (unsigned long long)index, entry->version, entry->name, entry->body.len,
@@ -153,11 +154,11 @@ void seen_strategies_told(seen_strategies_t *self, int node, const char *talker,
                           const Ixn__V1__Strategy *told)
 {
     const version_t *version = s_version(s_of(self, told->strategy), told->version);
-    bool same = version && told->hash.len == 16 &&
-                memcmp(told->hash.data, version->hash.bytes, 16) == 0 &&
-                told->size == strlen(version->body) &&
-                (told->body.len == 0 || (told->body.len == told->size &&
-                                         memcmp(told->body.data, version->body, told->size) == 0));
+    bool same =
+        version && told->hash.len == 16 && memcmp(told->hash.data, version->hash.bytes, 16) == 0 &&
+        told->size == strlen(version->body) &&
+        (told->body.len == 0 ||
+         (told->body.len == told->size && memcmp(told->body.data, version->body, told->size) == 0));
     if (!same)
         world_violation(self->world, "strategies",
                         "node %c tells %s of version %u of %s otherwise than it was stored",

@@ -333,8 +333,7 @@ static void s_image_commit(world_t *world, void *data)
 static bool s_image_holds(const database_sim_t *self, const ask_t *ask)
 {
     return s_same_generation(self->checkpoint_generation, ask->generation) &&
-           s_is_server(self, ask) &&
-           self->row.checkpoint_index == ask->image->image->from;
+           s_is_server(self, ask) && self->row.checkpoint_index == ask->image->image->from;
 }
 
 /* No row: then the row is read to say why. */
@@ -422,8 +421,8 @@ static void s_go_on(world_t *world, void *data)
     }
 }
 
-/* What writes fails on a standby, under default_transaction_read_only and where there is no room; all
- * of these read on. */
+/* What writes fails on a standby, under default_transaction_read_only and where there is no room;
+ * all of these read on. */
 static bool s_may_write(database_sim_t *self, ask_t *ask)
 {
     bool writes = ask->kind == ASK_INSERT || ask->kind == ASK_CHANGE || ask->kind == ASK_IMAGE;
@@ -435,7 +434,7 @@ static bool s_may_write(database_sim_t *self, ask_t *ask)
     world_trace(self->world, "database", "writes-not", ask->kind, ask->id);
     return database_sim_refuse(self, ask, ERROR_DATABASE_REFUSED,
                                fixed ? "cannot execute it in a read-only transaction"
-                                             : "could not extend file: No space left on device");
+                                     : "could not extend file: No space left on device");
 }
 
 void statement_begin(database_sim_t *self, ask_t *ask)

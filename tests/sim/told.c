@@ -103,8 +103,8 @@ static void s_error(const world_t *world, int node, const talker_t *talker,
 {
     const work_t *work = request->what == ASKED_RESULT ? &talker->works[request->item] : NULL;
     const seen_t *seen = work ? checker_find(world->checker, &work->id) : NULL;
-    bool current = seen && !request->detail && seen->routing && seen->token_index == work->token.index &&
-                   seen->token_epoch == work->token.epoch;
+    bool current = seen && !request->detail && seen->routing &&
+                   seen->token_index == work->token.index && seen->token_epoch == work->token.epoch;
     if (error->code == IXN__V1__CODE__UNKNOWN_INTERACTION)
         s_release_fails(world, node, talker, "P1",
                         "that an interaction is unknown which the committed log has");
