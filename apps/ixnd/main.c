@@ -9,6 +9,7 @@
 
 #include "apps/ixnd/server.h"
 #include "apps/ixnd/state_dir.h"
+#include "apps/manual/manual.h"
 #include "core/base/log.h"
 
 /* Exit codes; systemd is told not to restart after EXIT_FENCED and EXIT_OPERATOR. */
@@ -64,6 +65,7 @@ static const struct argp_option s_options[] = {
     {0},
 };
 
+static const struct argp_child s_manual[] = {{&manual_argp, 0, NULL, 0}, {0}};
 static const struct argp s_argp = {
     .options = s_options,
     .parser = s_parse,
@@ -74,6 +76,7 @@ static const struct argp s_argp = {
         "Exit codes: 0 stopped in order; 2 wrong usage or configuration; 3 an operator is "
         "needed (another database, no schema, a port in use: the last line of the log says "
         "what); 4 another node has taken over.",
+    .children = s_manual,
 };
 
 static void s_catch_signals(void)

@@ -14,9 +14,9 @@
 
 /* The message that protobuf_c_message_unpack would make, out of `allocator`. `elements` is the
  * number of the repeated field. NULL: the packet is not of the usual shape (unknown fields, an
- * element with two bodies or none, bytes that are no message at all), or there is not memory enough;
- * then protobuf-c itself must judge. What was allocated until then is given back by whoever owns
- * the allocator. */
+ * element with two bodies or none, bytes that are no message at all), or there is not memory
+ * enough; then protobuf-c itself must judge. What was allocated until then is given back by whoever
+ * owns the allocator. */
 ProtobufCMessage *unpack_packet(const ProtobufCMessageDescriptor *descriptor, unsigned elements,
                                 ProtobufCAllocator *allocator, text_t packet);
 
