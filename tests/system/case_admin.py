@@ -203,7 +203,8 @@ def check_strategies(pair, primary):
     expect(done == {"strategy": "by-http", "version": 1}, f"{done}")
     other.done("/v1/strategies/by-http/deactivate", {"routers": ["R2"]})
     seen = {one["name"]: one for one in primary.admin.good("/v1/strategies")["strategies"]}
-    active = {router["router"]: router["activated_version"] for router in seen["by-http"]["routers"]}
+    active = {router["router"]: router["activated_version"]
+              for router in seen["by-http"]["routers"]}
     expect(active.get("R1") == 1 and not active.get("R2"), f"{active}")
     for wrong in ({"routers": "R1"}, {"routers": [7]}, {"routers": [""]}, {"version": -1},
                   {"version": "1"}, {"router": ["R1"]}, {"routers": ["x" * 65]},
@@ -241,7 +242,8 @@ def check_configuration(pair, primary):
         node.config["queues"].append({"name": "by-http"})
         node.write_config()
     diff = port.good("/v1/configuration/diff")
-    expect(all(node["changes"][0]["path"] == "queues[by-http]" for node in diff["nodes"]), f"{diff}")
+    expect(all(node["changes"][0]["path"] == "queues[by-http]" for node in diff["nodes"]),
+           f"{diff}")
     dry = port.done("/v1/configuration/reload", {"reason": "a test", "dry_run": True})
     expect(dry == diff, f"a dry run says something else: {dry}")
     expect_status(port.post("/v1/configuration/reload", {}), 400, "INVALID_ARGUMENT")
