@@ -162,10 +162,9 @@ static int s_run(const input_t *input, Ixn__V1__Request *request)
     int code = EXIT_DONE;
     if (listing) {
         s_find(listing, input->name, &standing);
-        if (!s_wait(client, input, &standing, &error))
-            code = EXIT_PARTLY; /* drained, and how it went on is not known */
-        else if (input->wait_s && (!standing.drained || standing.pending > 0))
-            code = EXIT_PARTLY;
+        bool known = s_wait(client, input, &standing, &error);
+        if (!known || (input->wait_s && (!standing.drained || standing.pending > 0)))
+            code = EXIT_PARTLY; /* drained; how it went on is not known, or something is left */
         if (error.code)
             common_fail(&error);
         else if (!s_print(input, &standing))
