@@ -247,11 +247,14 @@ function routerItem(router) {
   const has = router.strategies.filter((one) => one.takes_part).map((one) => one.strategy);
   const not = router.strategies.find((one) => one.reason);
   const item = make("li", {}, make("b", {}, router.name),
-    router.connected ? badge("good", "router") : badge("bad", "router, away"),
+    router.drained ? badge("warn", "router, drained") :
+      router.connected ? badge("good", "router") : badge("bad", "router, away"),
     make("span", { class: "quiet" }, `${whole(router.pending)} of ` +
       `${whole(router.max_submitted_interactions)} at work; ` +
       (has.length ? has.join(", ") : "no strategy")));
-  if (not) item.append(make("span", { class: "reason" }, `${not.strategy}: ${not.reason}`));
+  if (router.drained) item.append(make("span", { class: "reason" },
+    `drained by ${router.drained_by}: ${router.drain_reason}`));
+  else if (not) item.append(make("span", { class: "reason" }, `${not.strategy}: ${not.reason}`));
   return item;
 }
 
