@@ -601,8 +601,9 @@ Test(config, help_names_every_key)
 
 Test(config, notes_on_what_gets_less_work_than_one_may_think)
 {
-    config_t *config = s_parse(LEAST "routers: [{name: R1, agent_reservation: true}, {name: R2}]\n"
-                                     "applications: {servers: [{name: crm, type: third_party}]}\n");
+    config_t *config = s_parse(LEAST
+                               "routers: [{name: R1, agent_reservation: true}, {name: R2}]\n"
+                               "applications: {servers: [{name: crm, type: third_party}]}\n");
     char *text = NULL;
     size_t len;
     FILE *file = open_memstream(&text, &len);
