@@ -7,6 +7,7 @@
 #include "core/base/alloc.h"
 #include "core/base/buffer.h"
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "ha/pair_internal.h"
 
 #define PEER_VERSION 1
@@ -316,6 +317,8 @@ static bool s_names_our_database(const pair_t *self, const Ixn__V1__PeerFrame *f
 static bool s_is_of_this_epoch(const pair_t *self, const Ixn__V1__PeerFrame *frame)
 {
     id128_t generation;
+    if (MUTATION(LOWER_EPOCH_ACCEPTED) && frame->epoch < self->epoch)
+        return self->own_epoch != self->epoch;
     return frame->epoch == self->epoch && self->own_epoch != self->epoch &&
            wire_read_id(frame->generation, &generation) && id_equal(generation, self->generation);
 }
@@ -382,7 +385,8 @@ static void s_hear_batch(pair_t *self, const Ixn__V1__PeerBatch *body)
 {
     id128_t previous, hash;
     if (!wire_read_id(body->previous, &previous) || !wire_read_id(body->hash, &hash) ||
-        body->first == 0 || body->last < body->first || body->epoch != self->epoch)
+        body->first == 0 || body->last < body->first ||
+        (body->epoch != self->epoch && !MUTATION(LOWER_EPOCH_ACCEPTED)))
         return;
     batch_t *batch = batch_new(body->epoch, body->first, body->last, previous, body->log_time_us,
                                body->wall_time_us,
