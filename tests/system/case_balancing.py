@@ -224,10 +224,7 @@ def sides(node, chief, media):
 def loss(options):
     """From the end of a router's process to its work at another one."""
     with World(options, "balancing-losses") as world:
-        node = world.start_node(
-            clients={"heartbeat": f"{losses.HEARTBEAT_MS}ms"},
-            queues=[{"name": "qd", "strategy": "D"}, {"name": "load", "strategy": "load"}],
-            routers=[{"name": name, "agent_reservation": True} for name in ("s1", "s2")])
+        node = losses.start_node(world)
         with Client(node.endpoint, pb.OPERATOR, "chief") as chief, \
                 Client(node.endpoint, name="media") as media:
             return losses.routers(world, node, chief, media, options)

@@ -52,6 +52,15 @@ def figures(prefix, times):
             f"{prefix}_max_ms": round(max(times), 1)}
 
 
+def start_node(world):
+    return world.start_node(
+        clients={"heartbeat": f"{HEARTBEAT_MS}ms"},
+        # A server that is lost again and again is what this is about.
+        applications={"breaker_failures": 1000},
+        queues=[{"name": "qd", "strategy": "D"}, {"name": "load", "strategy": "load"}],
+        routers=[{"name": name, "agent_reservation": True} for name in ("s1", "s2")])
+
+
 class Load:
     """Interactions that come and go beside it all."""
 
@@ -153,4 +162,133 @@ def routers(world, node, chief, media, options):
     wait_for(f"{total} in the history", lambda: int(ended()[0]) >= total, 30)
     expect([int(number) for number in ended()] == [total] * 3,
            f"{total} were completed by the survivor; the history says {ended()}")
+    return result
+
+
+def in_flight(chief, name):
+    found = chief.call(5, applications=pb.ApplicationsRequest()).applications.servers
+    return next((server.in_flight for server in found if server.name == name), 0)
+
+
+def server_register(name):
+    return pb.Register(role=pb.APPLICATION_SERVER, name=name, incarnation=uuid.uuid4().bytes,
+                       application_server=pb.ApplicationServer(
+                           type=pb.APPLICATION_THIRD_PARTY, services=["fax"]))
+
+
+class Services:
+    """A router and an application server in the hands of the case, and one that is a process."""
+
+    def __init__(self, world, node, clients, number):
+        self.world, self.node = world, node
+        self.chief, self.media = clients
+        self.router = Survivor(node.endpoint, router_register("s1"), clients)
+        self.server = Survivor(node.endpoint, server_register("fax-1"))
+        answer = self.router.call(5, strategy_loaded=pb.StrategyLoaded(strategy="D"))
+        expect(answer.HasField("ack"), f"the router may not bring D: {answer}")
+        self.safe = {}  # by interaction
+        self.work = []
+        self.victim = self.start_victim(f"fax-{number}")
+
+    def start_victim(self, name):
+        victim = self.world.spawn(name, "ixn-app", "serve", "echo", "--name", "fax-2",
+                                  "--service", "fax", *self.node.node_arguments)
+        self.until("the victim is connected", lambda: "app.connected" in victim.log())
+        return victim
+
+    def until(self, what, condition, seconds=20):
+        deadline = now() + seconds
+        while not condition():
+            expect(now() < deadline, f"{what}: not within {seconds} s")
+            self.router.take(0.002)
+            self.server.take(0.002)
+
+    def ask(self):
+        """Each asks for a service that takes long; half of them may not be done twice."""
+        for _ in range(PIECES):
+            answer = self.media.submit("qd")
+            expect(answer and answer.HasField("ack"), f"not taken: {answer}")
+        self.until("the work is with the router", lambda: len(self.router.arrived) == PIECES)
+        self.work = [route for _, route in self.router.arrived]
+        self.router.arrived = []
+        for number, route in enumerate(self.work):
+            self.safe[route.interaction.interaction_id] = number // 2 % 2 == 0
+            self.router.send(call_service=pb.CallService(
+                interaction_id=route.interaction.interaction_id, token=route.token,
+                key=uuid.uuid4().bytes, type=pb.APPLICATION_THIRD_PARTY, service="fax",
+                parameters=b'{"delay_ms": 60000}', timeout_ms=60000,
+                safe=number // 2 % 2 == 0))
+        self.until("each server has half",
+                   lambda: len(self.server.arrived) == PIECES // 2 and
+                   in_flight(self.chief, "fax-2") == PIECES // 2)
+        mine = {request.interaction_id for _, request in self.server.arrived}
+        lost = set(self.safe) - mine
+        self.server.arrived = []
+        return ({one for one in lost if self.safe[one]}, {one for one in lost if not self.safe[one]})
+
+    def moved(self, safe, began):
+        """The safe ones are with the other server, each once; in ms."""
+        self.until("safe requests are with the other server",
+                   lambda: len(self.server.arrived) >= len(safe))
+        expect({request.interaction_id for _, request in self.server.arrived} == safe,
+               "another request than the lost safe ones came to the other server")
+        return [(at - began) * 1000 for at, _ in self.server.arrived]
+
+    def faults(self):
+        return {result.interaction_id: result.fault.code for _, result in self.router.arrived}
+
+    def end(self):
+        for route in self.work:
+            answer = self.router.call(5, stop=pb.Stop(
+                interaction_id=route.interaction.interaction_id, token=route.token))
+            expect(answer.HasField("ack"), f"a result was refused: {answer}")
+        expect(len(self.server.arrived) <= PIECES // 2, "a request came twice")
+        for client in (self.router, self.server):
+            client.call(5, leave=pb.Leave())
+            client.close()
+        self.victim.kill()
+
+
+def server_killed(services):
+    safe, unsafe = services.ask()
+    began = now()
+    services.victim.kill()
+    times = services.moved(safe, began)
+    services.victim = services.start_victim(services.victim.name + "-again")
+    services.until("unsafe requests end with a fault",
+                   lambda: set(services.faults()) >= unsafe)
+    expect(services.faults() == {one: "SERVER_LOST" for one in unsafe},
+           f"unsafe requests of a killed server: {services.faults()}")
+    expect(in_flight(services.chief, "fax-2") == 0,
+           "an unsafe request went to another process of its server")
+    return times
+
+
+def server_frozen(services):
+    safe, unsafe = services.ask()
+    began = now()
+    signal_pid(services.victim.pid, signal.SIGSTOP)
+    times = services.moved(safe, began)
+    signal_pid(services.victim.pid, signal.SIGCONT)
+    services.until("the same process has its unsafe requests again",
+                   lambda: in_flight(services.chief, "fax-2") == len(unsafe))
+    expect(not services.faults(), f"requests of a frozen server: {services.faults()}")
+    return times
+
+
+def servers(world, node, chief, media, options):
+    load = Load(world, node)
+    kills, freezes = [], []
+    rounds = options.rounds or (50 if options.full else 10)
+    for number in range(rounds):
+        services = Services(world, node, (chief, media), number)
+        kills += server_killed(services)
+        services.end()
+    for number in range(max(2, rounds // 5)):
+        services = Services(world, node, (chief, media), rounds + number)
+        freezes += server_frozen(services)
+        services.end()
+    result = {**figures("server_kill", kills), **figures("server_freeze", freezes), **load.end()}
+    expect(result["server_kill_p99_ms"] <= KILL_P99_MS, f"after SIGKILL: {result}")
+    expect(max(freezes) <= SILENT_MS + FREEZE_SLACK_MS, f"after SIGSTOP: {result}")
     return result
