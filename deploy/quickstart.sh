@@ -8,10 +8,10 @@
 #   --messages N                         generated interactions beside the mail (default 20000)
 #
 # Everything it starts lives in one temporary folder and ends with it. --once ends with code 0 only
-# when nothing that was acknowledged is lost, nothing was made twice, and a server has classified each.
-# failover_ms is the longest time without an acknowledgement that the submitting clients saw; of
-# "services": requests that strategies asked (one an interaction), answered ones, faults, and how many
-# each server answered.
+# when nothing that was acknowledged is lost, nothing was made twice, and a server has classified
+# each. failover_ms is the longest time without an acknowledgement that the submitting clients saw;
+# "services" has the requests that strategies asked (one an interaction), answered ones, faults, and
+# how many each server answered.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=$top/build/release/bin
@@ -213,7 +213,7 @@ start_all() {
     start_classifier classifier-2
 }
 
-# The lists of the mailing lists are the labels; the model's accuracy is of mails that it has not seen.
+# The labels are the mailing lists; the model's accuracy is of mails that it has not seen.
 train() {
     "$top/deploy/labelled-mail.py" "$mailbox" >"$dir/examples.jsonl" &&
         "$bin/ixn-app" train classification --model "$dir/model" "$dir/examples.jsonl"

@@ -224,7 +224,8 @@ class Services:
         mine = {request.interaction_id for _, request in self.server.arrived}
         lost = set(self.safe) - mine
         self.server.arrived = []
-        return ({one for one in lost if self.safe[one]}, {one for one in lost if not self.safe[one]})
+        safe = {one for one in lost if self.safe[one]}
+        return safe, lost - safe
 
     def moved(self, safe, began):
         """The safe ones are with the other server, each once; in ms."""
