@@ -444,11 +444,12 @@ void pair_peer_receive(pair_t *self, const uint8_t *bytes, size_t len)
     wire_arena_reset(self->arena);
     Ixn__V1__PeerFrame *frame =
         ixn__v1__peer_frame__unpack(wire_arena_allocator(self->arena), len, bytes);
-    if (!frame || frame->version != PEER_VERSION) {
+    /* An epoch is a bigint of the database, and there has to be one after it. */
+    if (!frame || frame->version != PEER_VERSION || frame->epoch >= INT64_MAX) {
         pair_say(self, true, "pair.garbage",
-                 "bytes=%zu version=%u reason=\"not a frame of this "
-                 "protocol, version %d\"",
-                 len, frame ? frame->version : 0, PEER_VERSION);
+                 "bytes=%zu version=%u epoch=%" PRIu64
+                 " reason=\"not a frame of this protocol, version %d\"",
+                 len, frame ? frame->version : 0, frame ? frame->epoch : 0, PEER_VERSION);
         return;
     }
     if (frame->body_case == IXN__V1__PEER_FRAME__BODY_HELLO && frame->hello) {

@@ -48,7 +48,8 @@ void pair_serve(pair_t *self, state_t *state)
     options.wall_time = self->wall;
     pair_action_t *open = pair_do(self, PAIR_OPEN);
     open->identity = status->identity;
-    open->instance = self->lanes_instance = status->instance;
+    /* Not where the claim's outcome was read: after a lost answer that may be elsewhere. */
+    open->instance = self->lanes_instance = self->daps.instance;
     self->lanes_since = self->now;
     open->epoch = status->epoch;
     open->generation = self->takeover.generation;
