@@ -123,7 +123,8 @@ void pair_say_hello(pair_t *self)
     hello.configuration = wire_bytes(&self->configuration_digest);
     hello.daps = list;
     hello.known = self->daps.place.index;
-    hello.saw = instance_is_known(&self->daps.instance);
+    hello.server_started_us = self->daps.instance.started_at;
+    hello.server_port = self->daps.instance.port;
     hello.exact = self->daps.warm || self->daps.exact;
     hello.known_hash = wire_bytes(&self->daps.place.hash);
     hello.said = s_number(self, self->now);
@@ -356,7 +357,7 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
     peer->index = hello->index;
     peer->ready = hello->ready;
     peer->exact = hello->exact;
-    peer->saw = hello->saw;
+    peer->server = (instance_t){.started_at = hello->server_started_us, .port = hello->server_port};
     peer->automatic = hello->automatic;
     peer->database = hello->database;
     s_hear_daps(peer, hello);
