@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Example: one process that is a media server and an application server at once, on one connection,
 without our library. It submits an interaction for each line of standard input and offers the
-service "shout", so that a strategy may ask it about its own interactions. It prints what it did, and
-ends with its standard input when everything that it was asked is answered.
+service "shout", so that a strategy may ask it about its own interactions. It prints what it did,
+and ends with its standard input when everything that it was asked is answered.
 
     both.py [ENDPOINT…]      default: tcp://127.0.0.1:7420
 
