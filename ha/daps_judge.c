@@ -158,9 +158,7 @@ void daps_judge(daps_t *self, dap_t *dap)
 
 /* ---- Another server in the place of the proven one ---- */
 
-/* One that reaches the proven server, or that does not answer and may reach it again; NULL: none.
- */
-static const dap_t *s_reaches(const daps_t *self, usec_t now)
+const dap_t *daps_reaching(const daps_t *self, usec_t now)
 {
     for (size_t i = 0; i < self->len; i++) {
         const dap_t *dap = &self->daps[i];
@@ -243,7 +241,7 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
         return "a DAP of the other node reaches another server; correct the one that is wrong";
     if (!instance_is_known(&self->instance))
         return s_first_objection(self, now);
-    if (s_reaches(self, now))
+    if (daps_reaching(self, now))
         return "a DAP of this node reaches that one, or may do so again";
     if (self->word.exists && !self->word.silent && self->word.reaches)
         return "a DAP of the other node reaches that one, or may do so again";
@@ -298,19 +296,23 @@ bool daps_replace(daps_t *self, usec_t now)
     return true;
 }
 
-const dap_t *daps_loss(const daps_t *self, usec_t now)
+const dap_t *daps_short(const daps_t *self)
 {
-    if (!self->known || s_reaches(self, now) ||
-        (self->word.exists && !self->word.silent && self->word.reaches))
-        return NULL;
-    for (size_t i = 0; i < self->len; i++) {
+    for (size_t i = 0; i < self->len && self->known; i++) {
         const dap_t *dap = &self->daps[i];
+        if (dap_is_here(dap) && dap->verdict == DAP_PROVING)
+            return NULL;
         if (dap_is_here(dap) && dap->verdict == DAP_WRONG && dap->reachable &&
             identity_equal(&dap->status.identity, &self->own) && !s_is_proven_server(self, dap) &&
             dap->status.lineage == LINEAGE_SHORT)
             return dap;
-        if (dap_is_here(dap) && dap->verdict == DAP_PROVING)
-            return NULL;
     }
     return NULL;
+}
+
+const dap_t *daps_loss(const daps_t *self, usec_t now)
+{
+    bool reached =
+        daps_reaching(self, now) || (self->word.exists && !self->word.silent && self->word.reaches);
+    return reached ? NULL : daps_short(self);
 }

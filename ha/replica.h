@@ -10,11 +10,14 @@
 #define IXN_HA_REPLICA_H
 
 #include "core/state.h"
+#include "ha/recent.h"
 
 typedef struct replica replica_t;
 
 replica_t *replica_new(void);
 void replica_destroy(replica_t **self_p);
+/* Batches go there when they were applied, instead of being freed; it outlives the replica. */
+void replica_keep(replica_t *self, recent_t *recent);
 
 /* The loaded state, in following mode; the replica owns it. What is buffered stays. */
 void replica_load(replica_t *self, state_t *state);
