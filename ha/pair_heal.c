@@ -43,18 +43,38 @@ static bool s_nobody_serves(const pair_t *self, error_t *ret_error)
     return true;
 }
 
+/* One that does not answer, and that no operator has taken out of the file. */
+static const dap_t *s_silent(const dap_t *daps, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        const dap_t *dap = &daps[i];
+        bool meant = dap->standing == DAP_IN_USE || dap->standing == DAP_CANDIDATE;
+        if (meant && !dap->reachable && dap->verdict != DAP_WRONG)
+            return dap;
+    }
+    return NULL;
+}
+
+static bool s_none_is_silent(const pair_t *self, const dap_t *daps, size_t len, const char *whose,
+                             error_t *ret_error)
+{
+    char proven[INSTANCE_TEXT_SIZE];
+    const dap_t *silent = s_silent(daps, len);
+    return !silent ||
+           error_set(ret_error, ERROR_WRONG_STATE,
+                     "DAP %s of %s does not answer, and may lead to the server that has the "
+                     "commits (%s): bring that back, or, when it is gone for good, take the DAP "
+                     "out of the file (ixnctl config reload)",
+                     silent->name, whose, instance_text(&self->daps.instance, proven));
+}
+
 static bool s_none_reaches(const pair_t *self, error_t *ret_error)
 {
     char proven[INSTANCE_TEXT_SIZE];
     const dap_t *dap = daps_reaching(&self->daps, self->now);
-    if (!dap)
-        return true;
+    if (!dap || !dap->reachable)
+        return s_none_is_silent(self, self->daps.daps, self->daps.len, "this node", ret_error);
     instance_text(&self->daps.instance, proven);
-    if (!dap->reachable)
-        return error_set(ret_error, ERROR_WRONG_STATE,
-                         "DAP %s does not answer only for a moment, and may reach the server that "
-                         "has the commits (%s) again; ask again in a few seconds",
-                         dap->name, proven);
     return error_set(ret_error, ERROR_WRONG_STATE,
                      "DAP %s reaches %s, the server that has the commits (%s): nothing is lost "
                      "while that is there; let it be the primary, or take this DAP out of the "
@@ -75,34 +95,50 @@ static const dap_t *s_other_way(const pair_t *self, const dap_t *healed)
     return NULL;
 }
 
-static bool s_peer_agrees(const pair_t *self, const dap_t *healed, bool assume_stopped,
+static bool s_peer_is_gone(const pair_t *self, error_t *ret_error)
+{
+    const peer_view_t *peer = &self->peer;
+    if (pair_peer_alive(self))
+        return error_set(ret_error, ERROR_WRONG_STATE,
+                         "the other node, \"%s\", was killed and began anew: it may have told of "
+                         "newer commits than anybody remembers now; to give up what only it knew, "
+                         "say --without-other",
+                         peer->name);
+    return error_set(ret_error, ERROR_WRONG_STATE,
+                     "the other node%s%s%s is not heard: it may reach the server that has the "
+                     "commits, and know of more of them; start it, or, when you have seen that it "
+                     "does not run, say --without-other",
+                     peer->name[0] ? " (" : "", peer->name, peer->name[0] ? ")" : "");
+}
+
+static bool s_peer_agrees(const pair_t *self, const dap_t *healed, bool without_other,
                           error_t *ret_error)
 {
     char found[INSTANCE_TEXT_SIZE];
     char wanted[INSTANCE_TEXT_SIZE];
+    const peer_view_t *peer = &self->peer;
+    bool alive = pair_peer_alive(self);
     if (!self->options.has_peer)
         return true;
-    if (!pair_peer_alive(self))
-        return assume_stopped ||
-               error_set(ret_error, ERROR_WRONG_STATE,
-                         "the other node%s%s%s is not heard: it may reach the server that has the "
-                         "commits, and know of more of them; start it, or, when you have seen that "
-                         "it does not run, say --assume-stopped",
-                         self->peer.name[0] ? " (" : "", self->peer.name,
-                         self->peer.name[0] ? ")" : "");
+    if ((!alive || !peer->exact) && !without_other)
+        return s_peer_is_gone(self, ret_error);
+    if (!alive)
+        return true;
     const dap_t *dap = s_other_way(self, healed);
     if (dap)
         return error_set(ret_error, ERROR_WRONG_STATE,
                          "DAP %s of the other node, \"%s\", reaches another server (%s) than this "
                          "node's DAP %s (%s): it may be the one that has the commits; correct it, "
                          "or take it out of the file (ixnctl config reload)",
-                         dap->name, self->peer.name, instance_text(&dap->status.instance, found),
+                         dap->name, peer->name, instance_text(&dap->status.instance, found),
                          healed->name, instance_text(&healed->status.instance, wanted));
+    if (!s_none_is_silent(self, peer->daps, peer->daps_len, "the other node", ret_error))
+        return false;
     return !self->daps.word.reaches ||
            error_set(ret_error, ERROR_WRONG_STATE,
                      "a DAP of the other node, \"%s\", reached the server that has the commits a "
                      "moment ago, and may do so again; ask again in a few seconds",
-                     self->peer.name);
+                     peer->name);
 }
 
 /* Of several servers none is the one. */
@@ -220,12 +256,12 @@ static bool s_is_short(const pair_t *self, plan_t *plan, error_t *ret_error)
                      daps->place.index, plan->dap->name);
 }
 
-static bool s_plan(const pair_t *self, bool assume_stopped, plan_t *ret_plan, error_t *ret_error)
+static bool s_plan(const pair_t *self, bool without_other, plan_t *ret_plan, error_t *ret_error)
 {
     plan_t plan = {0};
     bool done = s_nobody_serves(self, ret_error) && s_none_reaches(self, ret_error) &&
                 s_is_short(self, &plan, ret_error) && s_is_only_one(self, plan.dap, ret_error) &&
-                s_peer_agrees(self, plan.dap, assume_stopped, ret_error) &&
+                s_peer_agrees(self, plan.dap, without_other, ret_error) &&
                 s_is_unclaimed(self, plan.dap, ret_error) && s_is_held(self, &plan, ret_error);
     *ret_plan = plan;
     return done;
@@ -239,7 +275,7 @@ bool pair_heal(pair_t *self, const Ixn__V1__PairCommand *command, error_t *ret_e
     if (self->heal.state == HEAL_WANTED || self->heal.state == HEAL_ASKED)
         return error_set(ret_error, ERROR_WRONG_STATE,
                          "node \"%s\" is writing back already; see ixnctl pair status", self->name);
-    if (!s_plan(self, command->assume_stopped, &plan, ret_error))
+    if (!s_plan(self, command->without_other, &plan, ret_error))
         return false;
     if (command->lost != plan.lost)
         return error_set(ret_error, ERROR_WRONG_STATE,
@@ -251,7 +287,7 @@ bool pair_heal(pair_t *self, const Ixn__V1__PairCommand *command, error_t *ret_e
         return true;
     self->heal = (heal_t){.state = HEAL_WANTED,
                           .give_up = self->now + GIVE_UP_MS * USEC_PER_MS,
-                          .assume_stopped = command->assume_stopped,
+                          .without_other = command->without_other,
                           .lost = plan.lost,
                           .first = plan.dap->status.head_index + 1,
                           .last = self->daps.place.index};
@@ -269,22 +305,42 @@ static void s_fail(pair_t *self, const error_t *error)
                self->heal.first, self->heal.last, error->text);
 }
 
+static batch_t *s_copy(const batch_t *batch)
+{
+    return batch_new(batch->epoch, batch->first, batch->last, batch->previous, batch->log_time,
+                     batch->wall_time, batch->entries);
+}
+
+/* Without the other node nobody knows whether the last that it sent was committed and told. Nothing
+ * else can have come in its place, so it is written back, too. */
+static void s_fill_batches(const pair_t *self, const plan_t *plan, pair_action_t *action)
+{
+    const place_t *place = &self->daps.place;
+    size_t len = plan->part.len;
+    while (self->heal.without_other &&
+           replica_beyond(self->replica, place->index, place->hash, len - plan->part.len))
+        len++;
+    action->batches = memory_zero(len, sizeof *action->batches);
+    action->batches_len = len;
+    for (size_t i = 0; i < len; i++)
+        action->batches[i] =
+            s_copy(i < plan->part.len ? recent_at(self->recent, plan->part.first + i)
+                                      : replica_beyond(self->replica, place->index, place->hash,
+                                                       i - plan->part.len));
+    const batch_t *last = action->batches[len - 1];
+    action->judged.known = (place_t){last->last, last->hash, place->epoch, place->generation};
+}
+
 static void s_ask(pair_t *self, const plan_t *plan)
 {
     size_t number = (size_t)(plan->dap - self->daps.daps);
     pair_action_t *action = pair_do(self, PAIR_CLAIM);
     action->dap = number;
     action->judged = plan->dap->status;
-    action->judged.known = self->daps.place;
     action->claim_head = true;
     action->highest_seen = self->epoch;
-    action->batches = memory_zero(plan->part.len, sizeof *action->batches);
-    action->batches_len = plan->part.len;
-    for (size_t i = 0; i < plan->part.len; i++) {
-        const batch_t *batch = recent_at(self->recent, plan->part.first + i);
-        action->batches[i] = batch_new(batch->epoch, batch->first, batch->last, batch->previous,
-                                       batch->log_time, batch->wall_time, batch->entries);
-    }
+    s_fill_batches(self, plan, action);
+    self->heal.last = action->judged.known.index;
     snprintf(action->text, sizeof action->text, "%s", self->heal.reason);
     daps_ask(&self->daps, number, self->now);
     self->heal.state = HEAL_ASKED;
@@ -292,7 +348,7 @@ static void s_ask(pair_t *self, const plan_t *plan)
     pair_say(self, true, "database.heal",
              "dap=%s server=\"%s\" first=%" PRIu64 " last=%" PRIu64 " batches=%zu reason=\"%s\"",
              plan->dap->name, plan->dap->status.server, self->heal.first, self->heal.last,
-             plan->part.len, self->heal.reason);
+             action->batches_len, self->heal.reason);
 }
 
 /* What was judged when the command came is judged again when the access point is free. */
@@ -302,7 +358,7 @@ void pair_heal_turn(pair_t *self)
     error_t error = {0};
     if (self->heal.state != HEAL_WANTED)
         return;
-    bool holds = s_plan(self, self->heal.assume_stopped, &plan, &error);
+    bool holds = s_plan(self, self->heal.without_other, &plan, &error);
     if (holds && plan.lost != self->heal.lost)
         holds = error_set(&error, ERROR_WRONG_STATE,
                           "%" PRIu64 " entries are lost by now, --lost says %" PRIu64, plan.lost,
@@ -327,8 +383,8 @@ static void s_go_on(pair_t *self, size_t dap, const database_status_t *status, i
                " reason=\"%s\"",
                self->daps.daps[dap].name, status->server, status->epoch, self->heal.first,
                self->heal.last, self->heal.reason);
-    snprintf(text, sizeof text, "%" PRIu64 " lost entries written back: %s", self->heal.lost,
-             self->heal.reason);
+    snprintf(text, sizeof text, "%" PRIu64 " lost entries written back: %s",
+             self->heal.last - self->heal.first + 1, self->heal.reason);
     bool hot = role_follows(self->role) && replica_is_loaded(self->replica);
     if (!pair_event(self, ROLE_EVENT_FAILOVER, text))
         return; /* the process ends: nobody serves under this epoch */

@@ -79,7 +79,7 @@ typedef enum { HEAL_NONE, HEAL_WANTED, HEAL_ASKED, HEAL_DONE, HEAL_FAILED } heal
 typedef struct {
     heal_state_t state;
     usec_t give_up; /* WANTED: until then the access point must be free */
-    bool assume_stopped;
+    bool without_other;
     size_t dap;     /* ASKED */
     uint64_t lost;  /* the exact number that the operator said */
     uint64_t first; /* ASKED, DONE */

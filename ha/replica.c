@@ -68,6 +68,17 @@ uint64_t replica_known(const replica_t *self)
     return self->known;
 }
 
+const batch_t *replica_beyond(const replica_t *self, uint64_t index, id128_t hash, size_t number)
+{
+    const line_t *stream = &self->stream;
+    for (size_t i = 0; i < stream->len; i++) {
+        const batch_t *batch = line_at(stream, i);
+        if (batch->first == index + 1 && id_equal(batch->previous, hash))
+            return i + number < stream->len ? line_at(stream, i + number) : NULL;
+    }
+    return NULL;
+}
+
 size_t replica_buffered_bytes(const replica_t *self)
 {
     return self->stream.bytes + self->journal.bytes;

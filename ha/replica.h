@@ -54,6 +54,9 @@ uint64_t replica_known(const replica_t *self);
 /* True when what is known to be committed is not all in the buffer: ask the journal for what comes
  * after replica_index. */
 bool replica_has_gap(const replica_t *self);
+/* Of what the primary has sent and nobody knows to be committed, behind a place that is: the batch
+ * of this number, from 0; NULL: no more. It goes without gaps from there. */
+const batch_t *replica_beyond(const replica_t *self, uint64_t index, id128_t hash, size_t number);
 size_t replica_buffered_bytes(const replica_t *self);
 
 #endif

@@ -16,7 +16,7 @@
 
 enum {
     KEY_LOST = 0x300,
-    KEY_ASSUME_STOPPED,
+    KEY_WITHOUT_OTHER,
     KEY_DRY_RUN,
     PATIENCE_MS = 1000,
     POLL_PATIENCE_MS = 200,
@@ -28,15 +28,15 @@ typedef struct {
     common_t *common;
     const char *reason;
     uint64_t lost; /* 0: not said */
-    bool assume_stopped;
+    bool without_other;
     bool dry_run;
 } input_t;
 
 static const struct argp_option s_options[] = {
     {"lost", KEY_LOST, "N", 0, "How many entries are lost; exactly what the nodes say (needed)", 0},
     {"reason", 'r', "TEXT", 0, "Why; kept in the database for ever (needed)", 0},
-    {"assume-stopped", KEY_ASSUME_STOPPED, NULL, 0,
-     "The node that is not heard is stopped: you have looked", 0},
+    {"without-other", KEY_WITHOUT_OTHER, NULL, 0,
+     "The other node is gone, or was killed: what only it knew is given up", 0},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "Only say whether it would be done, and of how much", 0},
     {0},
 };
@@ -62,8 +62,8 @@ static int s_parse(int key, char *argument, struct argp_state *state)
     case KEY_LOST:
         input->lost = (uint64_t)common_number(argument, 1, INT64_MAX, "--lost", state);
         return 0;
-    case KEY_ASSUME_STOPPED:
-        input->assume_stopped = true;
+    case KEY_WITHOUT_OTHER:
+        input->without_other = true;
         return 0;
     case KEY_DRY_RUN:
         input->dry_run = true;
@@ -119,7 +119,7 @@ static bool s_command(pair_call_t *pair, const input_t *input, size_t node, uint
     command.dry_run = input->dry_run;
     command.reason = (char *)input->reason;
     command.lost = lost;
-    command.assume_stopped = input->assume_stopped;
+    command.without_other = input->without_other;
     return pair_command(pair, node, &command, ret_error);
 }
 
@@ -268,7 +268,9 @@ int command_database_heal(common_t *common, int argc, char **argv)
             "server that has the commits or is cut off from the other node, when this is not "
             "exactly the number, when somebody else wrote to the database meanwhile, and when no "
             "node holds all of it (a node that was started again holds none): then see database "
-            "adopt --accept-loss. The table ixn.heal keeps what was done.\n\n"
+            "adopt --accept-loss. --without-other heals without a node that is not heard; what it "
+            "has sent and nobody knows to be committed is written back, too. The table ixn.heal "
+            "keeps what was done.\n\n"
             "Exit codes: 0 done; 1 refused, and why; 3 no answer; 4 written back, but no node "
             "serves yet.\n\nExamples:\n"
             "  ixnctl -n tcp://a:7420 -n tcp://b:7420 database heal -r \"db-1 died\" --dry-run\n"
