@@ -120,7 +120,9 @@ static bool s_peer_agrees(const pair_t *self, const dap_t *healed, bool without_
     bool alive = pair_peer_alive(self);
     if (!self->options.has_peer)
         return true;
-    if ((!alive || !peer->exact) && !without_other)
+    /* Who served last knows all that was told, whatever the other one has forgotten. */
+    bool served_last = self->daps.warm && id_equal(self->own_generation, self->generation);
+    if (!without_other && (!alive || !(peer->exact || served_last)))
         return s_peer_is_gone(self, ret_error);
     if (!alive)
         return true;

@@ -198,6 +198,18 @@ static bool s_check_epoch(const checker_t *self, int node, uint64_t life, const 
  * that was committed is in the copy; anything else is another database. */
 enum { LEFT_US = 800000 };
 
+/* Each row continues the one before. */
+static bool s_is_chain(const database_sim_t *server)
+{
+    for (size_t i = 1; i < server->journal_len; i++) {
+        const batch_t *before = server->journal[i - 1];
+        const batch_t *batch = server->journal[i];
+        if (batch->first != before->last + 1 || !id_equal(batch->previous, before->hash))
+            return false;
+    }
+    return true;
+}
+
 bool checker_writes(checker_t *self, int node, database_sim_t *server)
 {
     world_t *world = self->world;
@@ -206,6 +218,10 @@ bool checker_writes(checker_t *self, int node, database_sim_t *server)
     const batch_t *head = tables_head(server);
     bool exact = identity_equal(&server->row.identity, &world->database->row.identity) &&
                  head->last == self->index && (head->last == 0 || id_equal(head->hash, self->hash));
+    if (!s_is_chain(server))
+        return world_violation(world, "P4 log",
+                               "node %c writes to %s, host %u, whose journal is no chain",
+                               'a' + node, server->row.server, server->host);
     bool left = self->left_at && world->now - self->left_at < LEFT_US;
     if (!exact || !left)
         return world_violation(world, "P5",

@@ -30,7 +30,8 @@
     X(CLONE, "clone")         /* access points lead to a fresh clone of the database's disk */     \
     X(STALE, "stale")         /* … to a copy of some time ago, or a standby that is behind */    \
     X(STRANGER, "stranger")   /* … to another pair's database, a TEMPLATE copy, or nowhere */    \
-    X(PROMOTION, "promotion") /* the server is gone for good, a replica takes its place */
+    X(PROMOTION, "promotion") /* the server is gone for good, a replica takes its place */         \
+    X(LOSS, "loss")           /* … a replica that lacks the newest commits; operators heal it */
 
 typedef enum {
 #define X(name, text) FAULT_##name,

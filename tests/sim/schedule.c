@@ -6,6 +6,7 @@
 #include "core/base/alloc.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/database.h"
+#include "tests/sim/loss.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/network.h"
 #include "tests/sim/talker.h"
@@ -388,6 +389,9 @@ static void s_break(world_t *world, fault_t fault, size_t number)
     case FAULT_PROMOTION:
         s_promote(world);
         return;
+    case FAULT_LOSS:
+        loss_break(world);
+        return;
     case FAULT_COMMAND: /* operators do it (operator.c) */
         return;
     default:
@@ -457,14 +461,19 @@ static void s_heal_all(world_t *world, void *data)
     world_trace(world, "faults", "all-heals", 0, 0);
     s_check_peace(world);
     network_set_noise(world, &no_noise);
-    database_sim_start(world);
+    bool lost = loss_is_open(world);
+    if (lost)
+        loss_heal(world);
+    else
+        database_sim_start(world);
     database_sim_thaw(world);
     database_sim_slow(world, 0);
     database_sim_errors(world, 0);
     database_sim_doubt(world, 0);
     for (int node = 0; node < WORLD_NODES; node++) {
         network_cut(world, node, CUT_NONE);
-        s_lead_home(world, node);
+        if (!lost)
+            s_lead_home(world, node);
         for (size_t dap = 0; dap < world->options.daps_len; dap++)
             database_sim_cut(world, node, dap, CUT_NONE);
         for (size_t i = 0; i < world->talkers_len; i++)
