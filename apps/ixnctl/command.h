@@ -8,6 +8,10 @@
 
 typedef int command_fn(common_t *common, int argc, char **argv);
 
+command_fn command_status;
+command_fn command_top;
+command_fn command_history;
+command_fn command_events;
 command_fn command_database_init;
 command_fn command_database_migrate;
 command_fn command_database_status;

@@ -50,8 +50,6 @@ static const struct argp_option s_options[] = {
     {0},
 };
 
-static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
-
 static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
@@ -324,16 +322,10 @@ static void s_describe(const input_t *input, const config_t *config,
 static int s_tell(const input_t *input, const config_t *config, const adoption_result_t *result)
 {
     buffer_t out = {0};
-    if (input->common->json) {
-        json_t *json = s_json(input, result);
-        char *text = json_dumps(json, JSON_COMPACT);
-        CHECK(text);
-        buffer_printf(&out, "%s\n", text);
-        free(text);
-        json_decref(json);
-    } else {
+    if (input->common->json)
+        common_append_json(&out, s_json(input, result));
+    else
         s_describe(input, config, result, &out);
-    }
     bool printed = common_print(&out);
     buffer_free(&out);
     return printed ? EXIT_DONE : EXIT_PARTLY;
@@ -415,7 +407,7 @@ int command_database_adopt(common_t *common, int argc, char **argv)
             "  ixnctl --config ixnd.yaml database adopt --reason \"moved to db-2\" --dry-run\n"
             "  ixnctl --config ixnd.yaml database adopt --reason \"moved to db-2\"\n"
             "  ixnctl -c ixnd.yaml database adopt -r \"backup of 02:00\" --accept-loss 4711",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);

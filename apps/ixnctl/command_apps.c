@@ -9,22 +9,6 @@
 
 #include "core/base/check.h"
 
-static int s_parse(int key, char *argument, struct argp_state *state)
-{
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = state->input;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is one word too many", argument);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
-
 typedef void append_fn(const Ixn__V1__ApplicationsStatus *status, bool json, buffer_t *out);
 
 static const char *s_type(Ixn__V1__ApplicationType type)
@@ -52,16 +36,6 @@ static json_t *s_names(char *const *names, size_t len)
     return array;
 }
 
-static void s_append_json(buffer_t *out, json_t *all)
-{
-    CHECK(all);
-    char *text = json_dumps(all, JSON_COMPACT);
-    CHECK(text);
-    buffer_printf(out, "%s\n", text);
-    free(text);
-    json_decref(all);
-}
-
 /* ---- Servers ---- */
 
 static json_t *s_server(const Ixn__V1__ApplicationStatus *server)
@@ -84,7 +58,8 @@ static void s_append_servers(const Ixn__V1__ApplicationsStatus *status, bool jso
         json_t *servers = json_array();
         for (size_t i = 0; i < status->n_servers; i++)
             json_array_append_new(servers, s_server(status->servers[i]));
-        s_append_json(out, json_pack("{s:o,s:I,s:I,s:I}", "servers", servers, "open",
+        common_append_json(out,
+                           json_pack("{s:o,s:I,s:I,s:I}", "servers", servers, "open",
                                      (json_int_t)status->open, "kept", (json_int_t)status->kept,
                                      "bytes", (json_int_t)status->bytes));
         return;
@@ -139,7 +114,7 @@ static void s_append_clusters(const Ixn__V1__ApplicationsStatus *status, bool js
                           (json_int_t)cluster->usable, "waiting", (json_int_t)cluster->waiting,
                           "queue_size", (json_int_t)cluster->queue_size));
         }
-        s_append_json(out, json_pack("{s:o}", "clusters", clusters));
+        common_append_json(out, json_pack("{s:o}", "clusters", clusters));
         return;
     }
     table_t table = {.columns_len = 4,
@@ -193,22 +168,17 @@ static int s_run(common_t *common, append_fn *append)
 
 int command_apps(common_t *common, int argc, char **argv)
 {
-    static const struct argp argp = {
-        .parser = s_parse,
-        .doc =
-            "Shows the application servers: what they offer, what they have at once, how they do. "
-            "Counts are since the node began to serve.",
-        .children = s_children};
-    common_parse(&argp, argc, argv, common);
+    static const char doc[] =
+        "Shows the application servers: what they offer, what they have at once, how they do. "
+        "Counts are since the node began to serve.";
+    common_parse_only(common, doc, argc, argv);
     return s_run(common, s_append_servers);
 }
 
 int command_clusters(common_t *common, int argc, char **argv)
 {
-    static const struct argp argp = {
-        .parser = s_parse,
-        .doc = "Shows the application clusters: how many members can be used, what waits.",
-        .children = s_children};
-    common_parse(&argp, argc, argv, common);
+    static const char doc[] =
+        "Shows the application clusters: how many members can be used, what waits.";
+    common_parse_only(common, doc, argc, argv);
     return s_run(common, s_append_clusters);
 }

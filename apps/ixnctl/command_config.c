@@ -45,17 +45,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
-
-static void s_append_json(buffer_t *out, json_t *json)
-{
-    char *text = json_dumps(json, JSON_COMPACT);
-    CHECK(text);
-    buffer_printf(out, "%s\n", text);
-    free(text);
-    json_decref(json);
-}
-
 static int s_print(buffer_t *out, int code)
 {
     bool printed = common_print(out);
@@ -169,8 +158,8 @@ static int s_check(common_t *common, const char *file, const config_t *config)
     }
     buffer_t out = {0};
     if (common->json) {
-        s_append_json(&out, json_pack("{s:s, s:s, s:s, s:O}", "file", file, "known", known.text,
-                                      "known_by", known.source, "daps", list));
+        common_append_json(&out, json_pack("{s:s, s:s, s:s, s:O}", "file", file, "known",
+                                           known.text, "known_by", known.source, "daps", list));
     } else {
         table_layout(&table, common_style(), &out);
         if (known.text[0])
@@ -201,7 +190,7 @@ int command_config_check(common_t *common, int argc, char **argv)
             "wrong.\n"
             "Exit codes: 0 all are right; 1 one is wrong; 2 the file is; 4 one does not "
             "answer.\n\nExample:\n  ixnctl config check /etc/ixn/ixnd.yaml.new",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common, .takes_file = true};
     common_parse(&argp, argc, argv, &input);
@@ -292,7 +281,7 @@ static int s_print_answers(common_t *common, const pair_call_t *call)
         if (!answer)
             code = common_fail(&call->view.nodes[i].error);
         else if (common->json)
-            s_append_json(&out, s_answer_json(answer));
+            common_append_json(&out, s_answer_json(answer));
         else if (answer->text.len > 0)
             buffer_append(&out, answer->text.data, answer->text.len);
         else
@@ -339,7 +328,7 @@ int command_config_diff(common_t *common, int argc, char **argv)
             "Where the DAPs of a file lead, config check says.\n\nExamples:\n"
             "  ixnctl config diff /etc/ixn/ixnd.yaml.new\n"
             "  ixnctl -n tcp://a:7420 -n tcp://b:7420 config diff -o json",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common, .takes_file = true};
     common_parse(&argp, argc, argv, &input);
@@ -366,7 +355,7 @@ int command_config_show(common_t *common, int argc, char **argv)
             "The configuration that is in force on a node, as YAML, passwords hidden.\v"
             "What waits for a restart shows the value in force, not that of the file.\n\n"
             "Example:\n  ixnctl -n tcp://b:7420 config show",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);
@@ -392,7 +381,7 @@ int command_config_reload(common_t *common, int argc, char **argv)
             "is new or leads another way is used once it is proven to reach the pair's own "
             "database; until then the old way is: see ixnctl daps.\n\nExample:\n"
             "  ixnctl -n tcp://a:7420 -n tcp://b:7420 config reload",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common, .takes_dry_run = true};
     common_parse(&argp, argc, argv, &input);

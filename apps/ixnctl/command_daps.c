@@ -22,8 +22,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
     return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
-
 static const char *s_standing(const Ixn__V1__PairDap *dap)
 {
     static const char *const names[] = {"in use", "candidate", "retiring"};
@@ -97,14 +95,10 @@ static void s_print(const pair_view_t *view, bool as_json, buffer_t *out)
             json_array_append_new(list, s_json(node, node->daps[j]));
         }
     }
-    if (as_json) {
-        char *text = json_dumps(list, JSON_COMPACT);
-        CHECK(text);
-        buffer_printf(out, "%s\n", text);
-        free(text);
-    } else {
+    if (as_json)
+        common_append_json(out, json_incref(list));
+    else
         table_layout(&table, common_style(), out);
-    }
     json_decref(list);
     table_free(&table);
 }
@@ -122,7 +116,7 @@ int command_daps(common_t *common, int argc, char **argv)
             "began.\n\nExamples:\n"
             "  ixnctl -n tcp://a:7420 -n tcp://b:7420 daps\n"
             "  ixnctl daps -o json | jq '.[] | select(.proven | not)'",
-        .children = s_children,
+        .children = common_children,
     };
     common_parse(&argp, argc, argv, common);
     error_t error = {0};

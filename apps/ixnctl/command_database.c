@@ -21,8 +21,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
     return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
-
 static database_t *s_open(common_t *common, error_t *ret_error)
 {
     const config_t *config = common_config(common, ret_error);
@@ -41,15 +39,6 @@ static json_t *s_identity_json(const identity_t *identity)
     return json;
 }
 
-static void s_append_json(buffer_t *out, json_t *json)
-{
-    char *text = json_dumps(json, JSON_COMPACT);
-    CHECK(text);
-    buffer_printf(out, "%s\n", text);
-    free(text);
-    json_decref(json);
-}
-
 int command_database_init(common_t *common, int argc, char **argv)
 {
     static const struct argp argp = {
@@ -59,7 +48,7 @@ int command_database_init(common_t *common, int argc, char **argv)
             "The database itself must exist (createdb) and be named by a DAP of the "
             "configuration. A database that has these tables already is not touched: its "
             "identity is told.\n\nExample:\n  ixnctl --config ixnd.yaml database init",
-        .children = s_children,
+        .children = common_children,
     };
     common_parse(&argp, argc, argv, common);
     error_t error = {0};
@@ -74,7 +63,7 @@ int command_database_init(common_t *common, int argc, char **argv)
     char text[IDENTITY_TEXT_SIZE];
     buffer_t out = {0};
     if (common->json)
-        s_append_json(&out, s_identity_json(&identity));
+        common_append_json(&out, s_identity_json(&identity));
     else
         buffer_printf(&out,
                       "The database is ready: %s.\n"
@@ -98,7 +87,7 @@ int command_database_migrate(common_t *common, int argc, char **argv)
             "Stop the nodes of the older version first. All missing migrations are applied in one "
             "transaction, or none. Nothing happens when none is missing.\n\n"
             "Example:\n  ixnctl --config ixnd.yaml database migrate",
-        .children = s_children,
+        .children = common_children,
     };
     common_parse(&argp, argc, argv, common);
     error_t error = {0};
@@ -110,8 +99,8 @@ int command_database_migrate(common_t *common, int argc, char **argv)
         return common_fail(&error);
     buffer_t out = {0};
     if (common->json)
-        s_append_json(&out, json_pack("{s:I, s:i}", "applied", (json_int_t)applied,
-                                      "schema_version", DATABASE_SCHEMA_VERSION));
+        common_append_json(&out, json_pack("{s:I, s:i}", "applied", (json_int_t)applied,
+                                           "schema_version", DATABASE_SCHEMA_VERSION));
     else
         buffer_printf(&out, "%u migrations applied; the schema has version %d.\n", applied,
                       DATABASE_SCHEMA_VERSION);
@@ -190,7 +179,7 @@ int command_database_status(common_t *common, int argc, char **argv)
             "The head is the newest committed entry of the journal; the checkpoint is what the "
             "tables show; the lag between them is what a node replays when it starts.\n\n"
             "Example:\n  ixnctl --config ixnd.yaml database status",
-        .children = s_children,
+        .children = common_children,
     };
     common_parse(&argp, argc, argv, common);
     error_t error = {0};
@@ -202,7 +191,7 @@ int command_database_status(common_t *common, int argc, char **argv)
         return common_fail(&error);
     buffer_t out = {0};
     if (common->json)
-        s_append_json(&out, s_status_json(&status));
+        common_append_json(&out, s_status_json(&status));
     else
         s_append_status(&out, &status);
     bool printed = common_print(&out);

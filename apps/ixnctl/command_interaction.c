@@ -232,8 +232,6 @@ static int s_run(const input_t *input, ask_fn *ask)
     return worst != EXIT_DONE && done > 0 ? EXIT_PARTLY : worst;
 }
 
-static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
-
 int command_get(common_t *common, int argc, char **argv)
 {
     static const struct argp argp = {
@@ -246,7 +244,7 @@ int command_get(common_t *common, int argc, char **argv)
             "known for a while (the dedupe window); later see ixn.interaction_history or "
             "ixnctl list --state completed.\n\nExample:\n"
             "  ixnctl get 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a -o json | jq .attributes",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);
@@ -266,7 +264,7 @@ int command_place(common_t *common, int argc, char **argv)
             "\n\nExample:\n"
             "  ixnctl place 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a support --reason \"wrong "
             "queue\"",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common, .takes_queue = true, .done = "placed"};
     common_parse(&argp, argc, argv, &input);
@@ -284,7 +282,7 @@ int command_hold(common_t *common, int argc, char **argv)
             "Only while it waits in a queue. It keeps its place. After the node's hold timeout "
             "it is resumed by itself.\n\nExample:\n"
             "  ixnctl hold 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common, .done = "held"};
     common_parse(&argp, argc, argv, &input);
@@ -301,7 +299,7 @@ int command_resume(common_t *common, int argc, char **argv)
             "Let an interaction that was held be routed again.\v"
             "Without an id it is the end of a pause of the pair: see ixnctl pair resume.\n\n"
             "Example:\n  ixnctl resume 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common, .done = "resumed", .needs_no_id = true};
     common_parse(&argp, argc, argv, &input);
@@ -320,7 +318,7 @@ int command_stop(common_t *common, int argc, char **argv)
             "End an interaction: it leaves its queue for the history.\v"
             "A router that works on it is told to stop.\n\nExample:\n"
             "  ixnctl stop 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a --reason spam",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common, .done = "stopped"};
     common_parse(&argp, argc, argv, &input);

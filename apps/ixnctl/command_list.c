@@ -37,8 +37,8 @@ typedef struct {
 
 static const struct argp_option s_options_list[] = {
     {"queue", 'q', "QUEUE", 0, "Only of this queue", 0},
-    {"state", 's', "STATE", 0,
-     "Only in this state: queued, held, routing, quarantined; completed looks into the history", 0},
+    {"state", 's', "queued|held|routing|quarantined|completed", 0,
+     "Only in this state; completed looks into the history", 0},
     {"limit", 'l', "N", 0, "At most so many (50)", 0},
     {0},
 };
@@ -130,12 +130,7 @@ static void s_append_json(buffer_t *out, const query_t *query, const PGresult *r
     json_t *all = json_pack("{s:I, s:f, s:b, s:o}", "as_of_index", (json_int_t)query_index(query),
                             "as_of_age_s", query_age(query), "more", PQntuples(result) > rows,
                             answer->name, array);
-    CHECK(all);
-    char *text = json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(12));
-    CHECK(text);
-    buffer_printf(out, "%s\n", text);
-    free(text);
-    json_decref(all);
+    common_append_json(out, all);
 }
 
 /* Asks and prints at most `limit` rows; a row beyond them says that there are more. Ends the query.
@@ -171,8 +166,6 @@ static int s_answer(common_t *common, query_t *query, const answer_t *answer,
     return printed ? EXIT_DONE : EXIT_PARTLY;
 }
 
-static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
-
 int command_list(common_t *common, int argc, char **argv)
 {
     static const struct argp argp = {
@@ -185,7 +178,7 @@ int command_list(common_t *common, int argc, char **argv)
             "so. For one interaction as of now: ixnctl get.\n\nExamples:\n"
             "  ixnctl list --queue inbound --limit 20\n"
             "  ixnctl list --state quarantined -o json",
-        .children = s_children,
+        .children = common_children,
     };
     static const char live[] =
         "SELECT id::text, CASE WHEN held THEN 'held' ELSE state END, tenant, queue, priority::text,"
@@ -268,7 +261,7 @@ int command_queues(common_t *common, int argc, char **argv)
             "Reads the view ixn.queue_overview as of the last checkpoint, normally a second "
             "ago, and says so. Queues in which nothing is do not appear.\n\nExample:\n"
             "  ixnctl queues -o json",
-        .children = s_children,
+        .children = common_children,
     };
     static const char sql[] =
         "SELECT tenant, queue, coalesce(c.strategy, ''), coalesce(o.waiting, 0)::text,"

@@ -181,36 +181,14 @@ static bool s_ask_queues(ixn_client_t *client, answer_t *answer, error_t *ret_er
 static int s_print(const common_t *common, const char *name, answer_t *answer)
 {
     buffer_t out = {0};
-    if (common->json) {
-        json_t *all = json_pack("{s:O}", name, answer->rows);
-        char *text = json_dumps(all, JSON_COMPACT);
-        CHECK(text);
-        buffer_printf(&out, "%s\n", text);
-        free(text);
-        json_decref(all);
-    } else {
+    if (common->json)
+        common_append_json(&out, json_pack("{s:O}", name, answer->rows));
+    else
         table_layout(&answer->table, common_style(), &out);
-    }
     bool printed = common_print(&out);
     buffer_free(&out);
     return printed ? EXIT_DONE : EXIT_PARTLY;
 }
-
-static int s_parse(int key, char *argument, struct argp_state *state)
-{
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = state->input;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is one word too many", argument);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
 
 typedef struct {
     const char *name; /* of the list, in JSON */
@@ -245,14 +223,10 @@ static int s_run(common_t *common, const overview_t *overview)
 
 int command_routers(common_t *common, int argc, char **argv)
 {
-    static const struct argp argp = {
-        .parser = s_parse,
-        .doc =
-            "Routers: what each has and runs, and why it gets nothing.\vOne line a router and "
-            "strategy. An empty reason: it gets work of that strategy.\n\nExample:\n"
-            "  ixnctl routers -o json",
-        .children = s_children,
-    };
+    static const char doc[] =
+        "Routers: what each has and runs, and why it gets nothing.\vOne line a router and "
+        "strategy. An empty reason: it gets work of that strategy.\n\nExample:\n"
+        "  ixnctl routers -o json";
     static const column_t columns[] = {
         {"ROUTER", "router", false, true},
         {"CONNECTED", "connected", false, false},
@@ -264,21 +238,17 @@ int command_routers(common_t *common, int argc, char **argv)
         {"VERSION", "version", false, true},
         {"REASON", "reason", false, false},
     };
-    common_parse(&argp, argc, argv, common);
+    common_parse_only(common, doc, argc, argv);
     return s_run(common, &(overview_t){"routers", IXN__V1__LIST__KIND__ROUTERS, s_routers, columns,
                                        sizeof columns / sizeof *columns});
 }
 
 int command_strategy_list(common_t *common, int argc, char **argv)
 {
-    static const struct argp argp = {
-        .parser = s_parse,
-        .doc =
-            "Strategies: where each is activated, loaded, and why not.\vVersion 0: not stored, "
-            "the router brings its own. An empty reason: the router gets work of it.\n\n"
-            "Example:\n  ixnctl strategy list",
-        .children = s_children,
-    };
+    static const char doc[] =
+        "Strategies: where each is activated, loaded, and why not.\vVersion 0: not stored, "
+        "the router brings its own. An empty reason: the router gets work of it.\n\n"
+        "Example:\n  ixnctl strategy list";
     static const column_t columns[] = {
         {"STRATEGY", "strategy", false, true},     {"NEWEST", "newest_version", true, false},
         {"WAITING", "waiting", true, false},       {"PENDING", "pending", true, false},
@@ -286,44 +256,36 @@ int command_strategy_list(common_t *common, int argc, char **argv)
         {"LOADED", "loaded_version", true, false}, {"TAKES PART", "takes_part", false, false},
         {"REASON", "reason", false, false},
     };
-    common_parse(&argp, argc, argv, common);
+    common_parse_only(common, doc, argc, argv);
     return s_run(common, &(overview_t){"strategies", IXN__V1__LIST__KIND__STRATEGIES, s_strategies,
                                        columns, sizeof columns / sizeof *columns});
 }
 
 int command_agents(common_t *common, int argc, char **argv)
 {
-    static const struct argp argp = {
-        .parser = s_parse,
-        .doc = "Agents, and for what each is reserved.\vExample:\n  ixnctl agents",
-        .children = s_children,
-    };
+    static const char doc[] = "Agents, and for what each is reserved.\vExample:\n  ixnctl agents";
     static const column_t columns[] = {
         {"AGENT", "agent", false, true},     {"DECLARED BY", "declared_by", false, false},
         {"ROUTER", "router", false, true},   {"INTERACTION", "interaction", false, false},
         {"LEFT MS", "left_ms", true, false},
     };
-    common_parse(&argp, argc, argv, common);
+    common_parse_only(common, doc, argc, argv);
     return s_run(common, &(overview_t){"agents", IXN__V1__LIST__KIND__AGENTS, s_agents, columns,
                                        sizeof columns / sizeof *columns});
 }
 
 int command_waiting(common_t *common, int argc, char **argv)
 {
-    static const struct argp argp = {
-        .parser = s_parse,
-        .doc =
-            "Why queues wait: which router is missing, and what for.\vAsked of the node, so it "
-            "is exact; ixnctl queues shows the numbers from the tables.\n\nExample:\n"
-            "  ixnctl waiting",
-        .children = s_children,
-    };
+    static const char doc[] =
+        "Why queues wait: which router is missing, and what for.\vAsked of the node, so it "
+        "is exact; ixnctl queues shows the numbers from the tables.\n\nExample:\n"
+        "  ixnctl waiting";
     static const column_t columns[] = {
         {"TENANT", "tenant", false, true},     {"QUEUE", "queue", false, true},
         {"STRATEGY", "strategy", false, true}, {"WAITING", "waiting", true, false},
         {"ROUTING", "routing", true, false},   {"REASON", "reason", false, false},
     };
-    common_parse(&argp, argc, argv, common);
+    common_parse_only(common, doc, argc, argv);
     return s_run(common, &(overview_t){"queues", IXN__V1__LIST__KIND__KIND_UNSPECIFIED, NULL,
                                        columns, sizeof columns / sizeof *columns});
 }

@@ -16,8 +16,6 @@
 
 enum { KEY_TEXT_SIZE = 41, PATIENCE_MS = 1000 };
 
-static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
-
 typedef struct {
     common_t *common;
     bool takes_file;
@@ -109,7 +107,7 @@ int command_pair_keygen(common_t *common, int argc, char **argv)
             "  ixnctl pair keygen /etc/ixn/pair.key\n"
             "  chown ixn: /etc/ixn/pair.key\n"
             "  scp -p /etc/ixn/pair.key node-b:/etc/ixn/",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common, .takes_file = true};
     common_parse(&argp, argc, argv, &input);
@@ -121,10 +119,7 @@ int command_pair_keygen(common_t *common, int argc, char **argv)
     if (common->json) {
         json_t *json = json_pack("{s:s%, s:s}", "file", input.file, strlen(input.file),
                                  "public_key", public_key);
-        char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-        buffer_printf(&out, "%s\n", text ? text : "{}"); /* a name that is no UTF-8 */
-        free(text);
-        json_decref(json);
+        common_append_json(&out, json ? json : json_object()); /* a name that is no UTF-8 */
     } else {
         buffer_printf(
             &out,
@@ -160,7 +155,7 @@ int command_pair_status(common_t *common, int argc, char **argv)
             "answers; 4 nodes answer, but nobody serves.\n\nExamples:\n"
             "  ixnctl -n tcp://a:7420 -n tcp://b:7420 pair status\n"
             "  ixnctl pair status -o json | jq .verdict",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);
@@ -175,11 +170,10 @@ int command_pair_status(common_t *common, int argc, char **argv)
     buffer_t out = {0};
     char reason[PAIR_VIEW_REASON];
     int code = (int)pair_view_verdict(&pair.view, reason);
-    if (common->json)
-        pair_view_print_json(&pair.view, &out);
-    else
+    if (!common->json)
         pair_view_print(&pair.view, common_style(), &out);
-    bool printed = common_print(&out);
+    bool printed =
+        common->json ? common_print_json(pair_view_json(&pair.view)) : common_print(&out);
     buffer_free(&out);
     pair_close(&pair);
     return printed ? code : EXIT_USAGE;

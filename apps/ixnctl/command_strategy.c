@@ -95,8 +95,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
-
 /* Sends it and prints `done`, or the strategy that comes back. */
 static int s_ask(const input_t *input, Ixn__V1__Request *request, const char *done)
 {
@@ -163,7 +161,7 @@ int command_strategy_put(common_t *common, int argc, char **argv)
             "versions are kept. From the first put on, a strategy runs only where it is "
             "activated.\n\nExample:\n"
             "  ixnctl strategy put classify classify.lua --router R1 --router R2",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common, .takes_file = true, .content_type = "text/x-lua"};
     common_parse(&argp, argc, argv, &input);
@@ -196,7 +194,7 @@ int command_strategy_get(common_t *common, int argc, char **argv)
         .doc =
             "Print the body of a stored strategy.\vExample:\n"
             "  ixnctl strategy get classify --version 3 > classify.lua",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);
@@ -221,7 +219,7 @@ int command_strategy_activate(common_t *common, int argc, char **argv)
             "whether it has, and why not, ixnctl strategy list says.\n\nExamples:\n"
             "  ixnctl strategy activate classify --router R1 --router R2\n"
             "  ixnctl strategy activate classify --version 3",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);
@@ -245,7 +243,7 @@ int command_strategy_deactivate(common_t *common, int argc, char **argv)
         .doc =
             "Let routers run a stored strategy no more.\vWhat runs ends; what waits, waits.\n\n"
             "Example:\n  ixnctl strategy deactivate classify --router R2",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);
@@ -268,7 +266,7 @@ int command_strategy_remove(common_t *common, int argc, char **argv)
             "Remove a stored strategy, all versions and activations.\vRouters that bring one of "
             "that name themselves run theirs again.\n\nExample:\n"
             "  ixnctl strategy remove classify",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);
@@ -297,7 +295,7 @@ int command_agent_add(common_t *common, int argc, char **argv)
         .parser = s_parse,
         .args_doc = "NAME",
         .doc = "Declare an agent that routers may reserve.\vExample:\n  ixnctl agent add maria",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);
@@ -312,7 +310,7 @@ int command_agent_remove(common_t *common, int argc, char **argv)
         .doc =
             "Take back an agent that was added so.\vOne of the configuration is taken out there."
             "\n\nExample:\n  ixnctl agent remove maria",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);

@@ -47,8 +47,6 @@ typedef struct {
     char to[LIMIT_NAME + 1];   /* who is to serve */
 } move_t;
 
-static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
-
 #define OPTION_DRY_RUN                                                                             \
     {                                                                                              \
         "dry-run", KEY_DRY_RUN, NULL, 0, "Only say whether it would be done now", 0                \
@@ -239,27 +237,13 @@ static bool s_wait_for_roles(move_t *move, double since, double *ret_took)
     return false;
 }
 
-static bool s_print_json(json_t *json)
-{
-    CHECK(json);
-    buffer_t out = {0};
-    char *text = json_dumps(json, JSON_COMPACT);
-    CHECK(text);
-    buffer_printf(&out, "%s\n", text);
-    free(text);
-    json_decref(json);
-    bool printed = common_print(&out);
-    buffer_free(&out);
-    return printed;
-}
-
 /* One line: what was done, and with --wait how long it took. `took` below 0: not waited for. */
 static bool s_print_move(const move_t *move, double took)
 {
     const char *to = *move->to ? move->to : "the other node";
     const char *from = *move->from ? move->from : "the other node";
     if (move->input->common->json)
-        return s_print_json(json_pack(
+        return common_print_json(json_pack(
             "{s:s, s:s, s:s, s:b, s:o}", "command",
             move->kind == IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER ? "switchover" : "failover",
             "from", move->from, "to", move->to, "dry_run", move->input->dry_run, "took_seconds",
@@ -341,7 +325,7 @@ int command_switchover(common_t *common, int argc, char **argv)
             "  ixnctl switchover --dry-run\n"
             "  ixnctl switchover --wait --reason \"kernel update of node-a\"\n"
             "  ixnctl -n tcp://a:7420 -n tcp://b:7420 switchover --at 03:30 --wait=60",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);
@@ -363,7 +347,7 @@ int command_failover(common_t *common, int argc, char **argv)
             "Exit codes: 0 done; 1 refused, and why; 3 no answer; 4 taken, but the roles have not "
             "changed within --wait.\n\nExample:\n"
             "  ixnctl -n tcp://b:7420 failover --wait --reason \"node-a lost its power\"",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);
@@ -375,7 +359,7 @@ int command_failover(common_t *common, int argc, char **argv)
 static bool s_print_told(const common_t *common, const char *name, const char *done)
 {
     if (common->json)
-        return s_print_json(json_pack("{s:s, s:s}", "node", name, "done", done));
+        return common_print_json(json_pack("{s:s, s:s}", "node", name, "done", done));
     table_t line = {.columns_len = 1};
     table_printf(&line, "%s: %s", name, done);
     buffer_t out = {0};
@@ -435,7 +419,7 @@ int command_pair_pause(common_t *common, int argc, char **argv)
             "Exit codes: 0 all were told; 1 refused; 3 no answer; 4 only some were told.\n\n"
             "Example:\n"
             "  ixnctl -n tcp://a:7420 -n tcp://b:7420 pause --reason \"switch is replaced\"",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);
@@ -458,7 +442,7 @@ int command_pair_resume(common_t *common, int argc, char **argv)
             "Both nodes are told. `ixnctl resume` without an interaction's id does the same.\n\n"
             "Exit codes: 0 all were told; 1 refused; 3 no answer; 4 only some were told.\n\n"
             "Example:\n  ixnctl -n tcp://a:7420 -n tcp://b:7420 pair resume",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "apps/ixnctl/parts/utf8.h"
+#include "apps/manual/manual.h"
 #include "core/base/alloc.h"
+#include "core/base/check.h"
 
 #define CONFIG_DEFAULT "/etc/ixn/ixnd.yaml"
 #define ENDPOINT_DEFAULT "tcp://127.0.0.1:7420"
@@ -25,7 +27,7 @@ static const struct argp_option s_options[] = {
      "A node to talk to, tcp://HOST:PORT; once for each node of a pair (otherwise the "
      "configuration's)",
      0},
-    {"output", 'o', "FORMAT", 0, "table (for people) or json (for programs)", 0},
+    {"output", 'o', "table|json", 0, "For people, or for programs", 0},
     {"tenant", KEY_TENANT, "NAME", 0, "Whose interactions (\"default\" unless said)", 0},
     {"timeout", KEY_TIMEOUT, "SECONDS", 0, "How long to wait for an answer, 1 to 30 (10)", 0},
     {"name", KEY_NAME, "NAME", 0, "What this client calls itself to the node", 0},
@@ -65,13 +67,35 @@ static int s_parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-const struct argp common_argp = {.options = s_options, .parser = s_parse};
+static const struct argp_child s_manual[] = {{&manual_argp, 0, NULL, 0}, {0}};
+const struct argp common_argp = {.options = s_options, .parser = s_parse, .children = s_manual};
+const struct argp_child common_children[] = {{&common_argp, 0, NULL, 90}, {0}};
 
 void common_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     argp_err_exit_status = EXIT_USAGE;
     if (argp_parse(argp, argc, argv, 0, NULL, input) != 0)
         exit(EXIT_USAGE); /* argp has said why */
+}
+
+static int s_parse_only(int key, char *argument, struct argp_state *state)
+{
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = state->input;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "\"%s\" is one word too many", argument);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+void common_parse_only(common_t *self, const char *doc, int argc, char **argv)
+{
+    const struct argp argp = {.parser = s_parse_only, .doc = doc, .children = common_children};
+    common_parse(&argp, argc, argv, self);
 }
 
 long common_number(const char *text, long min, long max, const char *what,
@@ -222,6 +246,25 @@ bool common_print(const buffer_t *text)
         return false;
     }
     return true;
+}
+
+void common_append_json(buffer_t *out, json_t *json)
+{
+    CHECK(json);
+    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    CHECK(text);
+    buffer_printf(out, "%s\n", text);
+    free(text);
+    json_decref(json);
+}
+
+bool common_print_json(json_t *json)
+{
+    buffer_t out = {0};
+    common_append_json(&out, json);
+    bool printed = common_print(&out);
+    buffer_free(&out);
+    return printed;
 }
 
 size_t common_terminal_width(int descriptor)

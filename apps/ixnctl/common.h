@@ -5,6 +5,7 @@
 #define IXNCTL_COMMON_H
 
 #include <argp.h>
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "apps/ixnctl/parts/table.h"
@@ -28,11 +29,14 @@ typedef struct {
 
 /* For `children` of every command's argp; its input is the common_t. */
 extern const struct argp common_argp;
+extern const struct argp_child common_children[];
 
 /* Parses a command's arguments; ends the program with EXIT_USAGE when they are wrong, and with
  * EXIT_DONE after --help. `input` goes to the command's own parser, which hands the common_t on to
  * its child in ARGP_KEY_INIT. */
 void common_parse(const struct argp *argp, int argc, char **argv, void *input);
+/* The same for a command that takes no more than what all take: `doc` is its help. */
+void common_parse_only(common_t *self, const char *doc, int argc, char **argv);
 /* A whole number in an argument; ends the program as common_parse does. */
 long common_number(const char *text, long min, long max, const char *what,
                    const struct argp_state *state);
@@ -57,6 +61,9 @@ bool common_no_node(const common_t *self, const char *why, error_t *ret_error);
 int common_fail(const error_t *error);
 /* Prints to standard output; false (and the error is told) when it cannot be written. */
 bool common_print(const buffer_t *text);
+/* A document as one line, appended or printed; takes the reference. */
+void common_append_json(buffer_t *out, json_t *json);
+bool common_print_json(json_t *json);
 /* How tables look on standard output. */
 table_style_t common_style(void);
 /* Columns of the terminal behind a descriptor; 0: it is none. */

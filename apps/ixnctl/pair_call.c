@@ -41,8 +41,31 @@ static int64_t s_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A connection on which the request is on its way; NULL and an error when the endpoint is none. */
-static void *s_ask(void *context, const char *endpoint, const Ixn__V1__Request *request,
+/* What is asked: a request, and perhaps for figures too. */
+typedef struct {
+    Ixn__V1__Request *request;
+    bool figures;
+} question_t;
+
+enum { REQUEST_ID = 1, FIGURES_ID = 2 };
+
+static void s_append_question(buffer_t *frame, const question_t *question)
+{
+    wire_append_to_node_head(frame);
+    question->request->id = REQUEST_ID;
+    wire_append_request(frame, question->request);
+    if (!question->figures)
+        return;
+    Ixn__V1__FiguresRequest figures = IXN__V1__FIGURES_REQUEST__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.id = FIGURES_ID;
+    request.body_case = IXN__V1__REQUEST__BODY_FIGURES;
+    request.figures = &figures;
+    wire_append_request(frame, &request);
+}
+
+/* A connection on which the question is on its way; NULL and an error when the endpoint is none. */
+static void *s_ask(void *context, const char *endpoint, const question_t *question,
                    error_t *ret_error)
 {
     static const int zero = 0;
@@ -61,8 +84,7 @@ static void *s_ask(void *context, const char *endpoint, const Ixn__V1__Request *
         return NULL;
     }
     buffer_t frame = {0};
-    wire_append_to_node_head(&frame);
-    wire_append_request(&frame, request);
+    s_append_question(&frame, question);
     zmq_send(socket, frame.bytes, frame.len, ZMQ_DONTWAIT);
     buffer_free(&frame);
     return socket;
@@ -121,9 +143,20 @@ static void s_take(pair_call_t *self, pair_view_node_t *node, const Ixn__V1__Mes
     }
 }
 
-/* Reads what has come; true when the node has answered. */
-static bool s_receive(pair_call_t *self, pair_view_node_t *node, void *socket)
+static void s_take_figures(pair_call_t *self, size_t node, const Ixn__V1__Message *message)
 {
+    if (message->body_case != IXN__V1__MESSAGE__BODY_FIGURES)
+        return; /* an older node has none */
+    wire_clean_text(message->figures->node);
+    wire_clean_text(message->figures->version);
+    self->figures[node] = message->figures;
+}
+
+/* Reads what has come; true when the node has answered. The figures are asked last and so answered
+ * last. */
+static bool s_receive(pair_call_t *self, pair_view_node_t *node, void *socket, bool figures)
+{
+    const uint64_t last = figures ? FIGURES_ID : REQUEST_ID;
     zmq_msg_t frame;
     bool answered = false;
     zmq_msg_init(&frame);
@@ -137,9 +170,12 @@ static bool s_receive(pair_call_t *self, pair_view_node_t *node, void *socket)
             answered = true;
         }
         for (size_t i = 0; packet && i < packet->n_messages && !answered; i++) {
-            answered = packet->messages[i]->request_id == 1;
-            if (answered)
-                s_take(self, node, packet->messages[i]);
+            const Ixn__V1__Message *message = packet->messages[i];
+            answered = message->request_id == last;
+            if (message->request_id == REQUEST_ID)
+                s_take(self, node, message);
+            else if (message->request_id == FIGURES_ID)
+                s_take_figures(self, (size_t)(node - self->view.nodes), message);
         }
     }
     zmq_msg_close(&frame);
@@ -147,19 +183,19 @@ static bool s_receive(pair_call_t *self, pair_view_node_t *node, void *socket)
 }
 
 /* Asks the nodes from `first` to before `end`, all at once. */
-static void s_ask_all(pair_call_t *self, size_t first, size_t end, Ixn__V1__Request *request,
+static void s_ask_all(pair_call_t *self, size_t first, size_t end, const question_t *question,
                       uint32_t patience_ms)
 {
     void *context = zmq_ctx_new();
     zmq_pollitem_t items[PAIR_VIEW_NODES];
     size_t at[PAIR_VIEW_NODES];
     int open = 0;
-    request->id = 1;
     for (size_t i = first; i < end; i++) {
         pair_view_node_t *node = &self->view.nodes[i];
         node->status = NULL;
+        self->figures[i] = NULL;
         error_set(&node->error, ERROR_TIMED_OUT, "%s: no answer", node->endpoint);
-        void *socket = s_ask(context, node->endpoint, request, &node->error);
+        void *socket = s_ask(context, node->endpoint, question, &node->error);
         if (!socket)
             continue;
         at[open] = i;
@@ -170,7 +206,7 @@ static void s_ask_all(pair_call_t *self, size_t first, size_t end, Ixn__V1__Requ
         if (zmq_poll(items, open, (long)(until - now)) < 0 && errno != EINTR)
             break;
         for (int i = 0; i < open; i++) {
-            if (!s_receive(self, &self->view.nodes[at[i]], items[i].socket))
+            if (!s_receive(self, &self->view.nodes[at[i]], items[i].socket, question->figures))
                 continue;
             zmq_close(items[i].socket);
             items[i] = items[--open];
@@ -205,14 +241,15 @@ bool pair_status(pair_call_t *self, uint32_t patience_ms, error_t *ret_error)
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = IXN__V1__REQUEST__BODY_PAIR_STATUS;
     request.pair_status = &ask;
+    const question_t question = {&request, self->wants_figures};
     wire_arena_reset(self->arena);
     size_t asked = self->view.len;
-    s_ask_all(self, 0, asked, &request, patience_ms);
+    s_ask_all(self, 0, asked, &question, patience_ms);
     s_add_peers(self);
     if (self->view.len > asked) {
         uint32_t kept = self->timeout_ms;
         self->timeout_ms = patience_ms < kept ? patience_ms : kept;
-        s_ask_all(self, asked, self->view.len, &request, patience_ms);
+        s_ask_all(self, asked, self->view.len, &question, patience_ms);
         self->timeout_ms = kept;
     }
     for (size_t i = 0; i < self->view.len; i++)
@@ -236,7 +273,7 @@ bool pair_command(pair_call_t *self, size_t node, const Ixn__V1__PairCommand *co
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
     request.pair_command = &copy;
-    s_ask_all(self, node, node + 1, &request, self->timeout_ms);
+    s_ask_all(self, node, node + 1, &(question_t){&request, false}, self->timeout_ms);
     if (self->view.nodes[node].status)
         return true;
     *ret_error = self->view.nodes[node].error;
@@ -254,7 +291,7 @@ void pair_config(pair_call_t *self, const Ixn__V1__ConfigRequest *request, uint3
     Ixn__V1__Request ask = IXN__V1__REQUEST__INIT;
     ask.body_case = IXN__V1__REQUEST__BODY_CONFIG;
     ask.config = &copy;
-    s_ask_all(self, 0, self->view.len, &ask, patience_ms);
+    s_ask_all(self, 0, self->view.len, &(question_t){&ask, false}, patience_ms);
     for (size_t i = 0; i < self->view.len; i++) {
         pair_view_node_t *node = &self->view.nodes[i];
         if (!self->answers[i] && node->error.code == ERROR_TIMED_OUT)

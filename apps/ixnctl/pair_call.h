@@ -13,6 +13,8 @@ typedef struct {
     char *endpoints[PAIR_VIEW_NODES];                      /* owned */
     pair_view_t view;                                      /* what is in it lives in the arena */
     const Ixn__V1__ConfigAnswer *answers[PAIR_VIEW_NODES]; /* of pair_config; NULL: none */
+    bool wants_figures;                                    /* of pair_status too, into … */
+    const Ixn__V1__Figures *figures[PAIR_VIEW_NODES];      /* … these; NULL: none */
     wire_arena_t *arena;
     uint32_t timeout_ms;
 } pair_call_t;

@@ -29,6 +29,8 @@ MAY_INCLUDE = {
     "docs": WIRE + ["core/client", "apps"],
     "tests": CORE + ["core", "core/client", "dap", "ha", "apps"],
 }
+# What several programs share; everything else of a program is its own.
+SHARED = {"manual", "views"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 
 
@@ -58,7 +60,8 @@ def fault(top, path, mark, target):
     if floor != own_floor and floor not in MAY_INCLUDE[own_floor]:
         allowed = ", ".join(MAY_INCLUDE[own_floor]) or "nothing else"
         return f"\"{target}\" is not below {own_floor}, which may include {allowed}"
-    if own_floor == "apps" and floor == "apps" and program_of(path) != program_of(target):
+    if (own_floor == "apps" and floor == "apps" and
+            program_of(target) not in SHARED | {program_of(path)}):
         return f"\"{target}\" belongs to another program"
     return None
 

@@ -1,7 +1,6 @@
 /* Pair view: see pair_view.h. */
 #include "apps/ixnctl/parts/pair_view.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,9 +116,8 @@ pair_verdict_t pair_view_verdict(const pair_view_t *self, char reason[PAIR_VIEW_
     return PAIR_VERDICT_DOWN;
 }
 
-/* How far a node is behind the one that serves, in one node's view. */
-static bool s_lag(const Ixn__V1__PairStatus *status, const Ixn__V1__PairNode *node,
-                  uint64_t *ret_lag)
+bool pair_view_lag(const Ixn__V1__PairStatus *status, const Ixn__V1__PairNode *node,
+                   uint64_t *ret_lag)
 {
     const Ixn__V1__PairNode *other = node == status->own ? status->peer : status->own;
     if (pair_view_serves(node) || !pair_view_serves(other))
@@ -131,7 +129,7 @@ static bool s_lag(const Ixn__V1__PairStatus *status, const Ixn__V1__PairNode *no
 /* ---- For people ---- */
 
 /* A node of an older version tells no verdict. */
-static const char *s_verdict(const Ixn__V1__PairDap *dap)
+const char *pair_view_dap_verdict(const Ixn__V1__PairDap *dap)
 {
     static const char *const names[] = {"unknown", "not now", "proving", "proven", "wrong"};
     if (dap->verdict == IXN__V1__DAP_VERDICT__DAP_UNKNOWN ||
@@ -148,7 +146,8 @@ static void s_add_daps(table_t *table, const Ixn__V1__PairNode *node)
         const char *standing = dap->standing == IXN__V1__DAP_STANDING__DAP_CANDIDATE  ? "new "
                                : dap->standing == IXN__V1__DAP_STANDING__DAP_RETIRING ? "old "
                                                                                       : "";
-        buffer_printf(&text, "%s%s%s %s", i ? ", " : "", standing, dap->name, s_verdict(dap));
+        buffer_printf(&text, "%s%s%s %s", i ? ", " : "", standing, dap->name,
+                      pair_view_dap_verdict(dap));
         if (dap->reachable)
             buffer_printf(&text, " %.1fms", (double)dap->latency_us / 1000);
         if (*dap->trouble)
@@ -172,7 +171,8 @@ static void s_add_node(table_t *table, const Ixn__V1__PairStatus *status,
     else
         table_add(table, TEXT(""));
     table_add(table, text_of(units_count(node->index, text)));
-    table_add(table, s_lag(status, node, &lag) ? text_of(units_count(lag, text)) : TEXT(""));
+    table_add(table,
+              pair_view_lag(status, node, &lag) ? text_of(units_count(lag, text)) : TEXT(""));
     if (!own && !status->link)
         table_printf(table, "last heard %s ago",
                      units_seconds((double)status->link_silent_ms / 1000, text));
@@ -273,10 +273,11 @@ static json_t *s_node_json(const Ixn__V1__PairNode *node)
     json_t *daps = json_array();
     for (size_t i = 0; i < node->n_daps; i++) {
         const Ixn__V1__PairDap *dap = node->daps[i];
-        json_array_append_new(
-            daps, json_pack("{s:s, s:s, s:b, s:b, s:f, s:s}", "name", dap->name, "verdict",
-                            s_verdict(dap), "reachable", dap->reachable, "proven", dap->proven,
-                            "latency_ms", (double)dap->latency_us / 1000, "trouble", dap->trouble));
+        json_array_append_new(daps,
+                              json_pack("{s:s, s:s, s:b, s:b, s:f, s:s}", "name", dap->name,
+                                        "verdict", pair_view_dap_verdict(dap), "reachable",
+                                        dap->reachable, "proven", dap->proven, "latency_ms",
+                                        (double)dap->latency_us / 1000, "trouble", dap->trouble));
     }
     json_t *json = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:b, s:b, s:o}", "name", node->name, "role",
@@ -307,7 +308,7 @@ static json_t *s_answer_json(const pair_view_node_t *node)
     id128_t id;
     bool known = wire_read_id(status->database_id, &id);
     uint64_t lag = 0;
-    bool follows = s_lag(status, status->own, &lag);
+    bool follows = pair_view_lag(status, status->own, &lag);
     return json_pack(
         "{s:s, s:b, s:o, s:o*, s:b, s:b, s:f, s:I, s:s?, s:s, s:f, s:s, s:I, s:o, s:o}", "endpoint",
         node->endpoint, "answered", 1, "own", s_node_json(status->own), "peer",
@@ -320,7 +321,7 @@ static json_t *s_answer_json(const pair_view_node_t *node)
         s_heal_json(status->heal));
 }
 
-void pair_view_print_json(const pair_view_t *self, buffer_t *out)
+json_t *pair_view_json(const pair_view_t *self)
 {
     char reason[PAIR_VIEW_REASON];
     pair_verdict_t verdict = pair_view_verdict(self, reason);
@@ -336,9 +337,6 @@ void pair_view_print_json(const pair_view_t *self, buffer_t *out)
         "{s:b, s:s, s:s?, s:o}", "ready", verdict == PAIR_VERDICT_READY, "verdict", reason,
         "primary", primary == PAIR_VIEW_NONE ? NULL : self->nodes[primary].status->own->name,
         "nodes", nodes);
-    char *text = json_dumps(json, JSON_COMPACT);
-    CHECK(text);
-    buffer_printf(out, "%s\n", text);
-    free(text);
-    json_decref(json);
+    CHECK(json);
+    return json;
 }

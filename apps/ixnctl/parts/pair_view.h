@@ -4,6 +4,8 @@
 #ifndef IXNCTL_PAIR_VIEW_H
 #define IXNCTL_PAIR_VIEW_H
 
+#include <jansson.h>
+
 #include "apps/ixnctl/parts/table.h"
 #include "core/base/error.h"
 #include "core/wire/client.pb-c.h"
@@ -44,8 +46,15 @@ const Ixn__V1__PairNode *pair_view_find(const pair_view_t *self, const char *nam
 
 pair_verdict_t pair_view_verdict(const pair_view_t *self, char reason[PAIR_VIEW_REASON]);
 
-/* Appends tables and sentences for people; one line of JSON for programs. */
+/* How far a node is behind the one that serves, in the view of the one whose status it is; false:
+ * it is not behind anybody. `node` is of that status. */
+bool pair_view_lag(const Ixn__V1__PairStatus *status, const Ixn__V1__PairNode *node,
+                   uint64_t *ret_lag);
+/* "proven", "not now" …, also of a node of an older version. */
+const char *pair_view_dap_verdict(const Ixn__V1__PairDap *dap);
+
+/* Appends tables and sentences for people; an object for programs. */
 void pair_view_print(const pair_view_t *self, table_style_t style, buffer_t *out);
-void pair_view_print_json(const pair_view_t *self, buffer_t *out);
+json_t *pair_view_json(const pair_view_t *self);
 
 #endif

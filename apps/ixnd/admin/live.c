@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "apps/ixnd/admin/core.h"
-#include "apps/ixnd/admin/event.h"
-#include "apps/ixnd/admin/view.h"
+#include "apps/views/event.h"
+#include "apps/views/view.h"
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/wire/wire.h"
 #include "dap/connection.h"
+#include "dap/feed.h"
 #include "dap/field.h"
 
 enum {
@@ -169,10 +170,10 @@ static void s_append_event(uint64_t index, usec_t at, uint64_t epoch, const Ixn_
 static bool s_tell_row(feed_t *feed, const PGresult *result, int row)
 {
     error_t error;
-    const uint64_t first = field_int8(field_of(result, row, 2));
-    const uint64_t epoch = field_int8(field_of(result, row, 3));
-    const usec_t at = field_wall(field_of(result, row, 4));
-    const text_t entries = field_text(field_of(result, row, 5));
+    const uint64_t first = field_int8(field_of(result, row, FEED_FIRST));
+    const uint64_t epoch = field_int8(field_of(result, row, FEED_EPOCH));
+    const usec_t at = field_wall(field_of(result, row, FEED_AT));
+    const text_t entries = field_text(field_of(result, row, FEED_ENTRIES));
     buffer_t out = {0};
     wire_arena_reset(feed->live->arena);
     const Ixn__V1__Batch *batch =
@@ -221,25 +222,16 @@ static void s_on_rows(void *context, const PGresult *result, const error_t *erro
     feed->look_at = feed->live->core->now + LOOK_US;
     if (!result)
         return; /* the database is away: asked again later */
-    s_place(feed, field_int8(field_of(result, 0, 0)), field_int8(field_of(result, 0, 1)));
+    s_place(feed, field_int8(field_of(result, 0, FEED_OLDEST)),
+            field_int8(field_of(result, 0, FEED_HEAD)));
     const int rows = PQntuples(result);
     bool all = true;
-    bool any = !field_is_null(field_of(result, 0, 2));
+    bool any = !field_is_null(field_of(result, 0, FEED_FIRST));
     for (int row = 0; any && row < rows && all; row++)
         all = s_tell_row(feed, result, row);
     if (any && rows > 1)
         feed->look_at = feed->live->core->now; /* there may be more right away */
 }
-
-/* $2: from this index. At most 200 rows and about a megabyte, but one row. */
-static const char s_sql[] =
-    "SELECT (SELECT min(first_index) FROM ixn.journal), (SELECT max(last_index) FROM ixn.journal),"
-    " j.first_index, j.epoch, j.decided_at, j.entries"
-    " FROM ixn.pair LEFT JOIN LATERAL (SELECT k.*, sum(octet_length(k.entries)) OVER (ORDER BY"
-    " k.last_index) AS total FROM (SELECT * FROM ixn.journal WHERE last_index >= $2::text::bigint"
-    " ORDER BY last_index LIMIT 200) AS k) AS j"
-    " ON j.total <= 1048576 OR j.total = octet_length(j.entries)"
-    " WHERE database_id = $1::text::uuid ORDER BY j.last_index";
 
 static void s_look(feed_t *feed)
 {
@@ -249,7 +241,7 @@ static void s_look(feed_t *feed)
         return;
     snprintf(from, sizeof from, "%" PRIu64, feed->placed ? feed->next : (uint64_t)INT64_MAX);
     const char *params[] = {from};
-    feed->asking = records_of_pair(core, s_sql, params, 1, s_on_rows, feed);
+    feed->asking = records_of_pair(core, feed_sql, params, 1, s_on_rows, feed);
     if (!feed->asking)
         feed->look_at = core->now + LOOK_US;
 }

@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#include "apps/ixnd/admin/view.h"
+#include "apps/views/view.h"
 
 static json_t *s_enum(const ProtobufCEnumDescriptor *descriptor, int value)
 {

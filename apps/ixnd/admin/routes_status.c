@@ -4,7 +4,7 @@
 
 #include "apps/ixnd/admin/core.h"
 #include "apps/ixnd/admin/metrics.h"
-#include "apps/ixnd/admin/view.h"
+#include "apps/views/view.h"
 #include "core/base/check.h"
 #include "dap/connection.h"
 

@@ -5,7 +5,7 @@
 
 #include "apps/ixnd/admin/core.h"
 #include "apps/ixnd/admin/reflect.h"
-#include "apps/ixnd/admin/view.h"
+#include "apps/views/view.h"
 #include "core/base/check.h"
 #include "core/base/id.h"
 #include "core/row.h"

@@ -1,6 +1,8 @@
-#include "apps/ixnd/admin/event.h"
+#include "apps/views/event.h"
 
-#include "apps/ixnd/admin/view.h"
+#include <string.h>
+
+#include "apps/views/view.h"
 
 static json_t *s_epoch(const Ixn__V1__EpochStarted *body)
 {
@@ -74,4 +76,35 @@ json_t *event_of(const Ixn__V1__Entry *entry, const char **ret_name)
         *ret_name = "other"; /* of another part of the engine */
         return json_object();
     }
+}
+
+#define FIRST "submitted"
+#define REST(X)                                                                                    \
+    X("changed")                                                                                   \
+    X("placed")                                                                                    \
+    X("held")                                                                                      \
+    X("resumed")                                                                                   \
+    X("stopped")                                                                                   \
+    X("dispatched")                                                                                \
+    X("returned")                                                                                  \
+    X("epoch_started")                                                                             \
+    X("configuration_changed")                                                                     \
+    X("other")
+
+bool event_is_name(const char *name)
+{
+#define X(one) , one
+    static const char *const names[] = {FIRST REST(X)};
+#undef X
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+const char *event_names(void)
+{
+#define X(one) ", " one
+    return FIRST REST(X);
+#undef X
 }

@@ -1,4 +1,4 @@
-#include "apps/ixnd/admin/view.h"
+#include "apps/views/view.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
-/* View: messages of the contract as JSON, as the admin port shows them. Pure. Each returns a new
- * reference. Times are RFC 3339 in UTC; ids are UUIDs as text.
+/* View: messages of the contract as JSON, as the admin port and ixnctl show them. Pure. Each
+ * returns a new reference. Times are RFC 3339 in UTC; ids are UUIDs as text.
  */
-#ifndef IXN_ADMIN_VIEW_H
-#define IXN_ADMIN_VIEW_H
+#ifndef IXN_VIEWS_VIEW_H
+#define IXN_VIEWS_VIEW_H
 
 #include <jansson.h>
 

@@ -1,13 +1,18 @@
 /* Event: an entry of the log as JSON, for those who watch. Pure. */
-#ifndef IXN_ADMIN_EVENT_H
-#define IXN_ADMIN_EVENT_H
+#ifndef IXN_VIEWS_EVENT_H
+#define IXN_VIEWS_EVENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "core/wire/entry.pb-c.h"
 
 /* Its name ("submitted", …), and what it says without attributes; NULL for one that says nothing (a
  * beat). A new reference. */
 json_t *event_of(const Ixn__V1__Entry *entry, const char **ret_name);
+
+/* Whether an event may have that name; all of them, for a sentence. */
+bool event_is_name(const char *name);
+const char *event_names(void);
 
 #endif

@@ -1,0 +1,262 @@
+"""The operator's terminal: status, top, events and history tell what is so, also over a fail-over.
+
+The nodes are killed under a running `top` on a real (pseudo) terminal and under `events --follow`.
+"""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+
+from contract import Client, pb
+from process import is_alive
+from waiting import Failure, expect, now, wait_for
+from world import World
+
+SECONDS = 20
+ROWS, COLUMNS = 40, 120
+
+
+class Terminal:
+    """A program on a terminal of its own, and what it painted last."""
+
+    def __init__(self, command):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ["TERM"] = "xterm"
+            os.execvp(command[0], command)
+        self.resize(ROWS, COLUMNS)
+        self.painted = b""
+        self.code = None
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read(self):
+        while select.select([self.fd], [], [], 0.05)[0]:
+            try:
+                self.painted += os.read(self.fd, 65536)
+            except OSError:  # the program has ended
+                break
+        self.painted = self.painted[-200000:]
+
+    def screens(self):
+        """What was painted, screen by screen, without what steers the terminal."""
+        self.read()
+        frames = self.painted.decode(errors="replace").split("\x1b[H")[1:]
+        return [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", frame).replace("\r", "")
+                for frame in frames]
+
+    def wait_screen(self, what, condition):
+        def found():
+            return next((screen for screen in reversed(self.screens()[-2:])
+                         if condition(screen)), None)
+        try:
+            return wait_for(what, found, SECONDS)
+        except Failure as failure:
+            raise Failure(f"{failure}; the last screen:\n{(self.screens() or [''])[-1]}") from None
+
+    def press(self, keys):
+        os.write(self.fd, keys)
+
+    def flags(self):
+        return termios.tcgetattr(self.fd)[3]
+
+    def ended(self):
+        self.read()
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.code = os.waitstatus_to_exitcode(status) if pid else None
+        return self.code is not None
+
+    def close(self):
+        if not self.ended():
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.fd)
+
+
+def submit(endpoint, queue, count, label):
+    with Client(endpoint, role=pb.OPERATOR) as client:
+        for number in range(count):
+            answer = client.call(10, submit=pb.Submit(
+                key=f"{label}-{number}".encode(), queue=queue, media_type="chat",
+                external_id=f"{label}-{number}", attributes=b"{}"))
+            expect(answer and answer.HasField("ack"), f"not accepted: {answer}")
+
+
+def ctl(pair, *arguments):
+    """What it prints, asked of the nodes and with a configuration."""
+    return pair.world.ctl(*pair.node_arguments, "--config", pair.a.config_path, *arguments)[0]
+
+
+def status(pair, code, *more):
+    done = subprocess.run([pair.world.binary("ixnctl"), *pair.node_arguments, "status", "--timeout",
+                           "2", "-o", "json", *more], capture_output=True, timeout=60, check=False)
+    expect(done.returncode == code, f"status ended with {done.returncode}, not {code}: "
+           f"{done.stdout.decode()[-2000:]} {done.stderr.decode()}")
+    return json.loads(done.stdout) if done.stdout else None
+
+
+def check_status(pair):
+    def all_is_well():
+        out, _, _ = pair.world.ctl(*pair.node_arguments, "status", "-o", "json", check=False)
+        seen = json.loads(out)
+        return seen if seen["state"] == "well" else None
+
+    well = wait_for("all to be well", all_is_well, SECONDS)
+    expect(well["problems"] == [] and well["pair"]["ready"], f"{well}")
+    expect({node["figures"]["serving"] for node in well["pair"]["nodes"]} == {True, False},
+           f"{well['pair']['nodes']}")
+    queues = {queue["queue"]: queue for queue in well["work"]["queues"]}
+    expect(queues["parked"]["waiting"] == 7, f"{queues['parked']}")
+    text = ctl(pair, "status")
+    expect("All is well: " in text and "\x1b" not in text, text)
+    # A queue that has a strategy, and no router that runs it.
+    submit(pair.primary().endpoint, "inbound", 3, "stands")
+    seen = status(pair, 1)
+    expect(any("queue inbound stands still with 3 waiting" in problem["what"]
+               for problem in seen["problems"]), f"{seen['problems']}")
+
+
+def events_process(pair, *more):
+    return subprocess.Popen([pair.world.binary("ixnctl"), "--config", pair.a.config_path, "events",
+                             "-o", "json", *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True)
+
+
+def events(pair, *more, code=0):
+    process = events_process(pair, *more)
+    out, error = process.communicate(timeout=60)
+    expect(process.returncode == code, f"events {more}: {process.returncode} {out} {error}")
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def check_events(pair, followed):
+    """Whoever follows, whoever resumes and whoever reads it all later hear the same."""
+    followed.send_signal(signal.SIGINT)
+    out, error = followed.communicate(timeout=30)
+    expect(followed.returncode == 0, f"events --follow: {followed.returncode} {error}")
+    heard = [json.loads(line) for line in out.splitlines()]
+    indexes = [event["index"] for event in heard]
+    expect(indexes == sorted(set(indexes)), "indexes do not rise")
+    whole = [event for event in events(pair) if event["index"] <= indexes[-1]]
+    expect(heard == whole, f"{len(heard)} events followed, {len(whole)} read later")
+    resumed = events(pair, "--from", str(indexes[4] + 1))
+    expect(resumed[0]["index"] == indexes[5], "it does not go on where it was")
+    epochs = [event["epoch"] for event in heard if event["event"] == "epoch_started"]
+    expect(epochs == sorted(set(epochs)) and len(epochs) == 2, f"epochs {epochs}")
+    placed = [event for event in heard if event["event"] == "submitted"]
+    expect(len(placed) == 7 + 3 + 5, f"{len(placed)} submitted")
+    one = placed[3]["interaction"]
+    mine = events(pair, "--interaction", one)
+    expect([event["event"] for event in mine] == ["submitted"], f"{mine}")
+    only = events(pair, "--event", "epoch_started")
+    expect({event["event"] for event in only} == {"epoch_started"}, f"{only}")
+    text = ctl(pair, "events", "--event", "epoch_started")
+    expect(re.search(r"^\d+ +\d{4}-\d\d-\d\dT[0-9:.]+Z epoch_started +epoch=", text), text)
+    pair.world.postgres.query("DELETE FROM ixn.journal WHERE last_index <= "
+                              f"{indexes[4]}")
+    gone = events(pair, "--from", "1", code=4)
+    expect(gone[0]["event"] == "gone" and gone[0]["from"] == 1 and gone[1:][0]["index"] > 1,
+           f"{gone[:2]}")
+    return len(heard)
+
+
+def check_history(pair, old, new):
+    roles = json.loads(ctl(pair, "history", "-o", "json"))["roles"]
+    expect([role["owner"] for role in roles] == [new.name, old.name], f"{roles}")
+    expect(roles[0]["ended_at"] is None and roles[1]["ended_at"] == roles[0]["started_at"],
+           f"{roles}")
+    text = ctl(pair, "history", "--limit", "1")
+    expect(new.name in text and "there are more than these 1" in text, text)
+
+
+def check_top(pair):
+    """Over a fail-over, and with nobody left; then the terminal is as it was."""
+    terminal = Terminal([pair.world.binary("ixnctl"), *pair.node_arguments, "top", "--interval",
+                         "0.2"])
+    try:
+        before = terminal.flags()
+        primary = pair.primary()
+        other = pair.other(primary)
+        terminal.wait_screen("top's first screen", lambda screen: f"{primary.name} serves" in screen
+                             and re.search(r"parked +7 ", screen))
+        expect(not terminal.flags() & termios.ICANON, "keys do not come one by one")
+        terminal.press(b"n")
+        terminal.wait_screen("another order", lambda screen: "queues by name" in screen)
+        terminal.press(b"h")
+        terminal.wait_screen("help", lambda screen: "after a fail-over" in screen.lower())
+        terminal.press(b"h")
+        terminal.resize(24, 80)
+        os.kill(terminal.pid, signal.SIGWINCH)
+        small = terminal.wait_screen("a smaller screen", lambda screen: "parked" in screen and
+                                     max(map(len, screen.split("\n"))) <= 80)
+        expect(small.count("\n") <= 24, f"{small.count(chr(10))} lines on 24 rows")
+        terminal.resize(ROWS, COLUMNS)
+        os.kill(terminal.pid, signal.SIGWINCH)
+        began = now()
+        primary.kill()
+        terminal.wait_screen("the other node to be shown as the one that serves",
+                             lambda screen: f"{other.name} serves" in screen
+                             and "a node does not answer" in screen
+                             and re.search(r"parked +7 ", screen))
+        took = now() - began
+        submit(other.endpoint, "parked", 5, "later")
+        terminal.wait_screen("the queue to grow", lambda screen: re.search(r"parked +12 ", screen))
+        primary.start(wait=False)
+        pair.wait_ready()
+        terminal.wait_screen("a pair again", lambda screen: f"{primary.name} is ready" in screen)
+        terminal.press(b" ")
+        terminal.wait_screen("it to stand still", lambda screen: "STANDS STILL" in screen)
+        terminal.press(b"\x1b[B\x1b[5~z")  # through the queues, and a key that is none
+        terminal.press(b"q")
+        wait_for("top to end", terminal.ended, SECONDS)
+        expect(terminal.code == 0, f"top ended with {terminal.code}")
+        expect(terminal.painted.endswith(b"\x1b[?25h\x1b[?1049l"), "the screen is not given back")
+        expect(terminal.flags() == before, "the terminal is not as it was")
+        return took, primary, other
+    finally:
+        terminal.close()
+
+
+def check_top_alone(pair):
+    """Nobody answers; it says so, hears keys at once, and a signal ends it well."""
+    terminal = Terminal([pair.world.binary("ixnctl"), *pair.node_arguments, "top"])
+    try:
+        terminal.wait_screen("nobody", lambda screen: "no node of the pair has answered" in screen)
+        os.kill(terminal.pid, signal.SIGTERM)
+        wait_for("top to end", terminal.ended, SECONDS)
+        expect(terminal.painted.endswith(b"\x1b[?25h\x1b[?1049l"), "the screen is not given back")
+    finally:
+        terminal.close()
+    done = subprocess.run([pair.world.binary("ixnctl"), *pair.node_arguments, "top"],
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+    expect(done.returncode == 2 and b"needs a terminal" in done.stderr, f"{done}")
+
+
+def run(options):
+    with World(options, "operator") as world:
+        pair = world.start_pair()
+        followed = events_process(pair, "--follow", "--from", "0")
+        submit(pair.primary().endpoint, "parked", 7, "first")
+        check_status(pair)
+        lines = ctl(pair, "top", "-o", "json", "--interval", "0.2", "--count", "3").splitlines()
+        expect(len(lines) == 3 and json.loads(lines[2])["work"]["submitted_per_second"] == 0.0,
+               f"top -o json: {lines[-1:]}")
+        took, old, new = check_top(pair)
+        expect(is_alive(followed.pid), "events --follow has ended")
+        check_history(pair, old, new)
+        heard = check_events(pair, followed)
+        new.kill()
+        wait_for("the other one to serve", lambda: pair.primary() is old, SECONDS)
+        old.kill()
+        status(pair, 3)
+        check_top_alone(pair)
+        return {"top_follows_s": took, "events": heard}
