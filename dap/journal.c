@@ -1,8 +1,8 @@
 #include "dap/journal.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
