@@ -404,7 +404,7 @@ bool pair_healed(pair_t *self, size_t dap, const database_status_t *status, id12
         s_fail(self, error);
         return true;
     }
-    daps_move(&self->daps, &status->instance);
+    daps_move(&self->daps, &status->instance, self->now);
     daps_answer(&self->daps, dap, status, NULL, self->now);
     s_go_on(self, dap, status, generation);
     return true;
