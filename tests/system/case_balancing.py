@@ -287,6 +287,36 @@ def agents(options):
         return {"reservations": len(found), "agents": len(used)}
 
 
+def drain(options):
+    """A drained router gets nothing, also from the node that takes over, until it is undrained."""
+    with World(options, "balancing-drain") as world:
+        pair = world.start_pair()
+        world.start_router(pair, "router-1").wait_log(r"router\.connected", 30)
+        shown = json.loads(pair.ctl("router", "drain", "router-1", "--reason", "kernel update",
+                                    "--wait=30", "-o", "json")[0])
+        expect(shown["drained"] and shown["pending"] == 0, f"after the drain: {shown}")
+        lines = world.path("drain.jsonl")
+        with open(lines, "w", encoding="utf-8") as file:
+            file.writelines('{"subject":"invoice"}\n' for _ in range(10))
+        pair.ctl("submit", "--queue", "inbound", "--media-type", "chat", lines)
+        victim = pair.primary()
+        victim.kill()
+
+        def rows():
+            return json.loads(pair.ctl("routers", "-o", "json")[0])["routers"]
+
+        found = wait_for("the router at the other node", lambda: [
+            row for row in rows() if row["connected"] == "yes" and row["strategy"]], 30)
+        expect(all(row["drained"] == "kernel update" and row["pending"] == 0 and
+                   "kernel update" in row["reason"] for row in found), f"routers: {found}")
+        pair.ctl("router", "undrain", "router-1")
+        wait_for("all completed", lambda: int(world.postgres.value(
+            "SELECT count(*) FROM ixn.interaction_history")) == 10, 30)
+        victim.start(wait=False)
+        pair.wait_ready()
+        return {"drained": len(found)}
+
+
 def run(options):
     names = ("r1", "r2", "s1", "s2")
     with World(options, "balancing") as world:
@@ -301,4 +331,4 @@ def run(options):
         figures = {**guide(node, chief, media), **sides(node, chief, media)}
         media.close()
         chief.close()
-    return {**figures, **loss(options), **agents(options)}
+    return {**figures, **loss(options), **drain(options), **agents(options)}
