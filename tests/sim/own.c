@@ -64,6 +64,8 @@ static void s_go_back(checker_t *self, const database_sim_t *server)
 void checker_accepts(checker_t *self, int node, const identity_memory_t *memory)
 {
     world_t *world = self->world;
+    if (!instance_is_known(&memory->instance))
+        self->accepted[node] = NULL; /* it has given its own up */
     database_sim_t *server = s_find(world, memory);
     if (!server || server == self->accepted[node])
         return;
