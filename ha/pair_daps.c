@@ -314,12 +314,15 @@ static void s_hear_word(pair_t *self)
     peer_view_t *peer = &self->peer;
     daps_word_t *word = &self->daps.word;
     bool alive = pair_peer_alive(self);
+    /* Who knows no server takes the other node's for the one. */
+    const instance_t *own =
+        instance_is_known(&self->daps.instance) ? &self->daps.instance : &peer->server;
     bool answers = false;
     bool reaches = false;
     for (size_t i = 0; alive && i < peer->daps_len; i++) {
         const dap_t *dap = &peer->daps[i];
         bool there = dap->reachable && instance_is_known(&dap->status.instance);
-        reaches |= there && instance_equal(&dap->status.instance, &self->daps.instance);
+        reaches |= there && instance_equal(&dap->status.instance, own);
         answers |= !there || dap->verdict == DAP_WRONG; /* it may, again: the look may be old */
     }
     if (reaches)

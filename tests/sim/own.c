@@ -100,6 +100,8 @@ static void s_take(checker_t *self, int node, database_sim_t *server, bool told)
 
 void checker_accepts(checker_t *self, int node, const identity_memory_t *memory)
 {
+    if (!instance_is_known(&memory->instance))
+        self->accepted[node] = NULL; /* it has given its own up */
     database_sim_t *server = s_find(self->world, memory);
     if (!server || server == self->accepted[node])
         return;
