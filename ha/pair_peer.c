@@ -124,7 +124,8 @@ void pair_say_hello(pair_t *self)
     hello.configuration = wire_bytes(&self->configuration_digest);
     hello.daps = list;
     hello.known = self->daps.place.index;
-    hello.saw = instance_is_known(&self->daps.instance);
+    hello.server_started_us = self->daps.instance.started_at;
+    hello.server_port = self->daps.instance.port;
     hello.exact = self->daps.warm || self->daps.exact;
     hello.known_hash = wire_bytes(&self->daps.place.hash);
     hello.said = s_number(self, self->now);
@@ -359,7 +360,7 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
     peer->index = hello->index;
     peer->ready = hello->ready;
     peer->exact = hello->exact;
-    peer->saw = hello->saw;
+    peer->server = (instance_t){.started_at = hello->server_started_us, .port = hello->server_port};
     peer->automatic = hello->automatic;
     peer->database = hello->database;
     s_hear_daps(peer, hello);
@@ -448,11 +449,12 @@ void pair_peer_receive(pair_t *self, const uint8_t *bytes, size_t len)
     wire_arena_reset(self->arena);
     Ixn__V1__PeerFrame *frame =
         ixn__v1__peer_frame__unpack(wire_arena_allocator(self->arena), len, bytes);
-    if (!frame || frame->version != PEER_VERSION) {
+    /* An epoch is a bigint of the database, and there has to be one after it. */
+    if (!frame || frame->version != PEER_VERSION || frame->epoch >= INT64_MAX) {
         pair_say(self, true, "pair.garbage",
-                 "bytes=%zu version=%u reason=\"not a frame of this "
-                 "protocol, version %d\"",
-                 len, frame ? frame->version : 0, PEER_VERSION);
+                 "bytes=%zu version=%u epoch=%" PRIu64
+                 " reason=\"not a frame of this protocol, version %d\"",
+                 len, frame ? frame->version : 0, frame ? frame->epoch : 0, PEER_VERSION);
         return;
     }
     if (frame->body_case == IXN__V1__PEER_FRAME__BODY_HELLO && frame->hello) {
