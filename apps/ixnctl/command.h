@@ -16,6 +16,7 @@ command_fn command_database_init;
 command_fn command_database_migrate;
 command_fn command_database_status;
 command_fn command_database_adopt;
+command_fn command_database_heal;
 command_fn command_submit;
 command_fn command_get;
 command_fn command_stop;

@@ -20,6 +20,8 @@ const command_t commands[] = {
      "ixnctl database status -o json", command_database_status},
     {"database", "adopt", NULL, "Declare that the database has moved, and where to",
      "ixnctl database adopt --reason \"moved to db-2\"", command_database_adopt},
+    {"database", "heal", NULL, "Write back what the database lost, from a node's memory",
+     "ixnctl database heal --lost 42 --reason \"db-1 died\"", command_database_heal},
     {NULL, "daps", NULL, "Each node's ways to it: proven, in use, how quick",
      "ixnctl -n tcp://a:7420 -n tcp://b:7420 daps", command_daps},
     {"config", "check", "The configuration", "Check a file, and where each of its DAPs leads",
