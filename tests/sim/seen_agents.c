@@ -162,12 +162,12 @@ void seen_agents_reserved(seen_agents_t *self, const batch_t *batch, uint64_t in
     /* What was decided last in a batch was so for as long after its time as it was open. */
     const usec_t open = self->world->now - self->world->checker->committed_at[1];
     const usec_t latest = batch->log_time + options_fastest(&self->world->options, open);
-    for (size_t i = 0; i < agent->len; i++)
-        if (s_is_in_force(&agent->grants[i], latest))
-            world_violation(self->world, "agents",
-                            "entry %llu grants agent %s to %s, while %s has it by entry %llu",
-                            (unsigned long long)index, entry->agent, entry->router,
-                            agent->grants[i].router, (unsigned long long)agent->grants[i].index);
+    const grant_t *before = agent->len > 0 ? &agent->grants[0] : NULL;
+    if (before && s_is_in_force(before, latest))
+        world_violation(self->world, "agents",
+                        "entry %llu grants agent %s to %s, while %s has it by entry %llu",
+                        (unsigned long long)index, entry->agent, entry->router, before->router,
+                        (unsigned long long)before->index);
     s_check_order(self, number, index, interaction, entry->priority);
     s_given(self, number);
     if (agent->len == GRANTS_KEPT)
@@ -181,10 +181,10 @@ void seen_agents_reserved(seen_agents_t *self, const batch_t *batch, uint64_t in
                                  .work_index = interaction->token_index,
                                  .expires = expires};
     snprintf(agent->grants[0].router, sizeof agent->grants[0].router, "%s", entry->router);
-    const agent_t *before = &self->before[number];
-    for (size_t i = 0; i < before->len; i++)
-        if (before->grants[i].epoch == batch->epoch && before->grants[i].index == index)
-            agent->grants[0].told_until = before->grants[i].told_until;
+    const agent_t *known = &self->before[number];
+    for (size_t i = 0; i < known->len; i++)
+        if (known->grants[i].epoch == batch->epoch && known->grants[i].index == index)
+            agent->grants[0].told_until = known->grants[i].told_until;
 }
 
 void seen_agents_released(seen_agents_t *self, const Ixn__V1__AgentReleased *entry)
