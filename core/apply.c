@@ -507,30 +507,3 @@ void state_end_batch(state_t *self, id128_t hash)
 {
     self->hash = hash;
 }
-
-bool state_apply_batch(state_t *self, const batch_t *batch, wire_arena_t *arena, error_t *ret_error)
-{
-    if (batch->first != self->index + 1 || !id_equal(batch->previous, self->hash)) {
-        char is[ID_TEXT_SIZE], should[ID_TEXT_SIZE];
-        return error_set(ret_error, ERROR_DATABASE_DIVERGED,
-                         "batch %llu with previous hash %s does not continue index %llu with "
-                         "hash %s",
-                         (unsigned long long)batch->first, id_text(batch->previous, is),
-                         (unsigned long long)self->index, id_text(self->hash, should));
-    }
-    wire_arena_reset(arena);
-    Ixn__V1__Batch *decoded = wire_decode_batch(arena, (const uint8_t *)batch->entries.data,
-                                                batch->entries.len, ret_error);
-    if (!decoded)
-        return false;
-    if (decoded->n_entries != batch->last - batch->first + 1)
-        return error_set(ret_error, ERROR_DATABASE_DIVERGED, "batch %llu … %llu holds %zu entries",
-                         (unsigned long long)batch->first, (unsigned long long)batch->last,
-                         decoded->n_entries);
-    state_begin_batch(self, batch->epoch, batch->log_time, batch->wall_time);
-    for (size_t i = 0; i < decoded->n_entries; i++)
-        if (!state_apply(self, decoded->entries[i], ret_error))
-            return false;
-    state_end_batch(self, batch->hash);
-    return true;
-}

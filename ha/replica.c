@@ -27,6 +27,8 @@ struct replica {
      * always right after. */
     line_t stream;
     uint64_t known;
+    const guard_t *guard;
+    bool stopped; /* by the guard */
 };
 
 /* ---- Lines of batches ---- */
@@ -234,6 +236,7 @@ void replica_load(replica_t *self, state_t *state)
 {
     state_destroy(&self->state);
     s_empty(&self->journal);
+    self->stopped = false;
     self->state = state;
     replica_committed(self, state->index);
     s_fit(self);
@@ -243,6 +246,7 @@ state_t *replica_take(replica_t *self)
 {
     state_t *state = self->state;
     self->state = NULL;
+    self->stopped = false;
     s_empty(&self->stream);
     s_empty(&self->journal);
     self->known = 0;
@@ -257,8 +261,12 @@ void replica_unload(replica_t *self)
 
 static bool s_apply(replica_t *self, line_t *line, error_t *ret_error)
 {
-    if (!state_apply_batch(self->state, s_at(line, 0), self->arena, ret_error))
+    error_t error = {0};
+    if (!state_apply_batch(self->state, s_at(line, 0), self->arena, self->guard, &error)) {
+        self->stopped = error.code == ERROR_POISON;
+        *ret_error = error;
         return false;
+    }
     s_drop_oldest(line);
     s_fit(self);
     return true;
@@ -284,9 +292,15 @@ static line_t *s_next(replica_t *self)
     return s_stream_is_ready(self) ? &self->stream : NULL;
 }
 
+void replica_guard(replica_t *self, const guard_t *guard)
+{
+    self->guard = guard;
+    self->stopped = false;
+}
+
 bool replica_step(replica_t *self, size_t entries, error_t *ret_error)
 {
-    if (!self->state)
+    if (!self->state || self->stopped)
         return true;
     uint64_t until = self->state->index + entries;
     line_t *line;
@@ -298,12 +312,12 @@ bool replica_step(replica_t *self, size_t entries, error_t *ret_error)
 
 bool replica_has_work(const replica_t *self)
 {
-    return self->state && (self->journal.len > 0 || s_stream_is_ready(self));
+    return self->state && !self->stopped && (self->journal.len > 0 || s_stream_is_ready(self));
 }
 
 bool replica_has_gap(const replica_t *self)
 {
-    if (!self->state || self->known <= self->state->index || self->journal.len > 0)
+    if (!self->state || self->stopped || self->known <= self->state->index || self->journal.len > 0)
         return false;
     return self->stream.len == 0 || s_at(&self->stream, 0)->first != self->state->index + 1;
 }

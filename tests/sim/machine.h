@@ -111,6 +111,7 @@ struct machine {
     /* what the host keeps */
     bool has_memory;
     identity_memory_t memory;
+    poison_t poison; /* likewise */
     usec_t boot_offset;
     usec_t wall_offset;
     /* turns */
