@@ -120,7 +120,7 @@ int command_poison_list(common_t *common, int argc, char **argv)
             "What crashed twice, on either node, is refused (a request) or not applied (an entry "
             "of "
             "the log: see ixnctl database skip). The bytes of a request are in state_dir of the "
-            "node that crashed, file poison-FINGERPRINT. --json: an object a line.\n\n"
+            "node that crashed, file poison-FINGERPRINT. --output json: an object a line.\n\n"
             "Exit codes: 0 told; 3 no node answers; 4 output cut.\n\nExample:\n"
             "  ixnctl poison list",
         .children = common_children,
