@@ -466,6 +466,12 @@ static bool s_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_err
     case IXN__V1__ENTRY__BODY_STRATEGY_DEACTIVATED:
         return s_fitting(self, "strategy deactivated",
                          strategies_deactivated(self, entry->strategy_deactivated), ret_error);
+    case IXN__V1__ENTRY__BODY_ROUTER_DRAINED:
+        return s_fitting(self, "router drained", drains_drained(self, entry->router_drained),
+                         ret_error);
+    case IXN__V1__ENTRY__BODY_ROUTER_UNDRAINED:
+        return s_fitting(self, "router undrained", drains_undrained(self, entry->router_undrained),
+                         ret_error);
     case IXN__V1__ENTRY__BODY_AGENT_CHANGED:
         return s_fitting(self, "agent", agents_changed(self, entry->agent_changed), ret_error);
     case IXN__V1__ENTRY__BODY_AGENT_RESERVED:

@@ -5,6 +5,8 @@
 
 #include "core/state_internal.h"
 
+enum { PREFETCH_AHEAD = 4 }; /* entries */
+
 static bool s_is_skipped(const state_t *self, const batch_t *batch, uint64_t index)
 {
     for (size_t i = 0; i < self->skips_len; i++)
@@ -57,6 +59,20 @@ static bool s_is_poison(const state_t *self, const batch_t *batch, const guard_t
     return false;
 }
 
+/* An entry that comes a little later: completed keys are in tables too large for the cache. */
+static void s_prefetch(const state_t *self, const Ixn__V1__Entry *entry)
+{
+    id128_t id;
+    if (entry->body_case == IXN__V1__ENTRY__BODY_SUBMITTED &&
+        wire_read_id(entry->submitted->interaction_id, &id)) {
+        state_remembered_prefetch(self, &id, NULL);
+    } else if (entry->body_case == IXN__V1__ENTRY__BODY_STOPPED &&
+               wire_read_id(entry->stopped->interaction_id, &id)) {
+        const interaction_t *interaction = state_find(self, &id);
+        state_remembered_prefetch(self, &id, interaction ? &interaction->key_hash : NULL);
+    }
+}
+
 static bool s_apply_entries(state_t *self, const batch_t *batch, wire_arena_t *arena, hand_t *hand,
                             error_t *ret_error)
 {
@@ -70,9 +86,12 @@ static bool s_apply_entries(state_t *self, const batch_t *batch, wire_arena_t *a
                          (unsigned long long)batch->first, (unsigned long long)batch->last,
                          decoded->n_entries);
     state_begin_batch(self, batch->epoch, batch->log_time, batch->wall_time);
-    for (size_t i = 0; i < decoded->n_entries; i++)
+    for (size_t i = 0; i < decoded->n_entries; i++) {
+        if (i + PREFETCH_AHEAD < decoded->n_entries)
+            s_prefetch(self, decoded->entries[i + PREFETCH_AHEAD]);
         if (!s_apply_entry(self, batch, decoded->entries[i], hand, ret_error))
             return false;
+    }
     state_end_batch(self, batch->hash);
     return true;
 }

@@ -73,6 +73,7 @@ void catalog_free(catalog_t *self)
 {
     strategies_free(self);
     agents_free(self);
+    drains_free(self);
     free(self->gone);
 }
 
@@ -152,6 +153,12 @@ const catalog_row_t *catalog_collect(state_t *self, uint64_t base, arena_t *aren
         catalog_row_t row = agent_row(self, agent);
         s_push(&rows, &row);
     }
+    for (const drain_record_t *drain = catalog->drains; drain; drain = drain->hh.next) {
+        if (drain->stamp.index <= base)
+            continue;
+        catalog_row_t row = drain_row(self, drain);
+        s_push(&rows, &row);
+    }
     catalog_row_t *kept = NULL;
     if (rows.len) {
         kept = arena_take(arena, rows.len * sizeof *kept);
@@ -183,6 +190,8 @@ static bool s_load(state_t *self, uint16_t tenant, const catalog_row_t *row)
         return strategies_load_turn(self, tenant, row);
     case CATALOG_AGENT:
         return agents_load(self, tenant, row);
+    case CATALOG_DRAIN:
+        return drains_load(self, tenant, row);
     default:
         return false;
     }
@@ -191,7 +200,8 @@ static bool s_load(state_t *self, uint16_t tenant, const catalog_row_t *row)
 bool catalog_load(state_t *self, const catalog_row_t *row, error_t *ret_error)
 {
     static const char *const tables[CATALOG_KINDS] = {"ixn.strategy", "ixn.strategy_activation",
-                                                      "ixn.strategy_turn", "ixn.agent"};
+                                                      "ixn.strategy_turn", "ixn.agent",
+                                                      "ixn.router_drain"};
     uint16_t tenant;
     self->catalog_loading = true;
     bool ok = s_texts_fit(row) && row->grant_index <= self->index &&

@@ -1,10 +1,10 @@
 /* Catalog: what the log decides besides interactions: stored strategies with their versions and
- * activations, whose turn it is, and agents with who keeps them.
+ * activations, whose turn it is, agents with who keeps them, and routers that are drained.
  *
- * Promises: part of the state, so only entries and loading change it (core/strategies.c and
- * core/agents.c have one function an entry); each is one row of a public table. A row carries the
- * index of the entry that changed it last: what a checkpoint has to write is what changed after the
- * one before, whoever wrote that. Pure.
+ * Promises: part of the state, so only entries and loading change it (core/strategies.c,
+ * core/agents.c and core/drains.c have one function an entry); each is one row of a public table. A
+ * row carries the index of the entry that changed it last: what a checkpoint has to write is what
+ * changed after the one before, whoever wrote that. Pure.
  */
 #ifndef IXN_CORE_CATALOG_H
 #define IXN_CORE_CATALOG_H
@@ -28,6 +28,7 @@ typedef enum {
     CATALOG_ACTIVATION, /* ixn.strategy_activation */
     CATALOG_TURN,       /* ixn.strategy_turn */
     CATALOG_AGENT,      /* ixn.agent */
+    CATALOG_DRAIN,      /* ixn.router_drain; its name is the router's */
     CATALOG_KINDS,
 } catalog_kind_t;
 
@@ -40,12 +41,12 @@ typedef struct {
     text_t name;
     text_t router;    /* ACTIVATION; TURN: who was last; AGENT: who has the grant, or empty */
     uint32_t version; /* STRATEGY, ACTIVATION; TURN: the highest that was ever put */
-    text_t by;        /* STRATEGY, ACTIVATION, AGENT: who asked for it */
+    text_t by;        /* STRATEGY, ACTIVATION, AGENT, DRAIN: who asked for it */
     usec_t at;        /* … and when */
     text_t body;      /* STRATEGY */
     text_t content_type;
-    text_t comment;
-    bool added; /* AGENT: by an operator; otherwise by the configuration alone */
+    text_t comment; /* STRATEGY; DRAIN: the reason */
+    bool added;     /* AGENT: by an operator; otherwise by the configuration alone */
     id128_t interaction_id;
     uint64_t grant_epoch;
     uint64_t grant_index;
@@ -123,6 +124,19 @@ typedef struct {
     uint64_t change;
 } agent_record_t;
 
+/* A router that gets no new work. */
+typedef struct {
+    UT_hash_handle hh;
+    id128_t key;
+    uint64_t names;
+    uint16_t tenant;
+    char router[LIMIT_NAME + 1];
+    catalog_stamp_t stamp;
+    char *reason;
+    char by[LIMIT_NAME + 1];
+    usec_t at;
+} drain_record_t;
+
 typedef struct catalog_gone catalog_gone_t;
 
 typedef struct {
@@ -130,6 +144,7 @@ typedef struct {
     size_t stored; /* strategies with versions */
     size_t body_bytes;
     agent_record_t *agents;
+    drain_record_t *drains;
     catalog_gone_t *gone; /* rows that left, oldest first */
     size_t gone_len;
     uint64_t changed; /* index of the last change */
@@ -143,7 +158,8 @@ strategy_record_t *catalog_strategy(const state_t *self, uint16_t tenant,
 const strategy_version_t *strategy_version(const strategy_record_t *self, uint32_t version);
 const strategy_version_t *strategy_newest(const strategy_record_t *self); /* NULL: not stored */
 const strategy_activation_t *strategy_activation(const strategy_record_t *self, const char *router);
-agent_record_t *catalog_agent(const state_t *self, uint16_t tenant, text_t name); /* or NULL */
+agent_record_t *catalog_agent(const state_t *self, uint16_t tenant, text_t name);   /* or NULL */
+drain_record_t *catalog_drain(const state_t *self, uint16_t tenant, text_t router); /* or NULL */
 /* True while it is kept for work that its router still has. */
 bool agent_is_reserved(const state_t *self, const agent_record_t *agent, usec_t log_time);
 
@@ -169,6 +185,8 @@ const char *strategies_deactivated(state_t *self, const Ixn__V1__StrategyDeactiv
 const char *agents_changed(state_t *self, const Ixn__V1__AgentChanged *entry);
 const char *agents_reserved(state_t *self, const Ixn__V1__AgentReserved *entry);
 const char *agents_released(state_t *self, const Ixn__V1__AgentReleased *entry);
+const char *drains_drained(state_t *self, const Ixn__V1__RouterDrained *entry);
+const char *drains_undrained(state_t *self, const Ixn__V1__RouterUndrained *entry);
 /* The turn goes on behind this router. / The work is no longer with a router. */
 void strategies_dispatched(state_t *self, uint16_t tenant, text_t name, text_t router);
 void strategies_left(state_t *self, uint16_t tenant, text_t name);
@@ -180,7 +198,9 @@ bool strategies_load_version(state_t *self, uint16_t tenant, const catalog_row_t
 bool strategies_load_activation(state_t *self, uint16_t tenant, const catalog_row_t *row);
 bool strategies_load_turn(state_t *self, uint16_t tenant, const catalog_row_t *row);
 bool agents_load(state_t *self, uint16_t tenant, const catalog_row_t *row);
+bool drains_load(state_t *self, uint16_t tenant, const catalog_row_t *row);
 void strategies_free(catalog_t *self);
+void drains_free(catalog_t *self);
 void agents_free(catalog_t *self);
 /* One row as it is now; texts point into the record. */
 catalog_row_t strategy_version_row(const state_t *self, const strategy_record_t *strategy,
@@ -189,5 +209,6 @@ catalog_row_t strategy_activation_row(const state_t *self, const strategy_record
                                       const strategy_activation_t *activation);
 catalog_row_t strategy_turn_row(const state_t *self, const strategy_record_t *strategy);
 catalog_row_t agent_row(const state_t *self, const agent_record_t *agent);
+catalog_row_t drain_row(const state_t *self, const drain_record_t *drain);
 
 #endif

@@ -454,6 +454,8 @@ static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error
                           request->body_case == IXN__V1__REQUEST__BODY_LIST ||
                           request->body_case == IXN__V1__REQUEST__BODY_LIST_QUEUES ||
                           request->body_case == IXN__V1__REQUEST__BODY_LIST_INTERACTIONS ||
+                          request->body_case == IXN__V1__REQUEST__BODY_DRAIN_ROUTER ||
+                          request->body_case == IXN__V1__REQUEST__BODY_UNDRAIN_ROUTER ||
                           request->body_case == IXN__V1__REQUEST__BODY_CHANGE_AGENT;
     bool reads_strategies = request->body_case == IXN__V1__REQUEST__BODY_GET_STRATEGY;
     bool router = slot->role == IXN__V1__ROLE__ROUTER;
@@ -543,6 +545,12 @@ static void s_handle_catalog(engine_t *self, engine_session_t *slot,
     case IXN__V1__REQUEST__BODY_CHANGE_AGENT:
         engine_change_agent(self, slot->ref, request->id, request->change_agent);
         return;
+    case IXN__V1__REQUEST__BODY_DRAIN_ROUTER:
+        engine_drain_router(self, slot->ref, request->id, request->drain_router);
+        return;
+    case IXN__V1__REQUEST__BODY_UNDRAIN_ROUTER:
+        engine_undrain_router(self, slot->ref, request->id, request->undrain_router);
+        return;
     case IXN__V1__REQUEST__BODY_LIST_QUEUES:
         engine_list_queues(self, slot->ref, request->id, request->list_queues);
         return;
@@ -552,7 +560,7 @@ static void s_handle_catalog(engine_t *self, engine_session_t *slot,
     default: {
         error_t error;
         error_set(&error, ERROR_MALFORMED,
-                  "request %llu has no body that this version knows (field numbers 2 … 50)",
+                  "request %llu has no body that this version knows (field numbers 2 … 81)",
                   (unsigned long long)request->id);
         engine_refuse_now(self, slot->ref, request->id, &error);
     }

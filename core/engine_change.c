@@ -198,6 +198,8 @@ static bool s_find(engine_t *self, change_t *change, uint64_t request, bool *ret
         if (!engine_may_see(change->slot, self->state->queues[live->queue]->tenant))
             return s_unknown(id, ret_error);
         change->interaction = live;
+        if (change->kind == IXN__V1__REQUEST__BODY_STOP)
+            state_remembered_prefetch(self->state, &live->id, &live->key_hash);
         return s_find_live(self, change, request, ret_answered, ret_error);
     }
     const remembered_t *done = state_remembered(self->state, &id);

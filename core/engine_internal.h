@@ -298,6 +298,7 @@ void engine_emit_configuration(engine_t *self, const Ixn__V1__EngineConfiguratio
 
 uint32_t engine_router_limit(const engine_t *self, const char *name, uint32_t announced);
 bool engine_router_configured(const engine_t *self, const char *name);
+bool engine_router_annexed(const engine_t *self, const char *name); /* it is under `routers` */
 engine_rate_t engine_router_rate(const engine_t *self, const char *name);
 engine_session_t *engine_find_router(const engine_t *self, const char *name); /* NULL: none live */
 
@@ -323,6 +324,17 @@ void engine_remove_strategy(engine_t *self, session_t session, uint64_t request,
 void engine_strategy_view(const char *name, const strategy_version_t *version,
                           Ixn__V1__Strategy *ret_view);
 
+/* The balancer is told anew what it runs, since it was drained or no longer is. */
+void engine_update_router(engine_t *self, engine_session_t *slot);
+
+/* engine_drain.c */
+const drain_record_t *engine_drain(const engine_t *self,
+                                   const engine_session_t *slot); /* or NULL */
+void engine_drain_router(engine_t *self, session_t session, uint64_t request,
+                         const Ixn__V1__DrainRouter *body);
+void engine_undrain_router(engine_t *self, session_t session, uint64_t request,
+                           const Ixn__V1__UndrainRouter *body);
+
 /* engine_agent.c */
 void engine_reserve(engine_t *self, session_t session, uint64_t request,
                     const Ixn__V1__Reserve *body);
@@ -343,6 +355,8 @@ char *engine_page_text(arena_t *arena, const char *text);
 /* Why the first in line of a queue is not on its way; "" when it is, or when nothing waits. */
 const char *engine_queue_reason(const engine_t *self, queue_t *queue, char *text, size_t size);
 void engine_list(engine_t *self, session_t session, uint64_t request, const Ixn__V1__List *wanted);
+/* A listing of this router alone. */
+void engine_list_router(engine_t *self, session_t session, uint64_t request, const char *name);
 
 /* engine_dispatch.c */
 engine_strategy_t *engine_strategy(engine_t *self, uint16_t tenant, text_t name); /* made if new */

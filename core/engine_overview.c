@@ -43,6 +43,11 @@ static const char *s_router_reason(const engine_t *self, const engine_session_t 
     const strategy_activation_t *activation =
         stored ? strategy_activation(record, slot->name) : NULL;
     text[0] = '\0';
+    const drain_record_t *drain = engine_drain(self, slot);
+    if (drain) {
+        snprintf(text, REASON, "drained by %s: %s", drain->by, drain->reason);
+        return text;
+    }
     if (stored && !activation) {
         snprintf(text, REASON, "not activated%s",
                  load && load->brought ? "; what it brings itself is not used, since a strategy of "
@@ -226,6 +231,13 @@ static void s_router(page_t *page, const state_router_t *router, Ixn__V1__Router
     engine_rate_t rate = engine_router_rate(self, router->name);
     view->max_submission_rate = s_rate_text(page, &rate);
     view->max_submitted_interactions = engine_router_limit(self, router->name, 0);
+    const drain_record_t *drain = catalog_drain(self->state, page->tenant, text_of(router->name));
+    if (drain && (!slot || slot->tenant == page->tenant)) {
+        view->drained = true;
+        view->drain_reason = drain->reason;
+        view->drained_by = (char *)drain->by;
+        view->drained_at_us = drain->at;
+    }
     if (!slot)
         return;
     view->tenant = self->state->tenants[slot->tenant];
@@ -249,7 +261,9 @@ static void s_list_routers(page_t *page, const Ixn__V1__List *wanted, list_t *li
     for (size_t i = 0; i < self->state->routers_len; i++) {
         const state_router_t *router = self->state->routers[i];
         const engine_session_t *slot = engine_slot(self, engine_router_session(self, router));
-        if (slot ? slot->tenant == page->tenant : router->pending > 0)
+        if (slot ? slot->tenant == page->tenant
+                 : router->pending > 0 ||
+                       catalog_drain(self->state, page->tenant, text_of(router->name)))
             s_list(list, router->name, router);
     }
     size_t len;
@@ -383,6 +397,35 @@ static void s_list_agents(page_t *page, const Ixn__V1__List *wanted, list_t *lis
     }
 }
 
+static void s_say_listing(engine_t *self, session_t session, uint64_t request,
+                          Ixn__V1__Listing *listing)
+{
+    Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
+    message.request_id = request;
+    message.body_case = IXN__V1__MESSAGE__BODY_LISTING;
+    message.listing = listing;
+    engine_say(self, session, &message);
+}
+
+void engine_list_router(engine_t *self, session_t session, uint64_t request, const char *name)
+{
+    page_t page = {.self = self, .tenant = engine_slot(self, session)->tenant};
+    Ixn__V1__Listing listing = IXN__V1__LISTING__INIT;
+    Ixn__V1__RouterInfo view = IXN__V1__ROUTER_INFO__INIT;
+    Ixn__V1__RouterInfo *only = &view;
+    const state_router_t *router = NULL;
+    HASH_FIND_STR(self->state->routers_by_name, name, router);
+    view.name = (char *)name;
+    view.tenant = self->state->tenants[page.tenant];
+    const engine_session_t *live = engine_find_router(self, name);
+    if (router && (!live || live->tenant == page.tenant))
+        s_router(&page, router, &view);
+    listing.routers = &only;
+    listing.n_routers = 1;
+    s_say_listing(self, session, request, &listing);
+    arena_free(&page.arena);
+}
+
 void engine_list(engine_t *self, session_t session, uint64_t request, const Ixn__V1__List *wanted)
 {
     page_t page = {.self = self, .tenant = engine_slot(self, session)->tenant};
@@ -406,11 +449,7 @@ void engine_list(engine_t *self, session_t session, uint64_t request, const Ixn_
         engine_refuse_now(self, session, request, &error);
         return;
     }
-    Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
-    message.request_id = request;
-    message.body_case = IXN__V1__MESSAGE__BODY_LISTING;
-    message.listing = &listing;
-    engine_say(self, session, &message);
+    s_say_listing(self, session, request, &listing);
     free(list.items);
     arena_free(&page.arena);
 }

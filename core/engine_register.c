@@ -41,6 +41,11 @@ bool engine_router_configured(const engine_t *self, const char *name)
     return annex && annex->agent_reservation;
 }
 
+bool engine_router_annexed(const engine_t *self, const char *name)
+{
+    return s_annex(self, name) != NULL;
+}
+
 static size_t s_name_key(Ixn__V1__Role role, const char *name, char key[SESSION_NAME_KEY])
 {
     size_t len = strlen(name);

@@ -101,7 +101,7 @@ static void s_update(engine_t *self, engine_session_t *slot, const strategy_reco
         s_set_failure(load, 0, NULL);
     }
     bool runs = stored ? activation && load->loaded : load && load->brought;
-    if (runs)
+    if (runs && !engine_drain(self, slot))
         balancer_load(self->balancer, slot->balanced, strategy->number);
     else
         balancer_unload(self->balancer, slot->balanced, strategy->number);
@@ -116,6 +116,15 @@ static void s_update_all(engine_t *self, uint16_t tenant, const char *name)
         engine_session_t *slot = self->slots[i];
         if (slot->open && slot->router && slot->tenant == tenant)
             s_update(self, slot, record, strategy);
+    }
+}
+
+void engine_update_router(engine_t *self, engine_session_t *slot)
+{
+    for (const engine_load_t *load = slot->loads; load; load = load->hh.next) {
+        engine_strategy_t *strategy = self->strategies[load->strategy];
+        s_update(self, slot, catalog_strategy(self->state, slot->tenant, text_of(strategy->name)),
+                 strategy);
     }
 }
 

@@ -148,6 +148,7 @@ void engine_submit(engine_t *self, session_t session, uint64_t request,
      */
     const char *tenant = self->state->tenants[slot->tenant];
     id128_t key_hash = key_hash_of(text_of(tenant), s_bytes(submit->key));
+    state_remembered_prefetch(self->state, NULL, &key_hash);
     uint64_t fingerprint = s_fingerprint(submit);
     if (s_answered_before(self, session, request, &key_hash, fingerprint))
         return;
@@ -169,6 +170,7 @@ void engine_submit(engine_t *self, session_t session, uint64_t request,
         return;
     }
     id128_t id = s_new_id(self);
+    state_remembered_prefetch(self->state, &id, NULL);
     s_decide(self, slot, submit, id, fingerprint);
     engine_queue_dirty(self, queue->number);
     self->figures.submitted++;

@@ -160,6 +160,14 @@ bool index_find(const index_t *self, const id128_t *key, uint32_t *ret_handle)
     return true;
 }
 
+void index_prefetch(const index_t *self, const id128_t *key)
+{
+    uint32_t hash = s_hash(key);
+    __builtin_prefetch(&self->now.cells[s_home(&self->now, hash)]);
+    if (self->old.cells)
+        __builtin_prefetch(&self->old.cells[s_home(&self->old, hash)]);
+}
+
 void index_remove(index_t *self, const id128_t *key)
 {
     size_t at;

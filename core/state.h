@@ -154,6 +154,8 @@ interaction_t *state_find(const state_t *self, const id128_t *id);
 interaction_t *state_find_by_key(const state_t *self, const id128_t *key_hash);
 const remembered_t *state_remembered(const state_t *self, const id128_t *id);
 const remembered_t *state_remembered_by_key(const state_t *self, const id128_t *key_hash);
+/* One of these, or a completion, is about to come. NULL: not by that. */
+void state_remembered_prefetch(const state_t *self, const id128_t *id, const id128_t *key_hash);
 /* When the memory of keys is full: how far back it reaches, in log time. USEC_NEVER: it is not. */
 usec_t state_dedupe_reach(const state_t *self);
 queue_t *state_queue(const state_t *self, uint16_t tenant, text_t name); /* NULL: none */

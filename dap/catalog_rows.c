@@ -128,6 +128,22 @@ static const table_t s_tables[CATALOG_KINDS] = {
           {"priority", COLUMN_I32, AT(priority)},
           {"expires_log_us", COLUMN_I64, AT(expires)},
           {"change", COLUMN_I64, AT(change)}}},
+    [CATALOG_DRAIN] =
+        {"ixn.router_drain",
+         "SELECT tenant, router, reason, drained_by, drained_at FROM ixn.router_drain",
+         "INSERT INTO ixn.router_drain (tenant, router, reason, drained_by, drained_at) SELECT * "
+         "FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) ON "
+         "CONFLICT (tenant, router) DO UPDATE SET reason = excluded.reason, drained_by = "
+         "excluded.drained_by, drained_at = excluded.drained_at",
+         "DELETE FROM ixn.router_drain AS t USING unnest($1::text[], $2::text[]) AS g(a, b) WHERE "
+         "t.tenant = g.a AND t.router = g.b",
+         2,
+         5,
+         {{"tenant", COLUMN_TEXT, AT(tenant)},
+          {"router", COLUMN_TEXT, AT(name)},
+          {"reason", COLUMN_TEXT, AT(comment)},
+          {"drained_by", COLUMN_TEXT, AT(by)},
+          {"drained_at", COLUMN_TIME_OR_NULL, AT(at)}}},
 };
 
 /* ---- Into the tables ---- */

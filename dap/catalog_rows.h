@@ -1,5 +1,6 @@
-/* Catalog rows: strategies, activations, turns and agents (core/catalog.h) on their way into their
- * tables and out of them. Which column holds which field is in dap/catalog_rows.c alone.
+/* Catalog rows: strategies, activations, turns, agents and drained routers (core/catalog.h) on
+ * their way into their tables and out of them. Which column holds which field is in
+ * dap/catalog_rows.c alone.
  */
 #ifndef IXN_DAP_CATALOG_ROWS_H
 #define IXN_DAP_CATALOG_ROWS_H

@@ -22,6 +22,8 @@ struct journal {
     zsock_t *socket; /* orders to it, events from it */
     uint64_t index;  /* what the next batch must continue */
     id128_t hash;
+    uint64_t heard;  /* COMMITTED up to here was said to the owner */
+    uint64_t proofs; /* another server was proven so often */
 };
 
 /* What the owner sends: one of these. */
@@ -29,7 +31,14 @@ typedef struct {
     batch_t *batch;
     use_t *use;
     instance_t instance; /* with neither: another server is proven */
+    uint64_t heard;      /* what the owner has heard to be committed */
 } order_t;
+
+/* What the lane says, and after how many orders of another server. */
+typedef struct {
+    uint64_t proofs;
+    journal_event_t event;
+} said_t;
 
 /* An attempt to commit the oldest batch through one DAP. Two run at once while the second tries to
  * overtake the first; the loser's connection is closed.
@@ -58,7 +67,10 @@ typedef struct {
     usec_t hedge_after;
     ways_t ways;
     attempt_t attempts[ATTEMPTS];
+    uint64_t proofs;    /* orders of another server */
     zlist_t *batches;   /* batch_t *, oldest first; the first is the one in flight */
+    zlist_t *unheard;   /* batch_t *, oldest first: committed, but not known to the owner yet */
+    uint64_t in_doubt;  /* batches up to here may be there already */
     bool tried;         /* the first was sent before, and how that ended is not known */
     usec_t sent_at;     /* its first send; 0: not yet */
     usec_t waits_since; /* the oldest batch waits for this attempt since; 0: it does not */
@@ -73,7 +85,8 @@ typedef struct {
 static void s_emit(lane_t *self, const journal_event_t *event)
 {
     /* Fails only when the other end is gone, and then nobody is there to be told. */
-    (void)zmq_send(zsock_resolve(self->socket), event, sizeof *event, ZMQ_DONTWAIT);
+    const said_t said = {self->proofs, *event};
+    (void)zmq_send(zsock_resolve(self->socket), &said, sizeof said, ZMQ_DONTWAIT);
 }
 
 static void s_say(lane_t *self, journal_event_kind_t kind, size_t dap, const error_t *error)
@@ -188,7 +201,7 @@ static void s_committed(lane_t *self, attempt_t *attempt, bool clean)
                              .dap = way->number,
                              .elapsed = connection_now() - self->sent_at};
     s_emit(self, &event);
-    batch_destroy(&batch);
+    zlist_append(self->unheard, batch);
     way_worked(way);
     self->waiting = false;
     self->tried = false;
@@ -226,7 +239,7 @@ static void s_there(lane_t *self, attempt_t *attempt)
     const attempt_t *other = &self->attempts[attempt == &self->attempts[MAIN] ? OVERTAKING : MAIN];
     bool sent = other->phase == PHASE_INSERTING || other->phase == PHASE_ASKING;
     error_t error = {0};
-    if (self->tried || sent) {
+    if (self->tried || sent || batch->last <= self->in_doubt) {
         s_committed(self, attempt, false);
         return;
     }
@@ -459,17 +472,35 @@ static void s_use(lane_t *self, use_t *use)
     use_destroy(&use);
 }
 
+static void s_hear(lane_t *self, uint64_t heard)
+{
+    const batch_t *oldest;
+    while ((oldest = zlist_first(self->unheard)) && oldest->last <= heard) {
+        batch_t *batch = zlist_pop(self->unheard);
+        batch_destroy(&batch);
+    }
+}
+
 /* What is under way to the server that was proven before is given up: were its answer believed, a
- * batch would count as committed that the one which is proven now does not have. It is sent again.
+ * batch would count as committed that the one which is proven now does not have. It is sent again;
+ * so is what was committed there when the owner had not heard of it and decided without it.
  */
 static void s_prove(lane_t *self, const instance_t *instance)
 {
     error_t error = {0};
     error_set(&error, ERROR_DATABASE_REFUSED, "another server is the proven one now");
     self->commit.instance = *instance;
+    self->proofs++;
     for (int i = ATTEMPTS - 1; i >= 0; i--)
         if (self->attempts[i].way)
             s_failed(self, &self->attempts[i], &error);
+    while (zlist_size(self->unheard) > 0) {
+        batch_t *batch = zlist_last(self->unheard);
+        zlist_remove(self->unheard, batch);
+        zlist_push(self->batches, batch);
+        if (batch->last > self->in_doubt)
+            self->in_doubt = batch->last;
+    }
     for (size_t i = 0; i < self->ways.len; i++) /* those that reach it were left for that */
         way_worked(self->ways.ways[i]);
 }
@@ -479,6 +510,7 @@ static void s_take_orders(lane_t *self)
     order_t order;
     while (zmq_recv(zsock_resolve(self->socket), &order, sizeof order, ZMQ_DONTWAIT) ==
            (int)sizeof order) {
+        s_hear(self, order.heard);
         if (order.use)
             s_use(self, order.use);
         else if (!order.batch)
@@ -527,7 +559,9 @@ static void s_lane_destroy(lane_t *self)
     s_take_orders(self);
     for (batch_t *batch = zlist_pop(self->batches); batch; batch = zlist_pop(self->batches))
         batch_destroy(&batch);
+    s_hear(self, UINT64_MAX);
     zlist_destroy(&self->batches);
+    zlist_destroy(&self->unheard);
     ways_free(&self->ways);
     zsock_destroy(&self->socket);
     free(self);
@@ -560,13 +594,14 @@ static zsock_t *s_end_new(void)
 journal_t *journal_new(const journal_options_t *options)
 {
     journal_t *self = memory_zero(1, sizeof *self);
-    self->index = options->head_index;
+    self->index = self->heard = options->head_index;
     self->hash = options->head_hash;
     lane_t *lane = memory_zero(1, sizeof *lane);
     lane->commit =
         (commit_t){options->identity, options->epoch, options->generation, options->instance};
     ways_init(&lane->ways, -1);
     lane->batches = zlist_new();
+    lane->unheard = zlist_new();
     self->socket = s_end_new();
     lane->socket = s_end_new();
     CHECK(zsock_bind(self->socket, "inproc://ixn-journal-%p", (void *)self) == 0);
@@ -588,9 +623,10 @@ void journal_destroy(journal_t **self_p)
     *self_p = NULL;
 }
 
-static void s_order(journal_t *self, const order_t *order)
+static void s_order(journal_t *self, order_t order)
 {
-    CHECK(zmq_send(zsock_resolve(self->socket), order, sizeof *order, 0) == (int)sizeof *order);
+    order.heard = self->heard;
+    CHECK(zmq_send(zsock_resolve(self->socket), &order, sizeof order, 0) == (int)sizeof order);
 }
 
 void journal_append(journal_t *self, batch_t *batch)
@@ -598,17 +634,18 @@ void journal_append(journal_t *self, batch_t *batch)
     CHECK(batch->first == self->index + 1 && id_equal(batch->previous, self->hash));
     self->index = batch->last;
     self->hash = batch->hash;
-    s_order(self, &(order_t){.batch = batch});
+    s_order(self, (order_t){.batch = batch});
 }
 
 void journal_use(journal_t *self, use_t *use)
 {
-    s_order(self, &(order_t){.use = use});
+    s_order(self, (order_t){.use = use});
 }
 
 void journal_prove(journal_t *self, const instance_t *instance)
 {
-    s_order(self, &(order_t){.instance = *instance});
+    self->proofs++;
+    s_order(self, (order_t){.instance = *instance});
 }
 
 zsock_t *journal_socket(journal_t *self)
@@ -618,10 +655,15 @@ zsock_t *journal_socket(journal_t *self)
 
 bool journal_next(journal_t *self, journal_event_t *ret_event)
 {
-    journal_event_t event;
-    if (zmq_recv(zsock_resolve(self->socket), &event, sizeof event, ZMQ_DONTWAIT) !=
-        (int)sizeof event)
-        return false;
-    *ret_event = event;
+    said_t said;
+    do {
+        if (zmq_recv(zsock_resolve(self->socket), &said, sizeof said, ZMQ_DONTWAIT) !=
+            (int)sizeof said)
+            return false;
+        /* A commit on the server before; the batch is sent again to the one that is proven now. */
+    } while (said.event.kind == JOURNAL_COMMITTED && said.proofs != self->proofs);
+    if (said.event.kind == JOURNAL_COMMITTED)
+        self->heard = said.event.index;
+    *ret_event = said.event;
     return true;
 }

@@ -64,7 +64,8 @@ void journal_destroy(journal_t **self_p);
 void journal_append(journal_t *self, batch_t *batch);
 /* The DAPs that may be used from now on; may be none. The lane frees it. */
 void journal_use(journal_t *self, use_t *use);
-/* Another server is proven to be the pair's own: batches go there from now on, and nowhere else. */
+/* Another server is proven to be the pair's own: batches go there from now on, and nowhere else. No
+ * COMMITTED of the server before is said any more: such a batch is sent again. */
 void journal_prove(journal_t *self, const instance_t *instance);
 /* Becomes readable when there are events; drain with journal_next before polling again. */
 zsock_t *journal_socket(journal_t *self);

@@ -10,7 +10,7 @@
 #   system   cases on real processes and a real database
 #   fuzz     every fuzzer, for a short time
 #   browser  the operator's page
-#   docs     every command of the README, links of the documents
+#   docs     every command of the README, links of the documents, pages of the manual
 #
 # Without a name all parts that exist are run, which takes less than 15 minutes; --full runs the
 # long form of each. One line for each test, and last "N passed, N failed, N skipped". Output of
@@ -311,6 +311,13 @@ readme_commands() {
         sed -E 's/^\$ //; s/[[:space:]]+#.*$//' | grep -vE '^[[:space:]]*(#|$)' || true
 }
 
+# Pages of the manual that the build has made.
+check_manual() {
+    mandoc -T lint -W warning build/release/man/*.[158]
+    [ "$(build/release/bin/ixnctl --describe=commands | wc -l)" -eq \
+        "$(grep -c '^\.SS "ixnctl ' build/release/man/ixnctl.1)" ]
+}
+
 check_links() { own_files '*.md' | tests/docs/links.py; }
 
 part_docs() {
@@ -320,6 +327,7 @@ part_docs() {
         return
     fi
     step docs/links check_links || true
+    if build release; then step docs/manual check_manual || true; fi
     while read -r command; do
         case $command in
         *deploy/test.sh*) continue ;; # this very command

@@ -64,6 +64,7 @@ typedef struct {
     /* The live proof: what it showed first of this instance, and since when. */
     instance_t watched;
     uint64_t watched_head;
+    usec_t watched_since;
     usec_t reached_at;  /* it reached the proven instance last; 0: never */
     instance_t standby; /* it was seen as a standby last: promoted, it is no copy of a moment ago */
 } dap_t;
@@ -71,10 +72,11 @@ typedef struct {
 /* What the other node of the pair says of the proven server. */
 typedef struct {
     bool exists;       /* the configuration has one */
-    bool silent;       /* it is not heard: nobody knows what it reaches */
+    bool silent;       /* what it reaches now is not known: it is not heard, or does not hear */
+    usec_t since;      /* it spoke after it had heard what this node said at this time */
     bool exact;        /* it is heard, and what it knows to be committed is all it ever knew */
+    bool saw;          /* it is heard, and was at the pair's own server at some time */
     bool primary;      /* it is heard as the primary, whatever it reaches now */
-    bool serves;       /* it is heard and serves */
     bool reaches;      /* one of its DAPs reaches the proven server, or may do so again */
     const dap_t *daps; /* what they reach; only while it is heard */
     size_t daps_len;
@@ -88,9 +90,10 @@ typedef struct {
     instance_t instance; /* the server that was proven to hold it; not known: none yet */
     bool warm;           /* it was reached since this process began */
     bool exact;          /* `place` was the newest when this node ended in order */
-    bool owns;    /* this node serves: whoever committed after it has a higher epoch, and says so */
-    usec_t begun; /* whatever was reached before says nothing of now */
-    place_t place;    /* the newest that is known to be committed */
+    bool owns;     /* this node serves, or has claimed to: whoever committed after it has a higher
+                      epoch, and says so */
+    usec_t begun;  /* whatever was reached before says nothing of now */
+    place_t place; /* the newest that is known to be committed */
     daps_word_t word; /* of the other node, as of now */
     /* The highest epoch that was heard of, and since when: a database that is asked later and has
      * less is a copy that stayed behind. */

@@ -95,17 +95,20 @@ static bool s_is_proven_server(const daps_t *self, const dap_t *dap)
            instance_equal(&dap->status.instance, &self->instance);
 }
 
-/* Two looks at one run of one server, and between them a commit of the pair's present epoch. */
+/* Two looks at one run of one server, and between them a commit of the pair's present epoch. For
+ * the node that has the epoch that is no proof: such a commit is its own, and a late one. */
 static bool s_is_live(const daps_t *self, dap_t *dap)
 {
     const database_status_t *status = &dap->status;
     if (MUTATION(LIVE_PROOF_SKIPPED))
         return true;
-    if (!instance_equal(&dap->watched, &status->instance)) {
+    bool first = !instance_equal(&dap->watched, &status->instance);
+    if (first) {
         dap->watched = status->instance;
-        dap->watched_head = status->head_index;
-        return false;
+        dap->watched_since = dap->seen_at;
     }
+    if (first || self->owns)
+        dap->watched_head = status->head_index;
     return status->head_index > dap->watched_head && !id_is_zero(self->generation) &&
            status->epoch == self->epoch && id_equal(status->generation, self->generation);
 }
@@ -121,6 +124,17 @@ static void s_say_why(const daps_t *self, dap_t *dap, const char *why)
               instance_is_known(&self->instance) ? instance_text(&self->instance, proven)
                                                  : "no server yet",
               why);
+}
+
+/* From now on this is the proven server. Commits that were seen to land elsewhere before are of the
+ * time when that one was. */
+static void s_move(daps_t *self, const instance_t *instance)
+{
+    if (instance_equal(&self->instance, instance))
+        return;
+    self->instance = *instance;
+    for (size_t i = 0; i < self->len; i++)
+        self->daps[i].watched = (instance_t){0};
 }
 
 static dap_verdict_t s_verdict(daps_t *self, dap_t *dap)
@@ -143,7 +157,7 @@ static dap_verdict_t s_verdict(daps_t *self, dap_t *dap)
         s_say_why(self, dap, "no commit of the pair was seen there yet" HINT);
         return DAP_PROVING;
     }
-    self->instance = dap->status.instance;
+    s_move(self, &dap->status.instance);
     self->warm = true;
     dap->reached_at = dap->asked_at;
     return DAP_PROVEN;
@@ -174,14 +188,23 @@ static const dap_t *s_reaches(const daps_t *self, usec_t now)
     return NULL;
 }
 
+/* The other node spoke after it could know that this server is looked at. What it said before may
+ * have been on its way for long, and the own server may be reached there by now. */
+static bool s_is_answer(const daps_t *self, const dap_t *dap)
+{
+    usec_t since = dap->watched_since > self->begun ? dap->watched_since : self->begun;
+    return !self->word.silent && self->word.since >= since;
+}
+
 /* Where this node cannot know all that was committed (the other one is not heard, or one of them
  * remembers an older place, since it was killed), only the way that was proven before leads to a
  * server that was started since, and only to one at the same address and port: a copy of a moment
  * ago is elsewhere. */
 static bool s_needs_place(const daps_t *self, const dap_t *dap)
 {
-    bool knows_all = (self->warm || self->exact) &&
-                     (!self->word.exists || self->word.exact || (self->owns && !self->word.silent));
+    const daps_word_t *word = &self->word;
+    bool heard = word->exists && s_is_answer(self, dap) && (word->exact || self->owns);
+    bool knows_all = (self->warm || self->exact) && (!word->exists || heard);
     return !knows_all &&
            (!dap->remembered || !instance_is_same_place(&dap->status.instance, &self->instance));
 }
@@ -219,33 +242,39 @@ static bool s_word_differs(const daps_word_t *word, const instance_t *instance)
     return false;
 }
 
-/* Who never saw the own server cannot tell it from a copy; a primary that has lost it for now can.
- */
-static const char *s_first_objection(const daps_t *self, usec_t now)
+/* Who never saw the own server cannot tell it from a copy; the other node can. */
+static const char *s_first_objection(const daps_t *self, const dap_t *dap)
 {
     const daps_word_t *word = &self->word;
-    if (word->primary || (word->exists && !word->silent && word->reaches))
-        return "this node never saw the pair's own server, and the other node serves, or may reach "
-               "it again: a commit of it must be seen there";
-    if (word->exists && word->silent && now - self->begun < SETTLE_US)
-        return "this node never saw the pair's own server, and has not heard the other node yet";
+    if (word->reaches)
+        return "this node never saw the pair's own server, and the other node may reach it again: "
+               "a commit of it must be seen there";
+    if (word->exists && !s_is_answer(self, dap))
+        return "this node never saw the pair's own server, and does not hear the other node, which "
+               "told it whose database is the pair's: start that, or, if it is gone for good, see "
+               "ixnctl database adopt";
+    if (word->saw && !word->exact)
+        return "this node never saw the pair's own server, and the other node, which did, does not "
+               "know all that was committed there: it goes first";
     return NULL;
 }
 
 /* Why this server does not take the proven one's place now; NULL: it does. */
 static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
 {
-    if (self->word.serves)
-        return "the other node serves: a commit of it must be seen there";
+    /* Its commits under way may land on the server before, and nothing but its own decision keeps
+     * it from telling of them. */
+    if (self->word.primary)
+        return "the other node is the primary and goes first: a commit of it must be seen there";
     if (dap->status.known.index < self->place.index)
         return "a newer place is known to be committed: it is looked at again";
     if (s_word_differs(&self->word, &dap->status.instance))
         return "a DAP of the other node reaches another server; correct the one that is wrong";
     if (!instance_is_known(&self->instance))
-        return s_first_objection(self, now);
+        return s_first_objection(self, dap);
     if (s_reaches(self, now))
         return "a DAP of this node reaches that one, or may do so again";
-    if (self->word.exists && !self->word.silent && self->word.reaches)
+    if (self->word.reaches)
         return "a DAP of the other node reaches that one, or may do so again";
     if (s_may_be_elsewhere(self, dap))
         return "this one is at another address or port, and a DAP that does not answer may lead to "
@@ -291,7 +320,7 @@ bool daps_replace(daps_t *self, usec_t now)
         s_say_why(self, dap, objection);
         return false;
     }
-    self->instance = dap->status.instance;
+    s_move(self, &dap->status.instance);
     for (size_t i = 0; i < self->len; i++)
         if (dap_is_here(&self->daps[i]) && self->daps[i].verdict == DAP_PROVING)
             daps_judge(self, &self->daps[i]);
@@ -300,8 +329,7 @@ bool daps_replace(daps_t *self, usec_t now)
 
 const dap_t *daps_loss(const daps_t *self, usec_t now)
 {
-    if (!self->known || s_reaches(self, now) ||
-        (self->word.exists && !self->word.silent && self->word.reaches))
+    if (!self->known || s_reaches(self, now) || self->word.reaches)
         return NULL;
     for (size_t i = 0; i < self->len; i++) {
         const dap_t *dap = &self->daps[i];

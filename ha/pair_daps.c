@@ -327,11 +327,14 @@ static void s_hear_word(pair_t *self)
     usec_t since = peer->reached_at > peer->alive_since ? peer->reached_at : peer->alive_since;
     word->daps = peer->daps;
     word->daps_len = alive ? peer->daps_len : 0;
-    word->silent = !alive; /* a port that refuses may be a cut, or a process about to start */
+    /* A port that refuses may be a cut, or a process about to start; and a frame may have been on
+     * its way for longer than the connection shows. */
+    word->silent = !alive || self->now - peer->word_at >= self->options.failover_timeout;
+    word->since = peer->word_at;
     word->exact = alive && peer->exact;
-    self->daps.owns = self->node != NULL;
+    word->saw = alive && peer->saw;
+    self->daps.owns = self->node || (self->role == ROLE_TAKING_OVER && self->takeover.claimed);
     word->primary = pair_peer_serves(self);
-    word->serves = word->primary && peer->database;
     word->reaches = reaches || (answers && self->now - since < SETTLE_MS * USEC_PER_MS);
 }
 
@@ -409,7 +412,8 @@ static void s_stand_back(pair_t *self)
 static void s_prove(pair_t *self)
 {
     s_hear_word(self);
-    daps_replace(&self->daps, self->now);
+    if (!self->takeover.asked) /* the claim under way tells what is there */
+        daps_replace(&self->daps, self->now);
     s_say_server(self);
     for (size_t i = 0; i < self->daps.len; i++)
         if (dap_is_here(&self->daps.daps[i]))

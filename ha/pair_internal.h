@@ -13,10 +13,14 @@ typedef struct {
     bool heard; /* since this process began */
     usec_t heard_at;
     bool exact;         /* it has forgotten nothing of what it knew to be committed */
+    bool saw;           /* it was at the pair's own server at some time */
     usec_t alive_since; /* heard without a pause */
     usec_t reached_at;  /* one of its DAPs reached the proven server last */
     usec_t served_at;   /* heard as one that serves, or is about to */
-    bool up;            /* the link: connected and proven */
+    id128_t incarnation;
+    uint64_t said;  /* the number of its last hello */
+    usec_t word_at; /* that was said after it had heard what this node said at this time */
+    bool up;        /* the link: connected and proven */
     bool refused;
     usec_t closed_at; /* when the connection was closed or refused first; 0: it is not */
     uint64_t epoch;   /* of the last frame */

@@ -78,6 +78,24 @@ static void s_fill_place(const pair_t *self, Ixn__V1__PeerHello *hello)
     }
 }
 
+/* Of what this node says now: its time, from a beginning that no other process has. */
+static uint64_t s_number(const pair_t *self, usec_t time)
+{
+    uint64_t beginning = 1;
+    for (size_t i = 0; i < 7; i++)
+        beginning = beginning << 8 | self->options.incarnation.bytes[i];
+    return beginning + (uint64_t)(time - self->began);
+}
+
+/* When this node said that; 0: it never did. */
+static usec_t s_time_of(const pair_t *self, uint64_t number)
+{
+    uint64_t first = s_number(self, self->began);
+    if (number < first || number > s_number(self, self->now))
+        return 0;
+    return self->began + (usec_t)(number - first);
+}
+
 void pair_say_hello(pair_t *self)
 {
     Ixn__V1__PeerHello hello = IXN__V1__PEER_HELLO__INIT;
@@ -109,8 +127,11 @@ void pair_say_hello(pair_t *self)
     hello.configuration = wire_bytes(&self->configuration_digest);
     hello.daps = list;
     hello.known = self->daps.place.index;
+    hello.saw = instance_is_known(&self->daps.instance);
     hello.exact = self->daps.warm || self->daps.exact;
     hello.known_hash = wire_bytes(&self->daps.place.hash);
+    hello.said = s_number(self, self->now);
+    hello.heard = self->peer.said;
     if (self->daps.known) {
         hello.system_identifier = self->daps.own.system_identifier;
         hello.database_oid = self->daps.own.database_oid;
@@ -303,11 +324,26 @@ static bool s_is_of_this_epoch(const pair_t *self, const Ixn__V1__PeerFrame *fra
            wire_read_id(frame->generation, &generation) && id_equal(generation, self->generation);
 }
 
+/* False: the same process has said something newer that came first. */
+static bool s_is_newest(peer_view_t *peer, const Ixn__V1__PeerFrame *frame)
+{
+    id128_t incarnation = {{0}};
+    wire_read_id(frame->incarnation, &incarnation);
+    if (id_equal(incarnation, peer->incarnation) && frame->hello->said < peer->said)
+        return false;
+    peer->incarnation = incarnation;
+    peer->said = frame->hello->said;
+    return true;
+}
+
 static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
 {
     const Ixn__V1__PeerHello *hello = frame->hello;
     peer_view_t *peer = &self->peer;
     bool first = !peer->heard;
+    if (!s_is_newest(peer, frame))
+        return;
+    peer->word_at = s_time_of(self, hello->heard);
     if (!pair_peer_alive(self))
         peer->alive_since = self->now;
     bool changed = peer->role != hello->role;
@@ -324,6 +360,7 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
     peer->index = hello->index;
     peer->ready = hello->ready;
     peer->exact = hello->exact;
+    peer->saw = hello->saw;
     peer->automatic = hello->automatic;
     peer->database = hello->database;
     s_hear_daps(peer, hello);

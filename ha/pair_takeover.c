@@ -81,6 +81,20 @@ static bool s_is_hopeless(pair_t *self)
     return true;
 }
 
+/* Without a memory, and without the other node's word, a copy cannot be told from the original. */
+static void s_say_assumed(pair_t *self)
+{
+    char text[IDENTITY_TEXT_SIZE];
+    if (self->daps.known || id_is_zero(self->seen.generation))
+        return; /* or nobody ever worked with it: the first start */
+    pair_alarm(self, "database.assumed",
+               "server=\"%s\" database=\"%s\" epoch=%" PRIu64 " head=%" PRIu64
+               " text=\"this node remembers no database, and the other one is not heard: what the "
+               "DAPs reach is taken for the pair's own; a copy of it would look the same\"",
+               self->seen.server, identity_text(&self->seen.identity, text), self->seen.epoch,
+               self->seen.head_index);
+}
+
 static void s_judge_start(pair_t *self)
 {
     size_t dap;
@@ -116,8 +130,10 @@ static void s_judge_start(pair_t *self)
     /* A head that moves until the claim shows a live primary, unless it is a late commit of this
      * node's own process before. */
     bool own = s_is_own_epoch(self);
-    if (pair_event(self, ROLE_EVENT_NOBODY_SERVES, reason))
-        pair_takeover_begin(self, !own, false);
+    if (!pair_event(self, ROLE_EVENT_NOBODY_SERVES, reason))
+        return;
+    s_say_assumed(self);
+    pair_takeover_begin(self, !own, false);
 }
 
 /* ---- Is the primary gone? ---- */

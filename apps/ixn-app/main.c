@@ -11,6 +11,7 @@
 #include "apps/ixn-app/parts/classifier.h"
 #include "apps/ixn-app/parts/template.h"
 #include "apps/ixn-app/services.h"
+#include "apps/manual/manual.h"
 #include "core/base/alloc.h"
 #include "core/base/log.h"
 
@@ -359,8 +360,12 @@ static int s_command(arguments_t *self)
 
 int main(int argc, char **argv)
 {
-    static const struct argp argp = {s_options, s_parse, "COMMAND WHAT [FILE...]", s_help, NULL,
-                                     NULL,      NULL};
+    static const struct argp_child manual[] = {{&manual_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {.options = s_options,
+                                     .parser = s_parse,
+                                     .args_doc = "COMMAND WHAT [FILE...]",
+                                     .doc = s_help,
+                                     .children = manual};
     arguments_t arguments = {.buckets = 65536};
     arguments.files = memory_zero((size_t)argc, sizeof *arguments.files);
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);

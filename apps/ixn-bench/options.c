@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/manual/manual.h"
 #include "core/base/limits.h"
 
 #define S_MAX_CLIENTS 1000
@@ -223,7 +224,9 @@ void options_parse(int argc, char **argv, options_t *ret_options)
                       .gap_ms = 100};
     argp_err_exit_status = 2;
     argp_program_version = "ixn-bench " IXN_VERSION;
-    static const struct argp parser = {s_options, s_option, NULL, s_doc, NULL, NULL, NULL};
+    static const struct argp_child manual[] = {{&manual_argp, 0, NULL, 0}, {0}};
+    static const struct argp parser = {
+        .options = s_options, .parser = s_option, .doc = s_doc, .children = manual};
     argp_parse(&parser, argc, argv, 0, NULL, &self);
     if (self.nodes_len == 0)
         self.nodes[self.nodes_len++] = "tcp://127.0.0.1:7420";

@@ -16,6 +16,7 @@
 #include "apps/ixn-router/parts/router.h"
 #include "apps/ixn-router/parts/strategies.h"
 #include "apps/ixn-router/parts/watchdog.h"
+#include "apps/manual/manual.h"
 #include "core/base/log.h"
 #include "core/wire/wire.h"
 
@@ -333,7 +334,9 @@ int main(int argc, char **argv)
         .hang_ms = 10000,
     };
     options.router.client.endpoints = options.nodes;
-    struct argp argp = {.options = s_options, .parser = s_parse, .doc = s_help};
+    static const struct argp_child manual[] = {{&manual_argp, 0, NULL, 0}, {0}};
+    const struct argp argp = {
+        .options = s_options, .parser = s_parse, .doc = s_help, .children = manual};
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     return options.check ? s_check(&options) : s_serve(&options);
 }

@@ -49,6 +49,8 @@ command_fn command_strategy_remove;
 command_fn command_agent_add;
 command_fn command_agent_remove;
 command_fn command_routers;
+command_fn command_router_drain;
+command_fn command_router_undrain;
 command_fn command_agents;
 command_fn command_waiting;
 

@@ -37,8 +37,8 @@ typedef struct {
 
 static const struct argp_option s_options_list[] = {
     {"queue", 'q', "QUEUE", 0, "Only of this queue", 0},
-    {"state", 's', "STATE", 0,
-     "Only in this state: queued, held, routing, quarantined; completed looks into the history", 0},
+    {"state", 's', "queued|held|routing|quarantined|completed", 0,
+     "Only in this state; completed looks into the history", 0},
     {"limit", 'l', "N", 0, "At most so many (50)", 0},
     {0},
 };

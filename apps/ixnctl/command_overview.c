@@ -80,6 +80,7 @@ static const char *s_routers(answer_t *self, const Ixn__V1__Message *message)
             s_add(self, strategy ? strategy->strategy : "");
             s_add(self, strategy ? strategy->version : "");
             s_add(self, strategy ? strategy->reason : "");
+            s_add(self, router->drain_reason);
         }
     }
     return listing->next;
@@ -225,7 +226,8 @@ int command_routers(common_t *common, int argc, char **argv)
 {
     static const char doc[] =
         "Routers: what each has and runs, and why it gets nothing.\vOne line a router and "
-        "strategy. An empty reason: it gets work of that strategy.\n\nExample:\n"
+        "strategy. An empty reason: it gets work of that strategy. DRAINED says why, where an "
+        "operator keeps new work from it.\n\nExample:\n"
         "  ixnctl routers -o json";
     static const column_t columns[] = {
         {"ROUTER", "router", false, true},
@@ -237,6 +239,7 @@ int command_routers(common_t *common, int argc, char **argv)
         {"STRATEGY", "strategy", false, true},
         {"VERSION", "version", false, true},
         {"REASON", "reason", false, false},
+        {"DRAINED", "drained", false, true},
     };
     common_parse_only(common, doc, argc, argv);
     return s_run(common, &(overview_t){"routers", IXN__V1__LIST__KIND__ROUTERS, s_routers, columns,

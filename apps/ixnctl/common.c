@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "apps/ixnctl/parts/utf8.h"
+#include "apps/manual/manual.h"
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 
@@ -27,7 +28,7 @@ static const struct argp_option s_options[] = {
      "A node to talk to, tcp://HOST:PORT; once for each node of a pair (otherwise the "
      "configuration's)",
      0},
-    {"output", 'o', "FORMAT", 0, "table (for people) or json (for programs)", 0},
+    {"output", 'o', "table|json", 0, "For people, or for programs", 0},
     {"tenant", KEY_TENANT, "NAME", 0, "Whose interactions (\"default\" unless said)", 0},
     {"timeout", KEY_TIMEOUT, "SECONDS", 0, "How long to wait for an answer, 1 to 30 (10)", 0},
     {"name", KEY_NAME, "NAME", 0, "What this client calls itself to the node", 0},
@@ -67,7 +68,8 @@ static int s_parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-const struct argp common_argp = {.options = s_options, .parser = s_parse};
+static const struct argp_child s_manual[] = {{&manual_argp, 0, NULL, 0}, {0}};
+const struct argp common_argp = {.options = s_options, .parser = s_parse, .children = s_manual};
 const struct argp_child common_children[] = {{&common_argp, 0, NULL, 90}, {0}};
 
 void common_parse(const struct argp *argp, int argc, char **argv, void *input)

@@ -9,6 +9,7 @@
 
 #include "apps/ixnd/server.h"
 #include "apps/ixnd/state_dir.h"
+#include "apps/manual/manual.h"
 #include "core/base/log.h"
 
 /* Exit codes; systemd is told not to restart after EXIT_FENCED and EXIT_OPERATOR. */
@@ -64,6 +65,7 @@ static const struct argp_option s_options[] = {
     {0},
 };
 
+static const struct argp_child s_manual[] = {{&manual_argp, 0, NULL, 0}, {0}};
 static const struct argp s_argp = {
     .options = s_options,
     .parser = s_parse,
@@ -74,6 +76,7 @@ static const struct argp s_argp = {
         "Exit codes: 0 stopped in order; 2 wrong usage or configuration; 3 an operator is "
         "needed (another database, no schema, a port in use: the last line of the log says "
         "what); 4 another node has taken over.",
+    .children = s_manual,
 };
 
 static void s_catch_signals(void)
@@ -90,14 +93,15 @@ static void s_catch_signals(void)
  * its connections, and the other node waits for that: 40 ms for 600 MB of small pages, 2 ms for
  * huge ones. Threads' heaps (the state of a backup is loaded by one) get them only when they are
  * made whole: top_pad. It stops the C library from raising its threshold for blocks of their own by
- * itself, so that is set too: batches stay below. An environment that has the variable already, or
- * a kernel without huge pages, is left alone. */
+ * itself, so that is set too, as high as it goes: what a block of its own gives back to the kernel
+ * is cleared again for the next one, and checkpoints need such blocks every second. An environment
+ * that has the variable already, or a kernel without huge pages, is left alone. */
 static void s_want_huge_pages(char **argv)
 {
     static const char name[] = "GLIBC_TUNABLES";
     static const char value[] =
         "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:"
-        "glibc.malloc.mmap_threshold=8388608:"
+        "glibc.malloc.mmap_threshold=33554432:"
         "glibc.malloc.trim_threshold=268435456";
     char path[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);

@@ -39,6 +39,7 @@
     X(ALREADY_REGISTERED, 18, "this connection is registered already, as somebody else")           \
     X(UNKNOWN_AGENT, 19, "no such agent")                                                          \
     X(AGENT_RESERVED, 20, "the agent is reserved for other work")                                  \
+    X(UNKNOWN_ROUTER, 21, "no such router")                                                        \
     X(UNKNOWN_CLUSTER, 26, "no such application cluster")                                          \
     X(NOT_DECLARED, 27, "the servers of this type do not say what they offer")                     \
     X(POISON, 29, "this crashed the nodes that tried it")                                          \

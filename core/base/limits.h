@@ -54,6 +54,8 @@
 #define LIMIT_STRATEGY_BYTES (256 * 1024 * 1024)
 /* Routers that one order names; routers that one strategy is activated on. */
 #define LIMIT_ACTIVATIONS 1000
+/* Routers that are drained. */
+#define LIMIT_DRAINS 10000
 /* Agents that are declared; how long one may be reserved at once, in milliseconds. */
 #define LIMIT_AGENTS 100000
 #define LIMIT_RESERVATION_MS 86400000

@@ -13,6 +13,7 @@
 #include "core/base/arena.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/wire/unpack.h"
 
 /* ---------------------------------------------------------------------------------------------
  * Arena */
@@ -86,6 +87,7 @@ ProtobufCAllocator *wire_arena_allocator(wire_arena_t *self)
 typedef struct {
     const char *name;
     const ProtobufCMessageDescriptor *descriptor;
+    unsigned elements; /* number of the field that repeats */
     size_t max_len;
     size_t fixed_memory;
     size_t memory_per_byte;
@@ -99,11 +101,15 @@ static ProtobufCMessage *s_decode(wire_arena_t *arena, const frame_kind_t *kind,
                   kind->name, frame.len, kind->max_len);
         return NULL;
     }
-    arena->left = kind->fixed_memory + kind->memory_per_byte * frame.len;
-    size_t allowed = arena->left;
+    size_t allowed = kind->fixed_memory + kind->memory_per_byte * frame.len;
+    arena->left = allowed;
+    ProtobufCMessage *message =
+        unpack_packet(kind->descriptor, kind->elements, &arena->allocator, frame);
+    arena->left = allowed;
     arena->refused = false;
-    ProtobufCMessage *message = protobuf_c_message_unpack(kind->descriptor, &arena->allocator,
-                                                          frame.len, (const uint8_t *)frame.data);
+    if (!message)
+        message = protobuf_c_message_unpack(kind->descriptor, &arena->allocator, frame.len,
+                                            (const uint8_t *)frame.data);
     arena->left = SIZE_MAX;
     if (message)
         return message;
@@ -157,6 +163,7 @@ Ixn__V1__ToNode *wire_decode_to_node(wire_arena_t *arena, const uint8_t *bytes, 
     static const frame_kind_t kind = {
         .name = "packet",
         .descriptor = &ixn__v1__to_node__descriptor,
+        .elements = 2,
         .max_len = (size_t)LIMIT_PACKET,
         .fixed_memory = (size_t)LIMIT_PACKET_REQUESTS * 512,
         .memory_per_byte = 24, /* tokens of a Register: about 20 */
@@ -189,6 +196,7 @@ Ixn__V1__FromNode *wire_decode_from_node(wire_arena_t *arena, const uint8_t *byt
     static const frame_kind_t kind = {
         .name = "frame",
         .descriptor = &ixn__v1__from_node__descriptor,
+        .elements = 3,
         .max_len = (size_t)LIMIT_BATCH,
         .fixed_memory = (size_t)LIMIT_PACKET_REQUESTS * 1024,
         .memory_per_byte = 48,
@@ -203,6 +211,7 @@ Ixn__V1__Batch *wire_decode_batch(wire_arena_t *arena, const uint8_t *bytes, siz
     static const frame_kind_t kind = {
         .name = "batch",
         .descriptor = &ixn__v1__batch__descriptor,
+        .elements = 1,
         .max_len = (size_t)LIMIT_BATCH,
         .fixed_memory = (size_t)LIMIT_BATCH_ENTRIES * 512,
         .memory_per_byte = 24,

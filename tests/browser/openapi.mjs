@@ -44,7 +44,8 @@ async function call(client, id, parameters = {}, requestBody = undefined) {
 for (const url of [urlA, urlB]) {
   const client = await SwaggerClient({ spec: { ...text, servers: [{ url }] } });
   for (const id of ["health", "liveness", "readiness", "primary", "backup", "status", "pair", "daps",
-    "queues", "routers", "strategies", "agents", "interactions", "history", "audit"]) await call(client, id);
+    "queues", "routers", "strategies", "agents", "applications", "diff", "interactions", "history",
+    "audit"]) await call(client, id);
   const page = await call(client, "interactions", { queue: "parked", limit: 5 });
   assert.equal(page.body.interactions.length, 5);
   const one = await call(client, "interaction", { id: page.body.interactions[0].id });
@@ -52,6 +53,11 @@ for (const url of [urlA, urlB]) {
   const none = await call(client, "interaction", { id: "00000000-0000-7000-8000-000000000000" });
   assert.equal(none.status, 404);
   assert.equal((await call(client, "interactions", { limit: 501 })).status, 400);
+  const search = await call(client, "search", { attribute: "subject", value: "a & b", limit: 3 });
+  assert.equal(search.body.interactions.length, 3);
+  const strategy = await call(client, "strategy", { id: "by-http" });
+  assert.equal(strategy.body.body, "-- é\n");
+  assert.equal((await call(client, "strategy", { id: "none" })).status, 404);
 }
 
 const client = await SwaggerClient({ spec: { ...text, servers: [{ url: urlB }] } });
@@ -63,5 +69,12 @@ assert.equal((await call(client, "release", { id: idToStop }, {})).status, 409);
 assert.equal((await call(client, "stop", { id: idToStop }, { reason: "a test" })).status, 200);
 assert.equal((await call(client, "switchover", {}, { reason: "a test", dry_run: true })).status, 200);
 assert.equal((await call(client, "failover", {}, { reason: "a test", dry_run: true })).status, 409);
+const routers = { routers: ["R1"], reason: "a test" };
+assert.equal((await call(client, "activate", { id: "by-http" }, routers)).status, 200);
+assert.equal((await call(client, "deactivate", { id: "by-http" }, routers)).status, 200);
+assert.equal((await call(client, "reload", {}, { reason: "a test", dry_run: true })).status, 200);
+assert.equal((await call(client, "check", {}, { text: "nonsense: 1\n" })).status, 409);
+assert.equal((await call(client, "check", {}, {})).status, 400);
+assert.equal((await call(client, "reload", {}, { reason: "a test" })).status, 200);
 await call(client, "audit");
 console.log(`openapi: valid, ${looked} answers are as described`);

@@ -61,6 +61,10 @@ def main():
         primary = pair.primary()
         ids = submit(primary.endpoint, "parked", 40)
         world.start_router(pair, "router-1")
+        body = world.path("by-http.lua")
+        with open(body, "w", encoding="utf-8") as file:
+            file.write("-- é\n")
+        pair.ctl("strategy", "put", "by-http", body)
         load = world.start_bench(pair, "--queue", "inbound", "--rate", "150", "--seconds", "90")
         load.stop = load.kill  # what it counts is no matter here
 

@@ -117,6 +117,37 @@ Test(journal, finds_a_batch_whose_answer_was_lost)
     connection_destroy(&zombie);
 }
 
+/* A batch is committed, and word of it is on its way, when its owner goes to another server, which
+ * may have it or not. Both are played by one. */
+static void s_move_unheard(const char *rows)
+{
+    journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    pair_await(s_pair.pq, rows, "SELECT count(*) FROM ixn.journal");
+    zmq_pollitem_t item = {.socket = zsock_resolve(journal_socket(s_pair.journal)),
+                           .events = ZMQ_POLLIN};
+    cr_assert_eq(zmq_poll(&item, 1, 10000), 1);
+}
+
+Test(journal, says_nothing_of_a_commit_on_the_server_before)
+{
+    journal_event_t event;
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    s_move_unheard("3");
+    journal_prove(s_pair.journal, &s_pair.status.instance);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.index, 2);
+    cr_assert(!event.clean, "it was found there");
+    s_move_unheard("4");
+    pair_ask(s_pair.pq, "DELETE FROM ixn.journal WHERE last_index = 3");
+    journal_prove(s_pair.journal, &s_pair.status.instance);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert_eq(event.index, 3);
+    cr_assert(event.clean, "it was missing, and sent again");
+    pair_commit(&s_pair);
+    s_count("5");
+}
+
 /* What happens between the batch that leaves and the answer that should come. */
 static void s_through_a_proxy(proxy_fault_t fault, bool clean)
 {

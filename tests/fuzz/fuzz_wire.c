@@ -1,5 +1,6 @@
 /* Fuzzer of the decoders: any bytes, first one chosen decoder of three. What is decoded must be
- * inside the limits, and must read back the same after its elements were appended one by one.
+ * inside the limits, must be what protobuf-c itself makes of the bytes, and must read back the same
+ * after its elements were appended one by one.
  * Corpus: tests/fuzz/corpus/wire.
  */
 #include <stdlib.h>
@@ -26,6 +27,13 @@ static void s_compare(const ProtobufCMessage *first, const ProtobufCMessage *sec
     CHECK(memcmp(a, b, len) == 0);
     free(a);
     free(b);
+}
+
+static void s_judge(const ProtobufCMessage *message, const uint8_t *data, size_t size)
+{
+    ProtobufCMessage *judge = protobuf_c_message_unpack(message->descriptor, NULL, size, data);
+    s_compare(message, judge);
+    protobuf_c_message_free_unpacked(judge, NULL);
 }
 
 /* Fields that nobody knows are read more leniently than they are written (a tag in more bytes than
@@ -62,6 +70,7 @@ static void s_to_node(const uint8_t *data, size_t size, buffer_t *buffer, error_
     if (!frame)
         return;
     CHECK(frame->version == WIRE_VERSION && frame->n_requests <= LIMIT_PACKET_REQUESTS);
+    s_judge(&frame->base, data, size);
     s_forget_unknown(&frame->base);
     wire_append_to_node_head(buffer);
     for (size_t i = 0; i < frame->n_requests; i++) {
@@ -79,6 +88,7 @@ static void s_from_node(const uint8_t *data, size_t size, buffer_t *buffer, erro
     Ixn__V1__FromNode *frame = wire_decode_from_node(s_arena, data, size, error);
     if (!frame)
         return;
+    s_judge(&frame->base, data, size);
     s_forget_unknown(&frame->base);
     wire_append_from_node_head(buffer, frame->epoch, frame->index);
     for (size_t i = 0; i < frame->n_messages; i++)
@@ -93,6 +103,7 @@ static void s_batch(const uint8_t *data, size_t size, buffer_t *buffer, error_t 
     Ixn__V1__Batch *batch = wire_decode_batch(s_arena, data, size, error);
     if (!batch)
         return;
+    s_judge(&batch->base, data, size);
     s_forget_unknown(&batch->base);
     CHECK(batch->n_entries <= LIMIT_BATCH_ENTRIES);
     for (size_t i = 0; i < batch->n_entries; i++)

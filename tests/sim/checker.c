@@ -20,11 +20,9 @@ checker_t *checker_new(world_t *world)
     return self;
 }
 
-void checker_destroy(checker_t **self_p)
+/* All that follows from the log. */
+static void s_forget(checker_t *self)
 {
-    checker_t *self = *self_p;
-    if (!self)
-        return;
     seen_t *seen, *next;
     HASH_CLEAR(by_key, self->by_key);
     HASH_ITER(hh, self->by_id, seen, next)
@@ -38,7 +36,19 @@ void checker_destroy(checker_t **self_p)
         HASH_DEL(self->handed, handed);
         free(handed);
     }
+    self->live_len = 0;
+}
+
+void checker_destroy(checker_t **self_p)
+{
+    checker_t *self = *self_p;
+    if (!self)
+        return;
+    s_forget(self);
+    for (size_t i = 0; i < self->log_len; i++)
+        batch_destroy(&self->log[i].batch);
     wire_arena_destroy(&self->arena);
+    free(self->log);
     free(self->live);
     free(self->epochs);
     free(self);
@@ -194,38 +204,10 @@ static bool s_check_epoch(const checker_t *self, int node, uint64_t life, const 
     return true;
 }
 
-/* A copy takes the place of the original when nobody was led to that when it was decided, and all
- * that was committed is in the copy; anything else is another database. */
-enum { LEFT_US = 800000 };
-
-bool checker_writes(checker_t *self, int node, database_sim_t *server)
-{
-    world_t *world = self->world;
-    if (server == world->database)
-        return true;
-    const batch_t *head = tables_head(server);
-    bool exact = identity_equal(&server->row.identity, &world->database->row.identity) &&
-                 head->last == self->index && (head->last == 0 || id_equal(head->hash, self->hash));
-    bool left = self->left_at && world->now - self->left_at < LEFT_US;
-    if (!exact || !left)
-        return world_violation(world, "P5",
-                               "node %c writes to %s, host %u, head %llu; the pair's own is on "
-                               "host %u, head %llu%s",
-                               'a' + node, server->row.server, server->host,
-                               (unsigned long long)head->last, world->database->host,
-                               (unsigned long long)self->index, exact ? ", and is reached" : "");
-    self->left_at = 0;
-    world_trace(world, "database", "replaced", server->host, head->last);
-    memcpy(server->cuts, world->database->cuts, sizeof server->cuts);
-    world->database = server;
-    return true;
-}
-
-void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *batch)
+/* The log goes on with this batch. */
+static void s_record(checker_t *self, const batch_t *batch, usec_t at)
 {
     error_t error;
-    if (!s_check_chain(self, batch) || !s_check_epoch(self, node, life, batch))
-        return;
     wire_arena_reset(self->arena);
     const Ixn__V1__Batch *decoded = wire_decode_batch(
         self->arena, (const uint8_t *)batch->entries.data, batch->entries.len, &error);
@@ -243,7 +225,40 @@ void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *
     self->index = batch->last;
     self->hash = batch->hash;
     self->committed_at[1] = self->committed_at[0];
-    self->committed_at[0] = self->world->now;
+    self->committed_at[0] = at;
+}
+
+void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *batch)
+{
+    if (!s_check_chain(self, batch) || !s_check_epoch(self, node, life, batch))
+        return;
+    if (self->log_len == self->log_capacity) {
+        self->log_capacity = self->log_capacity * 2 + 64;
+        self->log = memory_resize(self->log, self->log_capacity * sizeof *self->log);
+    }
+    batch_t *copy = batch_new(batch->epoch, batch->first, batch->last, batch->previous,
+                              batch->log_time, batch->wall_time, batch->entries);
+    self->log[self->log_len++] = (kept_batch_t){copy, self->world->now};
+    s_record(self, batch, self->world->now);
+}
+
+void checker_replay(checker_t *self)
+{
+    size_t epochs = self->epochs_len;
+    s_forget(self);
+    self->index = 0;
+    self->hash = (id128_t){{0}};
+    self->log_time = 0;
+    self->committed_at[0] = self->committed_at[1] = 0;
+    for (size_t i = 0; i < epochs; i++)
+        self->epochs[i].began = false;
+    self->epochs_len = 1;
+    for (size_t i = 0; i < self->log_len; i++) {
+        while (self->epochs[self->epochs_len - 1].epoch < self->log[i].batch->epoch)
+            self->epochs_len++;
+        s_record(self, self->log[i].batch, self->log[i].at);
+    }
+    self->epochs_len = epochs;
 }
 
 /* ---- The nodes ---- */

@@ -10,6 +10,7 @@
 #include "core/base/limits.h"
 #include "dap/database.h"
 #include "ha/role.h"
+#include "tests/sim/database.h"
 #include "tests/sim/world.h"
 
 /* An interaction as the log has it. */
@@ -48,8 +49,14 @@ checker_t *checker_new(world_t *world);
 void checker_destroy(checker_t **self_p);
 
 /* What happens. */
-/* A node is about to write to this server: it must be the pair's own, or take its place. */
-bool checker_writes(checker_t *self, int node, database_sim_t *server);
+/* A node remembers what it takes for the pair's own. */
+void checker_accepts(checker_t *self, int node, const identity_memory_t *memory);
+/* A node's statement changes its server now: LATE where it is one of the past and the change is
+ * lost. */
+typedef enum { WRITES_WRONG, WRITES_LATE, WRITES_OWN } writes_t;
+writes_t checker_writes(checker_t *self, const ask_t *ask);
+/* A client is told, under this epoch, what is in the log up to this index. */
+void checker_told(checker_t *self, uint64_t epoch, uint64_t index);
 void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *batch);
 void checker_claimed(checker_t *self, int node, uint64_t life, const database_status_t *status);
 void checker_role(checker_t *self, int node, role_t role);

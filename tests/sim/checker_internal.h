@@ -14,10 +14,18 @@ typedef struct {
     bool began; /* its first entry was seen */
 } epoch_t;
 
+typedef struct {
+    batch_t *batch;
+    usec_t at; /* it was committed */
+} kept_batch_t;
+
 struct checker {
     world_t *world;
     wire_arena_t *arena;
-    /* the log */
+    /* the log, and what follows from it */
+    kept_batch_t *log;
+    size_t log_len;
+    size_t log_capacity;
     uint64_t index;
     id128_t hash;
     usec_t log_time;
@@ -32,10 +40,17 @@ struct checker {
     size_t live_capacity;
     /* the nodes */
     role_t roles[WORLD_NODES];
-    usec_t left_at; /* no access point led to the pair's own database last */
+    /* the server (own.c) */
+    const database_sim_t *accepted[WORLD_NODES]; /* what each takes for the pair's own */
+    usec_t left_at;                              /* nobody was led to that last */
+    usec_t moved_at;                             /* another one took its place last; 0: never */
+    uint64_t told_epoch;                         /* the highest that anybody was told */
+    uint64_t told_index;
     usec_t level_at;
 };
 
+/* checker.c: what follows from the log, anew. */
+void checker_replay(checker_t *self);
 /* record.c: one entry of the log, at self->index. */
 void record_entry(checker_t *self, const batch_t *batch, const Ixn__V1__Entry *entry);
 

@@ -312,11 +312,15 @@ void database_sim_lead(world_t *world, int node, size_t dap, database_sim_t *ser
 
 bool database_sim_reached(const world_t *world, const database_sim_t *server)
 {
-    for (int node = 0; node < WORLD_NODES; node++)
-        for (size_t dap = 0; dap < world->options.daps_len; dap++)
-            if (machine_runs(world->machines[node]) && world->paths[node][dap] == server &&
-                world->database->cuts[node][dap] == CUT_NONE)
+    for (int node = 0; node < WORLD_NODES; node++) {
+        const machine_t *machine = world->machines[node];
+        for (size_t dap = 0; machine_runs(machine) && dap < PAIR_MAX_DAPS; dap++) {
+            size_t way = machine->ways[dap];
+            if (way != MACHINE_WAYS && world->paths[node][way] == server &&
+                world->database->cuts[node][way] == CUT_NONE)
                 return true;
+        }
+    }
     return false;
 }
 

@@ -520,6 +520,7 @@ static void s_remember(machine_t *self, const identity_memory_t *memory)
 {
     self->has_memory = true;
     self->memory = *memory;
+    checker_accepts(self->world->checker, self->number, memory);
 }
 
 static void s_broadcast(machine_t *self, uint8_t *bytes, size_t len)

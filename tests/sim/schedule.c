@@ -27,6 +27,7 @@ struct schedule {
     int asked; /* the node that was told to hand over in peace; -1: none yet */
     usec_t asked_at;
     usec_t said_at; /* the command may have been lost on its way */
+    usec_t resumed_at;
 };
 
 static void s_fault(world_t *world, void *data);
@@ -79,12 +80,16 @@ typedef struct {
     fault_t fault;
     int node;
     size_t which;
+    database_sim_t *before; /* an operator takes it back: access points lead there again */
 } ill_t;
 
-static void s_lead_home(world_t *world, int node)
+/* To the pair's own, or to what that was before. */
+static void s_lead_home(world_t *world, int node, database_sim_t *before)
 {
     for (size_t dap = 0; dap < WORLD_DAPS; dap++)
-        database_sim_lead(world, node, dap, world->database);
+        database_sim_lead(world, node, dap, before ? before : world->database);
+    if (before && before != world->database)
+        world_trace(world, "faults", "leads-back", before->host, (uint64_t)node);
 }
 
 static void s_heal(world_t *world, void *data)
@@ -127,7 +132,7 @@ static void s_heal(world_t *world, void *data)
     case FAULT_CLONE:
     case FAULT_STALE:
     case FAULT_STRANGER:
-        s_lead_home(world, ill.node);
+        s_lead_home(world, ill.node, world->schedule->healing ? NULL : ill.before);
         return;
     case FAULT_ROUTER:
         if (!world->talkers[ill.which]->alive)
@@ -143,6 +148,13 @@ static void s_heal_later(world_t *world, const ill_t *ill, usec_t most)
 {
     world_at(world, world->now + world_between(world, USEC_PER_MS, most), s_heal, NULL,
              memory_copy(ill, sizeof *ill));
+}
+
+/* It was decided just before all access points were led home. */
+void schedule_moved(world_t *world)
+{
+    for (int node = 0; node < WORLD_NODES && world->schedule->healing; node++)
+        s_lead_home(world, node, NULL);
 }
 
 /* ---- Faults ---- */
@@ -304,7 +316,7 @@ static void s_lead(world_t *world, void *data)
     world_trace(world, "faults", "leads", lead.server ? lead.server->host : 0, (uint64_t)lead.node);
 }
 
-static void s_break_path(world_t *world, const ill_t *ill)
+static void s_break_path(world_t *world, ill_t *ill)
 {
     /* Before it has a database of its own, a node takes the first it is given. */
     if (world->servers_len + 1 >= WORLD_SERVERS || !world->machines[0]->has_memory ||
@@ -316,7 +328,10 @@ static void s_break_path(world_t *world, const ill_t *ill)
                        world_chance(world, 500) ? WORLD_DAPS : (size_t)world_between(world, 0, 1)};
     world_at(world, world->now + world_between(world, 0, world_chance(world, 500) ? 2000 : 800000),
              s_lead, NULL, memory_copy(&lead, sizeof lead));
-    s_heal_later(world, ill, s_most(world));
+    usec_t most = s_most(world);
+    if (world_chance(world, 400))
+        ill->before = world->database;
+    s_heal_later(world, ill, most);
 }
 
 /* All ways lead to the replica, which has all that was committed. */
@@ -345,7 +360,7 @@ static void s_promote(world_t *world)
 
 static void s_break(world_t *world, fault_t fault, size_t number)
 {
-    ill_t ill = {fault, (int)world_between(world, 0, 1), 0};
+    ill_t ill = {.fault = fault, .node = (int)world_between(world, 0, 1)};
     world_trace(world, "faults", fault_name(fault), number, (uint64_t)ill.node);
     switch (fault) {
     case FAULT_CRASH:
@@ -447,6 +462,14 @@ static void s_check_peace(world_t *world)
                         (unsigned long long)checker_epoch(world->checker));
 }
 
+/* Said again while nobody serves: the command may have been lost on its way. */
+static void s_resume(world_t *world)
+{
+    world->schedule->resumed_at = world->now;
+    for (int node = 0; node < WORLD_NODES; node++)
+        operator_command(s_operator(world), node, IXN__V1__PAIR_COMMAND__KIND__RESUME);
+}
+
 static void s_heal_all(world_t *world, void *data)
 {
     static const noise_t no_noise = {0};
@@ -464,7 +487,7 @@ static void s_heal_all(world_t *world, void *data)
     database_sim_doubt(world, 0);
     for (int node = 0; node < WORLD_NODES; node++) {
         network_cut(world, node, CUT_NONE);
-        s_lead_home(world, node);
+        s_lead_home(world, node, NULL);
         for (size_t dap = 0; dap < world->options.daps_len; dap++)
             database_sim_cut(world, node, dap, CUT_NONE);
         for (size_t i = 0; i < world->talkers_len; i++)
@@ -472,8 +495,8 @@ static void s_heal_all(world_t *world, void *data)
         machine_thaw(world->machines[node]);
         if (!machine_runs(world->machines[node]))
             machine_start(world->machines[node]);
-        operator_command(s_operator(world), node, IXN__V1__PAIR_COMMAND__KIND__RESUME);
     }
+    s_resume(world);
     for (size_t i = 0; i < world->talkers_len; i++) {
         talker_t *talker = world->talkers[i];
         if (!talker->alive)
@@ -562,6 +585,8 @@ static void s_look(world_t *world, void *data)
     if (self->asked >= 0 && world->now - self->asked_at > USEC_PER_SECOND)
         for (size_t i = 0; i < world->talkers_len; i++)
             world->talkers[i]->quiet = true;
+    if (primary < 0 && world->now - self->resumed_at > AGAIN_US)
+        s_resume(world);
     const char *missing = s_missing(world, primary);
     if (!missing && (!checker_compare(world->checker, primary) || s_switch(world, primary))) {
         world->over = true;

@@ -183,13 +183,13 @@ static void s_insert_commit(world_t *world, void *data)
 {
     ask_t *ask = data;
     database_sim_t *self = ask->server;
-    if (!checker_writes(world->checker, ask->node, self))
-        return;
+    writes_t writes = checker_writes(world->checker, ask);
     tables_append(self, ask->batch);
-    world_trace_text(world, s_node(ask), "committed", "epoch %llu, %llu … %llu",
-                     (unsigned long long)ask->epoch, (unsigned long long)ask->batch->first,
-                     (unsigned long long)ask->batch->last);
-    checker_committed(world->checker, ask->node, ask->life, ask->batch);
+    world_trace_text(world, s_node(ask), writes == WRITES_LATE ? "late" : "committed",
+                     "epoch %llu, %llu … %llu", (unsigned long long)ask->epoch,
+                     (unsigned long long)ask->batch->first, (unsigned long long)ask->batch->last);
+    if (writes == WRITES_OWN)
+        checker_committed(world->checker, ask->node, ask->life, ask->batch);
     ask->inserted = true;
     statement_release(self, ask->id);
     database_sim_answer(self, ask);
@@ -287,8 +287,7 @@ static void s_change_commit(world_t *world, void *data)
                             "terminating connection due to administrator command");
         return;
     }
-    if (!checker_writes(world->checker, ask->node, self))
-        return;
+    writes_t writes = checker_writes(world->checker, ask);
     uint64_t seen = self->row.epoch > ask->index ? self->row.epoch : ask->index;
     self->row.epoch = seen + 1;
     self->row.generation = ask->generation;
@@ -297,10 +296,11 @@ static void s_change_commit(world_t *world, void *data)
     tables_begin_epoch(self);
     ask->ok = true;
     tables_status(self, &ask->known, &ask->status);
-    world_trace_text(world, s_node(ask), "claimed", "epoch %llu, head %llu",
-                     (unsigned long long)self->row.epoch,
+    world_trace_text(world, s_node(ask), writes == WRITES_LATE ? "late" : "claimed",
+                     "epoch %llu, head %llu", (unsigned long long)self->row.epoch,
                      (unsigned long long)tables_head(self)->last);
-    checker_claimed(world->checker, ask->node, ask->life, &ask->status);
+    if (writes == WRITES_OWN)
+        checker_claimed(world->checker, ask->node, ask->life, &ask->status);
     statement_release(self, ask->session);
     database_sim_answer(self, ask);
 }
@@ -326,8 +326,7 @@ static void s_image_commit(world_t *world, void *data)
 {
     ask_t *ask = data;
     database_sim_t *self = ask->server;
-    if (!checker_writes(world->checker, ask->node, self))
-        return;
+    checker_writes(world->checker, ask);
     tables_write_image(self, ask->image->image);
     world_trace(world, s_node(ask), "checkpoint", ask->image->image->to,
                 ask->image->image->changed_len);

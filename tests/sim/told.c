@@ -169,6 +169,7 @@ void told_released(world_t *world, int node, size_t talker, const uint8_t *bytes
                         "node %c says that index %llu is durable, the log ends at %llu", 'a' + node,
                         (unsigned long long)frame->index,
                         (unsigned long long)checker_head(world->checker));
+    checker_told(world->checker, frame->epoch, frame->index);
     for (size_t i = 0; i < frame->n_messages; i++)
         s_message(world, node, world->talkers[talker], frame->messages[i]);
 }

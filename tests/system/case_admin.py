@@ -16,7 +16,9 @@ VIEWER, OPERATOR, ADMINISTRATOR = "v" * 32, "o" * 32, "a" * 32
 CHANGES = ["/v1/interactions/{id}/move", "/v1/interactions/{id}/stop",
            "/v1/interactions/{id}/hold", "/v1/interactions/{id}/resume",
            "/v1/interactions/{id}/release", "/v1/pair/switchover", "/v1/pair/failover",
-           "/v1/pair/pause", "/v1/pair/resume"]
+           "/v1/pair/pause", "/v1/pair/resume", "/v1/strategies/classify/activate",
+           "/v1/strategies/classify/deactivate", "/v1/configuration/check",
+           "/v1/configuration/reload"]
 
 
 def submit(endpoint, queue, count, external="case"):
@@ -58,7 +60,8 @@ def check_metrics(pair, primary):
                    f"promtool: {done.stdout.decode()} {done.stderr.decode()}")
     text = primary.admin.get("/metrics").text
     for line in ('ixn_queue_interactions{tenant="default",queue="parked",state="waiting"} 25',
-                 "ixn_submit_duration_seconds_count 25", "ixn_dap_proven{dap=\"direct\"} 1"):
+                 "ixn_submit_duration_seconds_count 25", "ixn_dap_proven{dap=\"direct\"} 1",
+                 "ixn_dap_errors_total{dap=\"direct\"} 0"):
         expect(line in text, f"/metrics has no line {line}\n{text[-3000:]}")
     return bool(promtool)
 
@@ -184,6 +187,84 @@ def check_reload(pair, primary):
     pair.wait_ready()
 
 
+def check_strategies(pair, primary):
+    """Activated by one node's port, seen by the other's."""
+    other = pair.other(primary).admin
+    body = pair.world.path("one.lua")
+    with open(body, "w", encoding="utf-8") as file:
+        file.write("-- é\n")
+    pair.ctl("strategy", "put", "by-http", body, "--comment", "a test")
+    got = other.good("/v1/strategies/by-http")
+    expect(got["body"] == "-- é\n" and got["version"] == 1 and got["comment"] == "a test", f"{got}")
+    expect_status(other.get("/v1/strategies/none"), 404, "UNKNOWN_STRATEGY")
+    expect_status(other.get("/v1/strategies/by-http?version=x"), 400, "INVALID_ARGUMENT")
+    path = "/v1/strategies/by-http/activate"
+    done = other.done(path, {"routers": ["R1", "R2"], "reason": "a test"})
+    expect(done == {"strategy": "by-http", "version": 1}, f"{done}")
+    other.done("/v1/strategies/by-http/deactivate", {"routers": ["R2"]})
+    seen = {one["name"]: one for one in primary.admin.good("/v1/strategies")["strategies"]}
+    active = {router["router"]: router["activated_version"]
+              for router in seen["by-http"]["routers"]}
+    expect(active.get("R1") == 1 and not active.get("R2"), f"{active}")
+    for wrong in ({"routers": "R1"}, {"routers": [7]}, {"routers": [""]}, {"version": -1},
+                  {"version": "1"}, {"router": ["R1"]}, {"routers": ["x" * 65]},
+                  {"routers": ["R"] * 101}):
+        expect_status(other.post(path, wrong), 400, "INVALID_ARGUMENT")
+    expect_status(other.post(path, {"routers": ["R1"], "version": 9}), 404)
+    audit = {row["action"]: row for row in primary.admin.good("/v1/audit?limit=9")["audit"]}
+    expect(audit["activate"]["target"] == "by-http", f"{audit['activate']}")
+    applications = other.good("/v1/applications")
+    expect(applications["servers"] == [] and applications["open"] == 0, f"{applications}")
+
+
+def check_search(pair, ids):
+    def found(node, query):
+        return {one["id"] for one in node.admin.good("/v1/search?" + query)["interactions"]}
+
+    for node in pair.nodes:
+        wait_for("the tables to have them", lambda node=node: ids[7] in found(
+            node, "attribute=subject&value=a%20%26%20b&limit=500"), 20)
+        expect(not found(node, "attribute=subject&value=a"), "a part of a value was found")
+        expect(not found(node, "attribute=subject&value=a%20%26%20b&queue=inbound"), "queue")
+        expect(len(found(node, "attribute=subject&value=a%20%26%20b&limit=2")) == 2, "limit")
+        expect_status(node.admin.get("/v1/search?attribute=subject"), 400, "INVALID_ARGUMENT")
+        expect_status(node.admin.get("/v1/search?attribute=a&value=b&limit=501"), 400)
+
+
+def check_configuration(pair, primary):
+    """Both nodes' files, by one port."""
+    port = pair.other(primary).admin
+    both = {node.name for node in pair.nodes}
+    none = port.good("/v1/configuration/diff")
+    expect({node["node"] for node in none["nodes"]} == both and none["ok"]
+           and not any(node["changes"] for node in none["nodes"]), f"{none}")
+    for node in pair.nodes:
+        node.config["queues"].append({"name": "by-http"})
+        node.write_config()
+    diff = port.good("/v1/configuration/diff")
+    expect(all(node["changes"][0]["path"] == "queues[by-http]" for node in diff["nodes"]),
+           f"{diff}")
+    dry = port.done("/v1/configuration/reload", {"reason": "a test", "dry_run": True})
+    expect(dry == diff, f"a dry run says something else: {dry}")
+    expect_status(port.post("/v1/configuration/reload", {}), 400, "INVALID_ARGUMENT")
+    done = port.done("/v1/configuration/reload", {"reason": "a test"})
+    expect(done["ok"] and all(node["applied"] for node in done["nodes"]), f"{done}")
+    wait_for("the new queue", lambda: "by-http" in {
+        queue["name"] for queue in port.good("/v1/queues")["queues"]}, 20)
+    row = next(row for row in port.good("/v1/audit")["audit"] if row["action"] == "reload")
+    expect(row["reason"] == "a test" and row["target"] == "configuration", f"{row}")
+    refused = port.post("/v1/configuration/check", {"text": "node: {name: x}\nnonsense: 1\n"})
+    expect_status(refused, 409)
+    expect(all("nonsense" in node["error"]["sentence"] for node in refused.json["nodes"]),
+           f"{refused.text}")
+    with open(primary.config_path, encoding="utf-8") as file:
+        text = file.read()
+    checked = port.post("/v1/configuration/check", {"text": text}).json
+    expect({node["node"] for node in checked["nodes"]} == both, f"{checked}")
+    expect_status(port.post("/v1/configuration/check", {"text": 7}), 400, "INVALID_ARGUMENT")
+    expect_status(port.post("/v1/configuration/check", {"text": text, "dry_run": True}), 400)
+
+
 def check_switchover(pair, primary):
     """Asked of the backup's port, while a stream watches from there."""
     backup = pair.other(primary)
@@ -240,7 +321,7 @@ def check_tokens(world):
         expect_status(nobody.post(path, body), 401)
         expect_status(wrong.post(path, body), 401)
         expect_status(viewer.post(path, body), 403, "NOT_ALLOWED")
-        if "/pair/" in change:
+        if "/pair/" in change or "/configuration/" in change:
             expect_status(operator.post(path, body), 403, "NOT_ALLOWED")
     expect([viewer.good(f"/v1/interactions/{one}") for one in ids] == before,
            "a viewer has changed something")
@@ -288,6 +369,9 @@ def run(options):
         check_foreign_pages(primary, ids)
         check_events(pair, primary, ids)
         check_refused_configurations(pair)
+        check_strategies(pair, primary)
+        check_search(pair, ids)
+        check_configuration(pair, primary)
         check_reload(pair, primary)
         primary = check_switchover(pair, primary)
         for node in pair.nodes:

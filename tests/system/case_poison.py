@@ -101,7 +101,8 @@ def request_is_refused(pair, external_id):
         pair.wait_ready()
     expect_refused(pair, key, external_id)
     for node in pair.nodes:
-        log = node.process.log()
+        with open(node.process.log_path, encoding="utf-8") as file:
+            log = file.read()  # of all its starts
         expect("crash.found" in log and "poison.refused" in log, f"{node.name} does not name it")
     return found[0]["fingerprint"]
 

@@ -30,7 +30,7 @@ MAY_INCLUDE = {
     "tests": CORE + ["core", "core/client", "dap", "ha", "apps"],
 }
 # What several programs share; everything else of a program is its own.
-SHARED = {"views"}
+SHARED = {"manual", "views"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 
 

@@ -139,6 +139,12 @@ static void s_tell_body(world_t *self, const Ixn__V1__Message *message)
         buffer_printf(&self->told, "listing of %zu",
                       message->listing->n_routers + message->listing->n_strategies +
                           message->listing->n_agents);
+        for (size_t i = 0; i < message->listing->n_routers; i++) {
+            const Ixn__V1__RouterInfo *router = message->listing->routers[i];
+            if (router->drained)
+                buffer_printf(&self->told, ", %s (%u) drained by %s: %s", router->name,
+                              router->pending, router->drained_by, router->drain_reason);
+        }
         break;
     case IXN__V1__MESSAGE__BODY_REVOKED:
         buffer_printf(&self->told, "revoked %s: %s",

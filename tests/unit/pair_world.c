@@ -122,6 +122,14 @@ void pair_world_move(pair_world_t *self, pair_world_copy_t copied)
     }
 }
 
+void pair_world_serve_from(pair_world_t *self, bool elsewhere)
+{
+    instance_t *instance = &self->databases[OURS].instance;
+    instance->started_at += 100;
+    if (elsewhere)
+        instance->address[0]++;
+}
+
 static void s_observe(member_t *member, size_t dap, const database_status_t *status,
                       const error_t *error)
 {
@@ -211,9 +219,13 @@ static void s_answer(pair_world_t *self, member_t *member, size_t dap)
     }
     model_t *model = &self->databases[access->reaches];
     database_status_t status = s_status(model);
-    if (kind == PAIR_OBSERVE)
+    if (kind == PAIR_OBSERVE) {
+        status.known = access->action.known;
+        if (status.known.index > 0)
+            status.lineage =
+                status.known.index <= status.head_index ? LINEAGE_AGREES : LINEAGE_SHORT;
         s_observe(member, dap, &status, NULL);
-    else if (kind == PAIR_CLAIM)
+    } else if (kind == PAIR_CLAIM)
         s_claim(self, member, model, dap);
     else if (kind == PAIR_LOAD)
         s_load(self, member, model, dap);
@@ -227,7 +239,8 @@ static void s_commit(pair_world_t *self, member_t *member)
 {
     model_t *model = &self->databases[OURS];
     if (!member->open || !member->batch || member->hold_commits ||
-        member->daps[0].reaches == NOTHING)
+        member->daps[0].reaches == NOTHING ||
+        !instance_equal(&member->lanes.instance, &model->instance))
         return;
     batch_t *batch = member->batch;
     const batch_t *head = pair_world_newest(model);
@@ -357,6 +370,8 @@ static void s_say(pair_world_t *self, int node, const pair_action_t *action)
     if (strcmp(action->event, "pair.role") == 0 &&
         sscanf(action->text, "from=%31s to=%31s", from, to) == 2)
         s_tell(self, node, "%s > %s", from, to);
+    if (strcmp(action->event, "database.assumed") == 0)
+        s_tell(self, node, "assumes");
 }
 
 static void s_broadcast(pair_world_t *self, int node, pair_action_t *action)

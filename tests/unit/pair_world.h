@@ -68,6 +68,9 @@ void pair_world_usurp(pair_world_t *self);
  * into another cluster, or of all its files. */
 typedef enum { COPY_NONE, COPY_ELSEWHERE, COPY_CLONE } pair_world_copy_t;
 void pair_world_move(pair_world_t *self, pair_world_copy_t copied);
+/* Another server has our database from now on, with all that is in it: the same one after a
+ * restart, or, `elsewhere`, one at another address. */
+void pair_world_serve_from(pair_world_t *self, bool elsewhere);
 /* Frames that were sent to the node since the last forget come again. */
 void pair_world_again(pair_world_t *self, int node);
 /* One of those frames, valid until the world goes on; false: there is none. */

@@ -264,6 +264,32 @@ Test(daps, a_clone_is_not_proven_and_a_head_that_moves_there_is)
     cr_assert(instance_equal(&s_daps.instance, &s_clone));
 }
 
+/* Seed 307632 of the simulator: a DAP that was led back to the server before. */
+Test(daps, a_commit_of_before_the_move_does_not_prove_the_server_before)
+{
+    database_status_t first = s_restarted;
+    database_status_t clone = s_fresh_clone;
+    first.instance = s_first_server;
+    s_prove_first_server();
+    s_daps.instance = (instance_t){0};
+    first.head_index = 100;
+    cr_assert(!s_shows(0, &first, 200));
+    first.head_index = 101;
+    cr_assert(s_shows(0, &first, 300), "as a backup");
+    clone.head_index = 101;
+    cr_assert(!s_shows(0, &clone, 400));
+    cr_assert(!s_shows(1, &clone, 400));
+    cr_assert(daps_replace(&s_daps, 500));
+    cr_assert(!s_shows(1, &first, 600), "its head has not moved since");
+    first.head_index = 102;
+    s_daps.owns = true;
+    cr_assert(!s_shows(1, &first, 700), "a late commit of its own");
+    s_daps.owns = false;
+    cr_assert(!s_shows(1, &first, 800));
+    first.head_index = 103;
+    cr_assert(s_shows(1, &first, 900), "somebody else's");
+}
+
 Test(daps, a_head_that_moves_in_another_epoch_proves_nothing)
 {
     s_prove_first_server();
@@ -334,8 +360,8 @@ Test(daps, the_other_nodes_word_counts)
     others[0] = (dap_t){.reachable = true, .verdict = DAP_PROVING, .status = {.instance = s_clone}};
     s_daps.word = (daps_word_t){.exists = true, .exact = true, .daps = others, .daps_len = 1};
     cr_assert(!daps_replace(&s_daps, 300), "the two are led to different servers");
-    s_daps.word = (daps_word_t){.exists = true, .exact = true, .serves = true};
-    cr_assert(!daps_replace(&s_daps, 300), "it decides, not this one");
+    s_daps.word = (daps_word_t){.exists = true, .exact = true, .primary = true};
+    cr_assert(!daps_replace(&s_daps, 300), "it decides, not this one, also when it has lost it");
     s_daps.word = (daps_word_t){.exists = true, .exact = true};
     cr_assert(daps_replace(&s_daps, 300));
 }
@@ -349,24 +375,44 @@ Test(daps, who_never_saw_the_own_server_believes_the_primary)
     s_daps.word = (daps_word_t){.exists = true, .primary = true};
     cr_assert(!s_shows(0, &s_fresh_clone, 200));
     cr_assert(!daps_replace(&s_daps, 300), "the primary has lost it, but knows it");
-    cr_assert(strstr(s_daps.daps[0].trouble.text, "never saw the pair's own server"), "%s",
+    cr_assert(strstr(s_daps.daps[0].trouble.text, "is the primary and goes first"), "%s",
               s_daps.daps[0].trouble.text);
     s_daps.word = (daps_word_t){.exists = true, .reaches = true};
     cr_assert(!daps_replace(&s_daps, 300), "the other node may reach it again");
     s_daps.word = (daps_word_t){.exists = true, .silent = true};
     cr_assert(!daps_replace(&s_daps, 300), "it may be about to be heard");
-    cr_assert(daps_replace(&s_daps, 300 + 3 * USEC_PER_SECOND), "it has only its DAPs");
+    cr_assert(!daps_replace(&s_daps, 300 + 3600 * USEC_PER_SECOND), "it told which one, not where");
+    s_daps.word = (daps_word_t){.exists = true, .since = 210, .saw = true};
+    cr_assert(!daps_replace(&s_daps, 300), "it was killed, and knows the place: it goes first");
+    s_daps.word = (daps_word_t){.exists = true, .since = 210, .saw = true, .exact = true};
+    cr_assert(daps_replace(&s_daps, 300), "the other node does not serve, and has no objection");
 }
 
 /* A primary knows all that was committed, whatever a backup that began empty does not know. */
 Test(daps, a_primary_follows_its_database_beside_an_empty_backup)
 {
     s_prove_first_server();
-    s_daps.word = (daps_word_t){.exists = true};
+    s_daps.word = (daps_word_t){.exists = true, .since = 250};
     cr_assert(!s_shows(0, &s_fresh_clone, 200));
     cr_assert(!s_shows(1, &s_fresh_clone, 200));
     cr_assert(!daps_replace(&s_daps, 300), "the other node may know of later commits");
     s_daps.owns = true;
+    cr_assert(daps_replace(&s_daps, 300));
+}
+
+/* A frame that was on its way for long tells what the other node reached then: seeds 208459 and
+ * 110895 of the simulator, where two nodes took two copies for the pair's own. */
+Test(daps, an_old_word_of_the_other_node_permits_nothing)
+{
+    s_prove_first_server();
+    s_daps.word = (daps_word_t){.exists = true, .exact = true, .since = 200};
+    cr_assert(!s_shows(0, &s_fresh_clone, 200));
+    cr_assert(!s_shows(1, &s_fresh_clone, 200));
+    cr_assert(!daps_replace(&s_daps, 300), "said before this server was seen here");
+    s_daps.begun = 220;
+    s_daps.word.since = 215;
+    cr_assert(!daps_replace(&s_daps, 300), "said before this node stood still");
+    s_daps.word.since = 220;
     cr_assert(daps_replace(&s_daps, 300));
 }
 

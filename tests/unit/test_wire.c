@@ -430,3 +430,56 @@ Test(wire, fields_of_a_newer_version_are_passed_over)
     cr_assert_eq(batch->n_entries, 1);
     cr_assert_eq(batch->entries[0]->body_case, IXN__V1__ENTRY__BODY_BEAT);
 }
+
+/* ---- Packets of an unusual shape are what protobuf makes of them, too ---- */
+
+static void s_expect_judgement(const char *what, const uint8_t *bytes, size_t len)
+{
+    s_error = (error_t){0};
+    ProtobufCMessage *judge =
+        protobuf_c_message_unpack(&ixn__v1__batch__descriptor, NULL, len, bytes);
+    Ixn__V1__Batch *batch = wire_decode_batch(s_arena, bytes, len, &s_error);
+    cr_assert_eq(batch != NULL, judge != NULL, "%s", what);
+    if (!judge)
+        return;
+    size_t size = protobuf_c_message_get_packed_size(judge);
+    cr_assert_eq(protobuf_c_message_get_packed_size(&batch->base), size, "%s", what);
+    uint8_t *ours = malloc(size + 1), *theirs = malloc(size + 1);
+    protobuf_c_message_pack(&batch->base, ours);
+    protobuf_c_message_pack(judge, theirs);
+    cr_expect_arr_eq(ours, theirs, size, "%s", what);
+    free(ours);
+    free(theirs);
+    protobuf_c_message_free_unpacked(judge, NULL);
+}
+
+Test(wire, packets_of_an_unusual_shape)
+{
+    const struct {
+        const char *what;
+        uint8_t bytes[16];
+        size_t len;
+    } packets[] = {
+        {"nothing", {0}, 0},
+        {"an empty entry", {0x0a, 0}, 2},
+        {"a beat", {0x0a, 2, 0x12, 0}, 4},
+        {"two bodies, the last one counts", {0x0a, 4, 0x12, 0, 0x22, 0}, 6},
+        {"one body twice", {0x0a, 4, 0x12, 0, 0x12, 0}, 6},
+        {"a number where no entry has one", {0x0a, 4, 0x08, 1, 0x12, 0}, 6},
+        {"a number behind the body", {0x0a, 4, 0x12, 0, 0x08, 1}, 6},
+        {"a body nobody knows", {0x0a, 4, 0xfa, 0x3f, 1, 7}, 6},
+        {"a field nobody knows, before an entry", {0x28, 5, 0x0a, 2, 0x12, 0}, 6},
+        {"a fixed number", {0x0a, 2, 0x12, 0, 0x2d, 1, 2, 3, 4}, 9},
+        {"an entry that ends early", {0x0a, 4, 0x12, 0}, 4},
+        {"a body that ends early", {0x0a, 2, 0x12, 1}, 4},
+        {"a tag of number 0", {0x0a, 2, 0x02, 0}, 4},
+        {"a tag in more bytes than it needs", {0x8a, 0x00, 2, 0x12, 0}, 5},
+        {"a length in more bytes than it needs", {0x0a, 0x82, 0x00, 0x12, 0}, 5},
+        {"a length without end",
+         {0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+         11},
+        {"a beat, then half a tag", {0x0a, 2, 0x12, 0, 0x8a}, 5},
+    };
+    for (size_t i = 0; i < sizeof packets / sizeof *packets; i++)
+        s_expect_judgement(packets[i].what, packets[i].bytes, packets[i].len);
+}

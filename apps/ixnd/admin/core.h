@@ -41,7 +41,7 @@ struct exchange {
     core_t *core;
     const route_t *route;
     token_owner_t who;
-    char id[40]; /* what stood for {id} */
+    char id[CONFIG_NAME_SIZE]; /* what stood for {id} */
     usec_t until;
     bool parked;
     json_t *body;      /* of a change */
@@ -51,6 +51,8 @@ struct exchange {
 };
 
 typedef struct live live_t;
+/* What a node has said to a command; the error's code is OK when it was taken. */
+typedef void command_answer_fn(exchange_t *exchange, node_link_t *link, const error_t *error);
 
 struct core {
     char node[CONFIG_NAME_SIZE];
@@ -78,6 +80,7 @@ struct core {
         uint64_t number; /* 0: free */
         exchange_t *exchange;
         node_link_t *link;
+        command_answer_fn *answer;
         usec_t until;
     } commands[16];
 };
@@ -94,26 +97,45 @@ usec_t core_age(const core_t *self, usec_t at);
 
 /* routes_status.c */
 route_fn route_health, route_liveness, route_readiness, route_primary, route_backup;
-route_fn route_metrics, route_status, route_pair, route_daps, route_configuration;
+route_fn route_metrics, route_status, route_pair, route_daps;
 json_t *status_json(core_t *self); /* a new reference */
 json_t *queues_json(core_t *self);
+const char *status_name(const core_t *self,
+                        const node_link_t *link); /* of that node; "": unknown */
 /* The node that serves, as far as is known, and the one that follows; NULL: none. */
 node_link_t *status_primary(core_t *self);
 node_link_t *status_backup(core_t *self);
 
 /* routes_work.c */
+/* Asks the node that serves. Answers itself where as much as is allowed is being asked. */
+void work_ask(exchange_t *exchange, Ixn__V1__Request *request, work_answer_fn *answer);
+/* True when the message is of that kind; otherwise the request is answered. */
+bool work_is_good(exchange_t *exchange, const Ixn__V1__Message *message, const error_t *error,
+                  Ixn__V1__Message__BodyCase kind);
+/* A number of the query; false, and the request is answered, when it is none. */
+bool work_number(exchange_t *exchange, const char *name, uint32_t standard, uint32_t max,
+                 uint32_t *ret_number);
 route_fn route_queues, route_interactions, route_interaction;
 route_fn route_routers, route_strategies, route_agents;
 route_fn route_move, route_stop, route_hold, route_resume, route_release;
 
+/* routes_strategies.c */
+route_fn route_strategy, route_activate, route_deactivate, route_applications;
+
+/* routes_configuration.c */
+route_fn route_configuration, route_diff, route_config_check, route_config_reload;
+
 /* routes_pair.c */
+/* Asks one node, whatever its role; `answer` is called once, also when none comes. */
+void pair_ask(exchange_t *exchange, node_link_t *link, const Ixn__V1__Request *request,
+              command_answer_fn *answer);
 route_fn route_switchover, route_failover, route_pause, route_unpause;
 void pair_hear_commands(core_t *self, node_link_t *link);
 void pair_expire_commands(core_t *self);
 void pair_forget_link(core_t *self, const node_link_t *link);
 
 /* routes_records.c */
-route_fn route_history, route_audit;
+route_fn route_history, route_audit, route_search;
 /* Asks the pair's own database; false when it is not known yet, or too many ask. */
 bool records_of_pair(core_t *self, const char *sql, const char *const *params, size_t params_len,
                      records_answer_fn *answer, void *context);

@@ -50,23 +50,75 @@ static void s_print_role(const Ixn__V1__PairStatus *status, buffer_t *out)
                       strcmp(status->own->role, roles[i]) == 0);
 }
 
+typedef double dap_fn(const Ixn__V1__PairDap *dap);
+
+static double s_dap_reachable(const Ixn__V1__PairDap *dap)
+{
+    return dap->reachable;
+}
+
+static double s_dap_proven(const Ixn__V1__PairDap *dap)
+{
+    return dap->proven;
+}
+
+static double s_dap_latency(const Ixn__V1__PairDap *dap)
+{
+    return dap->latency_us / 1e6;
+}
+
+static double s_dap_average(const Ixn__V1__PairDap *dap)
+{
+    return dap->average_us / 1e6;
+}
+
+static double s_dap_weight(const Ixn__V1__PairDap *dap)
+{
+    return dap->weight;
+}
+
+static double s_dap_done(const Ixn__V1__PairDap *dap)
+{
+    return (double)dap->done;
+}
+
+static double s_dap_spread(const Ixn__V1__PairDap *dap)
+{
+    return (double)dap->spread;
+}
+
+static double s_dap_errors(const Ixn__V1__PairDap *dap)
+{
+    return (double)dap->errors;
+}
+
 static void s_print_daps(const Ixn__V1__PairNode *own, buffer_t *out)
 {
-    s_head(out, "ixn_dap_reachable", "gauge", "Whether the access point answers.");
-    for (size_t i = 0; i < own->n_daps; i++) {
-        s_label(out, "ixn_dap_reachable{", "dap", own->daps[i]->name);
-        buffer_printf(out, "} %d\n", own->daps[i]->reachable);
-    }
-    s_head(out, "ixn_dap_proven", "gauge",
-           "Whether it was shown that the pair's own database is behind the access point.");
-    for (size_t i = 0; i < own->n_daps; i++) {
-        s_label(out, "ixn_dap_proven{", "dap", own->daps[i]->name);
-        buffer_printf(out, "} %d\n", own->daps[i]->proven);
-    }
-    s_head(out, "ixn_dap_latency_seconds", "gauge", "Of the access point's last answer.");
-    for (size_t i = 0; i < own->n_daps; i++) {
-        s_label(out, "ixn_dap_latency_seconds{", "dap", own->daps[i]->name);
-        buffer_printf(out, "} %.6f\n", own->daps[i]->latency_us / 1e6);
+    static const struct {
+        const char *name, *type, *help;
+        dap_fn *value;
+    } metrics[] = {
+        {"ixn_dap_reachable", "gauge", "Whether the access point answers.", s_dap_reachable},
+        {"ixn_dap_proven", "gauge",
+         "Whether it was shown that the pair's own database is behind the access point.",
+         s_dap_proven},
+        {"ixn_dap_latency_seconds", "gauge", "Of the access point's last answer.", s_dap_latency},
+        {"ixn_dap_average_seconds", "gauge", "Of its answers and commits, smoothed.",
+         s_dap_average},
+        {"ixn_dap_weight", "gauge", "Its share of the work that is spread.", s_dap_weight},
+        {"ixn_dap_work_total", "counter", "Pieces of work since the node began, also failed ones.",
+         s_dap_done},
+        {"ixn_dap_spread_work_total", "counter",
+         "Of them those that are spread by weight: checkpoints, loads.", s_dap_spread},
+        {"ixn_dap_errors_total", "counter", "Pieces of work that failed.", s_dap_errors},
+    };
+    for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
+        s_head(out, metrics[i].name, metrics[i].type, metrics[i].help);
+        for (size_t j = 0; j < own->n_daps; j++) {
+            buffer_printf(out, "%s", metrics[i].name);
+            s_label(out, "{", "dap", own->daps[j]->name);
+            buffer_printf(out, "} %.15g\n", metrics[i].value(own->daps[j]));
+        }
     }
 }
 

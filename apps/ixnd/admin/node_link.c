@@ -23,6 +23,7 @@ struct node_link {
     wire_arena_t *spare; /* … and of the frame that is read */
     const Ixn__V1__PairStatus *status;
     const Ixn__V1__Figures *figures;
+    const Ixn__V1__ConfigAnswer *config; /* in the spare one: of the command answered just now */
     usec_t heard_at;
     usec_t asked_at; /* 0: nothing is asked */
     uint64_t asked;  /* number of that question; the figures have the next one */
@@ -111,14 +112,11 @@ void node_link_ask(node_link_t *self, usec_t now)
     self->asked_at = now;
 }
 
-uint64_t node_link_command(node_link_t *self, const Ixn__V1__PairCommand *command)
+uint64_t node_link_tell(node_link_t *self, const Ixn__V1__Request *command)
 {
-    Ixn__V1__PairCommand copy = *command;
-    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    Ixn__V1__Request request = *command;
     buffer_t frame = {0};
     request.id = ++self->number;
-    request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
-    request.pair_command = &copy;
     wire_append_to_node_head(&frame);
     wire_append_request(&frame, &request);
     bool sent = s_send(self, &frame);
@@ -177,8 +175,8 @@ static void s_take_answer(node_link_t *self, const Ixn__V1__FromNode *frame, use
 }
 
 /* The answer to a command, if the frame has one. */
-static bool s_take_command(const node_link_t *self, const Ixn__V1__FromNode *frame,
-                           uint64_t *ret_command, error_t *ret_error)
+static bool s_take_command(node_link_t *self, const Ixn__V1__FromNode *frame, uint64_t *ret_command,
+                           error_t *ret_error)
 {
     if (frame->n_messages != 1 || frame->messages[0]->request_id == self->asked)
         return false;
@@ -187,6 +185,10 @@ static bool s_take_command(const node_link_t *self, const Ixn__V1__FromNode *fra
     *ret_error = (error_t){0};
     if (message->body_case == IXN__V1__MESSAGE__BODY_PAIR_STATUS)
         return true;
+    if (message->body_case == IXN__V1__MESSAGE__BODY_CONFIG) {
+        self->config = message->config;
+        return true;
+    }
     if (message->body_case != IXN__V1__MESSAGE__BODY_ERROR)
         return false;
     error_set(ret_error, (error_code_t)message->error->code, "%s", message->error->sentence);
@@ -201,6 +203,7 @@ bool node_link_next(node_link_t *self, usec_t now, uint64_t *ret_command, error_
     zmq_msg_init(&bytes);
     while (!answered && zmq_msg_recv(&bytes, self->socket, ZMQ_DONTWAIT) >= 0) {
         error_t error;
+        self->config = NULL;
         wire_arena_reset(self->spare);
         const Ixn__V1__FromNode *frame =
             wire_decode_from_node(self->spare, zmq_msg_data(&bytes), zmq_msg_size(&bytes), &error);
@@ -222,6 +225,11 @@ const Ixn__V1__PairStatus *node_link_status(const node_link_t *self)
 const Ixn__V1__Figures *node_link_figures(const node_link_t *self)
 {
     return self->figures;
+}
+
+const Ixn__V1__ConfigAnswer *node_link_config(const node_link_t *self)
+{
+    return self->config;
 }
 
 usec_t node_link_heard_at(const node_link_t *self)

@@ -20,12 +20,17 @@ void *node_link_socket(node_link_t *self); /* to poll */
 
 /* Asks how it is, unless it is being asked. */
 void node_link_ask(node_link_t *self, usec_t now);
-/* Tells it a command; the number by which its answer comes. 0: it is not connected. */
-uint64_t node_link_command(node_link_t *self, const Ixn__V1__PairCommand *command);
+/* Tells it a command: to the pair, or about its configuration. The number by which its answer
+ * comes. 0: it is not connected. */
+uint64_t node_link_tell(node_link_t *self, const Ixn__V1__Request *command);
 
 /* Takes what has arrived. True: a command was answered, `*ret_command` is its number, and the
  * error's code is OK when it was taken. Call until false. */
 bool node_link_next(node_link_t *self, usec_t now, uint64_t *ret_command, error_t *ret_error);
+
+/* What the command that was answered just now, about the configuration, has brought; NULL: nothing.
+ * Valid until the next node_link_next. */
+const Ixn__V1__ConfigAnswer *node_link_config(const node_link_t *self);
 
 /* What it said last, NULL: nothing yet. Valid until the next node_link_next. */
 const Ixn__V1__PairStatus *node_link_status(const node_link_t *self);

@@ -21,10 +21,20 @@ static const route_t s_routes[] = {
     {"GET", "/v1/pair", RIGHT_VIEWER, NEED_OWN | NEED_PEER, route_pair},
     {"GET", "/v1/daps", RIGHT_VIEWER, NEED_OWN | NEED_PEER, route_daps},
     {"GET", "/v1/configuration", RIGHT_VIEWER, 0, route_configuration},
+    {"GET", "/v1/configuration/diff", RIGHT_VIEWER, NEED_OWN | NEED_PEER, route_diff},
+    {"POST", "/v1/configuration/check", RIGHT_ADMINISTRATOR, NEED_OWN | NEED_PEER,
+     route_config_check},
+    {"POST", "/v1/configuration/reload", RIGHT_ADMINISTRATOR, NEED_OWN | NEED_PEER,
+     route_config_reload},
     {"GET", "/v1/queues", RIGHT_VIEWER, NEED_QUEUES, route_queues},
     {"GET", "/v1/routers", RIGHT_VIEWER, 0, route_routers},
     {"GET", "/v1/strategies", RIGHT_VIEWER, 0, route_strategies},
+    {"GET", "/v1/strategies/{id}", RIGHT_VIEWER, 0, route_strategy},
+    {"POST", "/v1/strategies/{id}/activate", RIGHT_OPERATOR, NEED_OWN, route_activate},
+    {"POST", "/v1/strategies/{id}/deactivate", RIGHT_OPERATOR, NEED_OWN, route_deactivate},
+    {"GET", "/v1/applications", RIGHT_VIEWER, 0, route_applications},
     {"GET", "/v1/agents", RIGHT_VIEWER, 0, route_agents},
+    {"GET", "/v1/search", RIGHT_VIEWER, NEED_OWN, route_search},
     {"GET", "/v1/interactions", RIGHT_VIEWER, 0, route_interactions},
     {"GET", "/v1/interactions/{id}", RIGHT_VIEWER, 0, route_interaction},
     {"POST", "/v1/interactions/{id}/move", RIGHT_OPERATOR, NEED_OWN, route_move},
@@ -68,7 +78,7 @@ const char *routes_peer_url(const core_t *self)
 /* ---- Finding ---- */
 
 /* Whether the path is this route's; what stands for {id} is copied. */
-static bool s_matches(const char *pattern, const char *path, char id[40])
+static bool s_matches(const char *pattern, const char *path, char id[CONFIG_NAME_SIZE])
 {
     const char *brace = strchr(pattern, '{');
     if (!brace)
@@ -77,7 +87,8 @@ static bool s_matches(const char *pattern, const char *path, char id[40])
     if (strncmp(pattern, path, before) != 0)
         return false;
     size_t len = strcspn(path + before, "/");
-    if (len == 0 || len >= 40 || strcmp(brace + strlen("{id}"), path + before + len) != 0)
+    if (len == 0 || len >= CONFIG_NAME_SIZE ||
+        strcmp(brace + strlen("{id}"), path + before + len) != 0)
         return false;
     memcpy(id, path + before, len);
     id[len] = '\0';
@@ -94,7 +105,8 @@ static bool s_has_method(const route_t *route, const char *method)
     return strcmp(route->method, method) == 0;
 }
 
-static const route_t *s_find(const http_request_t *request, char id[40], bool *ret_known)
+static const route_t *s_find(const http_request_t *request, char id[CONFIG_NAME_SIZE],
+                             bool *ret_known)
 {
     *ret_known = false;
     for (size_t i = 0; i < sizeof s_routes / sizeof s_routes[0]; i++) {
@@ -291,7 +303,7 @@ static void s_begin(core_t *self, http_request_t *request, const route_t *route,
 void routes_handle(void *context, http_request_t *request)
 {
     core_t *self = context;
-    char id[40] = "";
+    char id[CONFIG_NAME_SIZE] = "";
     bool known;
     self->now = connection_now();
     s_refresh_tokens(self);

@@ -8,8 +8,32 @@
 
 /* ---- One command and its answer ---- */
 
-static void s_answer(exchange_t *exchange, const error_t *error)
+void pair_ask(exchange_t *exchange, node_link_t *link, const Ixn__V1__Request *request,
+              command_answer_fn *answer)
 {
+    core_t *self = exchange->core;
+    error_t error;
+    for (size_t i = 0; i < sizeof self->commands / sizeof self->commands[0]; i++) {
+        if (self->commands[i].number)
+            continue;
+        uint64_t number = node_link_tell(link, request);
+        if (!number)
+            break;
+        self->commands[i].number = number;
+        self->commands[i].exchange = exchange;
+        self->commands[i].link = link;
+        self->commands[i].answer = answer;
+        self->commands[i].until = self->now + COMMAND_US;
+        return;
+    }
+    error_set(&error, ERROR_TIMED_OUT, "%s does not take the command now: is it connected?",
+              node_link_endpoint(link));
+    answer(exchange, link, &error);
+}
+
+static void s_on_command(exchange_t *exchange, node_link_t *link, const error_t *error)
+{
+    (void)link;
     if (error->code == ERROR_OK) {
         audit_end(exchange, "taken");
         http_answer_json(exchange->request, 200,
@@ -22,30 +46,24 @@ static void s_answer(exchange_t *exchange, const error_t *error)
                       error_name(error->code), "%s", error->text);
 }
 
-static void s_tell(core_t *self, exchange_t *exchange, node_link_t *link,
-                   Ixn__V1__PairCommand__Kind kind)
+static Ixn__V1__PairCommand s_command_of(const exchange_t *exchange,
+                                         Ixn__V1__PairCommand__Kind kind)
 {
     Ixn__V1__PairCommand command = IXN__V1__PAIR_COMMAND__INIT;
     const char *reason = json_string_value(json_object_get(exchange->body, "reason"));
-    error_t error;
     command.kind = kind;
     command.dry_run = json_is_true(json_object_get(exchange->body, "dry_run"));
     command.reason = (char *)(reason ? reason : "");
-    for (size_t i = 0; i < sizeof self->commands / sizeof self->commands[0]; i++) {
-        if (self->commands[i].number)
-            continue;
-        uint64_t number = node_link_command(link, &command);
-        if (!number)
-            break;
-        self->commands[i].number = number;
-        self->commands[i].exchange = exchange;
-        self->commands[i].link = link;
-        self->commands[i].until = self->now + COMMAND_US;
-        return;
-    }
-    error_set(&error, ERROR_TIMED_OUT, "%s does not take the command now: is it connected?",
-              node_link_endpoint(link));
-    s_answer(exchange, &error);
+    return command;
+}
+
+static void s_tell(exchange_t *exchange, node_link_t *link, Ixn__V1__PairCommand__Kind kind)
+{
+    Ixn__V1__PairCommand command = s_command_of(exchange, kind);
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
+    request.pair_command = &command;
+    pair_ask(exchange, link, &request, s_on_command);
 }
 
 void pair_hear_commands(core_t *self, node_link_t *link)
@@ -57,7 +75,7 @@ void pair_hear_commands(core_t *self, node_link_t *link)
             if (self->commands[i].number != number || self->commands[i].link != link)
                 continue;
             self->commands[i].number = 0;
-            s_answer(self->commands[i].exchange, &error);
+            self->commands[i].answer(self->commands[i].exchange, link, &error);
         }
     }
 }
@@ -70,7 +88,8 @@ static void s_give_up(core_t *self, size_t command, const char *why)
               "%s; whether the command was taken is not known: look at "
               "/v1/pair",
               why);
-    s_answer(self->commands[command].exchange, &error);
+    self->commands[command].answer(self->commands[command].exchange, self->commands[command].link,
+                                   &error);
 }
 
 void pair_expire_commands(core_t *self)
@@ -93,7 +112,7 @@ static void s_switchover(core_t *self, exchange_t *exchange)
 {
     node_link_t *primary = status_primary(self);
     if (primary)
-        s_tell(self, exchange, primary, IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER);
+        s_tell(exchange, primary, IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER);
     else
         http_answer_error(exchange->request, 409, "WRONG_STATE",
                           "no node serves, so none can hand over; a backup takes over by failover");
@@ -102,20 +121,19 @@ static void s_switchover(core_t *self, exchange_t *exchange)
 static void s_failover(core_t *self, exchange_t *exchange)
 {
     node_link_t *backup = status_backup(self);
-    s_tell(self, exchange, backup ? backup : self->own, IXN__V1__PAIR_COMMAND__KIND__FAILOVER);
+    s_tell(exchange, backup ? backup : self->own, IXN__V1__PAIR_COMMAND__KIND__FAILOVER);
 }
 
 /* Both nodes are told; the answer is this node's. */
 static void s_tell_both(core_t *self, exchange_t *exchange, Ixn__V1__PairCommand__Kind kind)
 {
-    Ixn__V1__PairCommand command = IXN__V1__PAIR_COMMAND__INIT;
-    const char *reason = json_string_value(json_object_get(exchange->body, "reason"));
-    command.kind = kind;
-    command.dry_run = json_is_true(json_object_get(exchange->body, "dry_run"));
-    command.reason = (char *)(reason ? reason : "");
+    Ixn__V1__PairCommand command = s_command_of(exchange, kind);
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
+    request.pair_command = &command;
     if (self->peer)
-        node_link_command(self->peer, &command);
-    s_tell(self, exchange, self->own, kind);
+        node_link_tell(self->peer, &request);
+    s_tell(exchange, self->own, kind);
 }
 
 static void s_pause(core_t *self, exchange_t *exchange)

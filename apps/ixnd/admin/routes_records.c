@@ -80,13 +80,49 @@ void route_audit(core_t *self, exchange_t *exchange)
            " FROM ixn.pair WHERE database_id = $1::text::uuid");
 }
 
+/* ---- By attribute ---- */
+
+/* In the tables, so as of the last checkpoint, and at no cost to the node: it does not look into
+ * attributes. No index helps, so the database reads all of them: once at a time, within the
+ * deadline of every question here. */
+void route_search(core_t *self, exchange_t *exchange)
+{
+    static const char sql[] =
+        "SELECT json_build_object('as_of_index', (SELECT index FROM ixn.checkpoint), "
+        "'interactions',"
+        " coalesce((SELECT json_agg(i) FROM (SELECT id, tenant, queue,"
+        " CASE WHEN held THEN 'held' ELSE state END AS state, priority, media_type, external_id,"
+        " submitted_at, placed_in_queue_at, router, reason, attributes FROM ixn.interaction"
+        " WHERE attributes ->> $2::text = $3::text AND ($4::text = '' OR queue = $4::text)"
+        " ORDER BY submitted_at, ixn.interaction.id LIMIT $5::text::bigint) AS i),"
+        " '[]'::json))::text FROM ixn.pair WHERE database_id = $1::text::uuid";
+    const char *attribute = http_query(exchange->request, "attribute");
+    const char *value = http_query(exchange->request, "value");
+    const char *queue = http_query(exchange->request, "queue");
+    uint32_t limit;
+    char number[16];
+    if (!attribute || !*attribute || !value) {
+        http_answer_error(
+            exchange->request, 400, "INVALID_ARGUMENT",
+            "attribute (the name of a member of the attributes) and value are needed");
+        return;
+    }
+    if (!work_number(exchange, "limit", 100, 500, &limit))
+        return;
+    snprintf(number, sizeof number, "%u", limit);
+    const char *params[] = {attribute, value, queue ? queue : "", number};
+    if (!records_of_pair(self, sql, params, 4, s_on_list, exchange))
+        http_answer_error(exchange->request, 503, "NO_DATABASE",
+                          "the node has not seen its database yet, or too many ask at once");
+}
+
 /* ---- The audit ---- */
 
 /* What was decided in audit_begin, until the row is there. */
 typedef struct {
     exchange_t *exchange;
     route_fn *then;
-    bool to_pair;
+    bool without; /* its row */
 } beginning_t;
 
 static void s_go_on(beginning_t *beginning)
@@ -97,8 +133,8 @@ static void s_go_on(beginning_t *beginning)
     then(exchange->core, exchange);
 }
 
-/* A change of interactions without its row is not made. A command to the pair is: it may be what
- * brings the database back; the log of the node has it. */
+/* A change of interactions without its row is not made. A command to the pair, or a reload, is: it
+ * may be what brings the database back; the log of the node has it. */
 static void s_on_begun(void *context, const PGresult *result, const error_t *error)
 {
     beginning_t *beginning = context;
@@ -112,7 +148,7 @@ static void s_on_begun(void *context, const PGresult *result, const error_t *err
         exchange->audit = field_int8(field_of(result, 0, 0));
     else
         log_warning("admin.audit", "error=\"%s\"", error->text);
-    if (result || beginning->to_pair) {
+    if (result || beginning->without) {
         s_go_on(beginning);
         return;
     }
@@ -144,7 +180,8 @@ void audit_begin(exchange_t *exchange, const char *action, const char *target, r
                             request};
     beginning_t *beginning = malloc(sizeof *beginning);
     CHECK(beginning);
-    *beginning = (beginning_t){exchange, then, strcmp(target, "pair") == 0};
+    *beginning = (beginning_t){exchange, then,
+                               strcmp(target, "pair") == 0 || strcmp(target, "configuration") == 0};
     bool asked =
         records_of_pair(self, sql, params, sizeof params / sizeof params[0], s_on_begun, beginning);
     free(request);

@@ -141,7 +141,7 @@ void route_metrics(core_t *self, exchange_t *exchange)
 
 /* ---- People ---- */
 
-static const char *s_name(const core_t *self, const node_link_t *link)
+const char *status_name(const core_t *self, const node_link_t *link)
 {
     if (!link)
         return "";
@@ -182,13 +182,13 @@ json_t *status_json(core_t *self)
 {
     const Ixn__V1__PairStatus *own = s_own(self);
     const node_link_t *primary = status_primary(self);
-    json_t *json =
-        json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "node", view_text(self->node), "primary",
-                  view_text(s_name(self, status_primary(self))), "ready", s_is_ready(self, own),
-                  "pair", view_pair(own, core_age(self, node_link_heard_at(self->own))), "figures",
-                  s_log(own ? node_link_figures(self->own) : NULL), "of_primary",
-                  s_log(s_is_heard(self, primary) ? node_link_figures(primary) : NULL), "at",
-                  view_time(core_wall()));
+    json_t *json = json_pack(
+        "{s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "node", view_text(self->node), "primary",
+        view_text(status_name(self, status_primary(self))), "ready", s_is_ready(self, own), "pair",
+        view_pair(own, core_age(self, node_link_heard_at(self->own))), "figures",
+        s_log(own ? node_link_figures(self->own) : NULL), "of_primary",
+        s_log(s_is_heard(self, primary) ? node_link_figures(primary) : NULL), "at",
+        view_time(core_wall()));
     CHECK(json);
     return json;
 }
@@ -237,7 +237,7 @@ static json_t *s_reachability(const core_t *self)
         if (!links[i])
             continue;
         json_array_append_new(
-            list, json_pack("{s:o, s:o, s:o, s:b}", "node", view_text(s_name(self, links[i])),
+            list, json_pack("{s:o, s:o, s:o, s:b}", "node", view_text(status_name(self, links[i])),
                             "peer", status ? json_boolean(status->link) : json_null(), "database",
                             status ? json_boolean(status->own->database) : json_null(), "admin",
                             status != NULL));
@@ -264,7 +264,7 @@ void route_pair(core_t *self, exchange_t *exchange)
         json_array_append_new(nodes, s_seen(self, self->peer));
     http_answer_json(exchange->request, 200,
                      json_pack("{s:o, s:b, s:o, s:o, s:o}", "primary",
-                               view_text(s_name(self, status_primary(self))), "ready",
+                               view_text(status_name(self, status_primary(self))), "ready",
                                s_is_ready(self, s_own(self)), "lag_entries", s_lag(self),
                                "reachability", s_reachability(self), "nodes", nodes));
 }
@@ -286,12 +286,4 @@ void route_daps(core_t *self, exchange_t *exchange)
         json_decref(node);
     }
     http_answer_json(exchange->request, 200, json_pack("{s:o}", "daps", list));
-}
-
-/* As `ixnd --print-config` does: without what a connection string may hold. */
-void route_configuration(core_t *self, exchange_t *exchange)
-{
-    buffer_t body = {0};
-    buffer_append(&body, self->configuration.data, self->configuration.len);
-    http_answer(exchange->request, 200, "application/yaml; charset=utf-8", &body);
 }

@@ -22,6 +22,7 @@ static unsigned s_status(error_code_t code)
     case ERROR_UNKNOWN_INTERACTION:
     case ERROR_UNKNOWN_QUEUE:
     case ERROR_UNKNOWN_TENANT:
+    case ERROR_UNKNOWN_STRATEGY:
         return 404;
     case ERROR_ALREADY_COMPLETED:
     case ERROR_WRONG_STATE:
@@ -35,9 +36,8 @@ static unsigned s_status(error_code_t code)
     }
 }
 
-/* True when the message is of that kind; otherwise the request is answered. */
-static bool s_is_good(exchange_t *exchange, const Ixn__V1__Message *message, const error_t *error,
-                      Ixn__V1__Message__BodyCase kind)
+bool work_is_good(exchange_t *exchange, const Ixn__V1__Message *message, const error_t *error,
+                  Ixn__V1__Message__BodyCase kind)
 {
     char sentence[sizeof error->text];
     if (message && message->body_case == kind)
@@ -57,7 +57,7 @@ static bool s_is_good(exchange_t *exchange, const Ixn__V1__Message *message, con
     return false;
 }
 
-static void s_send(exchange_t *exchange, Ixn__V1__Request *request, work_answer_fn *answer)
+void work_ask(exchange_t *exchange, Ixn__V1__Request *request, work_answer_fn *answer)
 {
     if (work_send(exchange->core->work, request, answer, exchange))
         return;
@@ -96,7 +96,7 @@ void route_queues(core_t *self, exchange_t *exchange)
 static void s_on_listing(void *context, const Ixn__V1__Message *message, const error_t *error)
 {
     exchange_t *exchange = context;
-    if (!s_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_LISTING))
+    if (!work_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_LISTING))
         return;
     json_t *all = reflect(&message->listing->base);
     const char *name = strrchr(exchange->route->path, '/') + 1;
@@ -117,7 +117,7 @@ static void s_list(exchange_t *exchange, Ixn__V1__List__Kind kind)
     list.after = (char *)(after ? after : "");
     request.body_case = IXN__V1__REQUEST__BODY_LIST;
     request.list = &list;
-    s_send(exchange, &request, s_on_listing);
+    work_ask(exchange, &request, s_on_listing);
 }
 
 void route_routers(core_t *self, exchange_t *exchange)
@@ -146,9 +146,8 @@ static const char *s_query(const exchange_t *exchange, const char *name)
     return value ? value : "";
 }
 
-/* A number of the query; false, and the request is answered, when it is none. */
-static bool s_number(exchange_t *exchange, const char *name, uint32_t standard, uint32_t max,
-                     uint32_t *ret_number)
+bool work_number(exchange_t *exchange, const char *name, uint32_t standard, uint32_t max,
+                 uint32_t *ret_number)
 {
     const char *text = http_query(exchange->request, name);
     char *end;
@@ -207,13 +206,13 @@ static void s_ask_page(exchange_t *exchange, uint32_t after)
         return;
     request.body_case = IXN__V1__REQUEST__BODY_LIST_INTERACTIONS;
     request.list_interactions = &list;
-    s_send(exchange, &request, s_on_page);
+    work_ask(exchange, &request, s_on_page);
 }
 
 static void s_on_page(void *context, const Ixn__V1__Message *message, const error_t *error)
 {
     exchange_t *exchange = context;
-    if (!s_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_INTERACTIONS))
+    if (!work_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_INTERACTIONS))
         return;
     const Ixn__V1__Interactions *page = message->interactions;
     for (size_t i = 0; i < page->n_interactions; i++)
@@ -231,8 +230,8 @@ void route_interactions(core_t *self, exchange_t *exchange)
 {
     (void)self;
     uint32_t limit, after;
-    if (!s_number(exchange, "limit", PAGE_STANDARD, PAGE_MAX, &limit) ||
-        !s_number(exchange, "after", 0, UINT32_MAX, &after))
+    if (!work_number(exchange, "limit", PAGE_STANDARD, PAGE_MAX, &limit) ||
+        !work_number(exchange, "after", 0, UINT32_MAX, &after))
         return;
     exchange->wanted = limit ? limit : PAGE_STANDARD;
     exchange->collected = json_array();
@@ -254,7 +253,7 @@ static bool s_id(exchange_t *exchange, id128_t *ret_id)
 static void s_on_interaction(void *context, const Ixn__V1__Message *message, const error_t *error)
 {
     exchange_t *exchange = context;
-    if (s_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_INTERACTION))
+    if (work_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_INTERACTION))
         http_answer_json(exchange->request, 200, view_interaction(message->interaction, true));
 }
 
@@ -271,7 +270,7 @@ void route_interaction(core_t *self, exchange_t *exchange)
     get.journey = true;
     request.body_case = IXN__V1__REQUEST__BODY_GET;
     request.get = &get;
-    s_send(exchange, &request, s_on_interaction);
+    work_ask(exchange, &request, s_on_interaction);
 }
 
 /* ---- Changes ---- */
@@ -285,7 +284,7 @@ static const char *s_text(const exchange_t *exchange, const char *name)
 static void s_on_change(void *context, const Ixn__V1__Message *message, const error_t *error)
 {
     exchange_t *exchange = context;
-    if (!s_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_ACK))
+    if (!work_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_ACK))
         return;
     audit_end(exchange, "done");
     http_answer_json(exchange->request, 200,
@@ -316,7 +315,7 @@ static void s_do_place(exchange_t *exchange, const char *queue)
     }
     request.body_case = IXN__V1__REQUEST__BODY_PLACE_IN_QUEUE;
     request.place_in_queue = &place;
-    s_send(exchange, &request, s_on_change);
+    work_ask(exchange, &request, s_on_change);
 }
 
 static void s_move(core_t *self, exchange_t *exchange)
@@ -338,7 +337,7 @@ static void s_stop(core_t *self, exchange_t *exchange)
     stop.expected_version = s_version(exchange);
     request.body_case = IXN__V1__REQUEST__BODY_STOP;
     request.stop = &stop;
-    s_send(exchange, &request, s_on_change);
+    work_ask(exchange, &request, s_on_change);
 }
 
 static void s_hold(core_t *self, exchange_t *exchange)
@@ -353,7 +352,7 @@ static void s_hold(core_t *self, exchange_t *exchange)
     hold.expected_version = s_version(exchange);
     request.body_case = IXN__V1__REQUEST__BODY_HOLD;
     request.hold = &hold;
-    s_send(exchange, &request, s_on_change);
+    work_ask(exchange, &request, s_on_change);
 }
 
 static void s_resume(core_t *self, exchange_t *exchange)
@@ -368,14 +367,14 @@ static void s_resume(core_t *self, exchange_t *exchange)
     resume.expected_version = s_version(exchange);
     request.body_case = IXN__V1__REQUEST__BODY_RESUME;
     request.resume = &resume;
-    s_send(exchange, &request, s_on_change);
+    work_ask(exchange, &request, s_on_change);
 }
 
 /* Out of quarantine, back to the queue it is of. */
 static void s_on_found(void *context, const Ixn__V1__Message *message, const error_t *error)
 {
     exchange_t *exchange = context;
-    if (!s_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_INTERACTION))
+    if (!work_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_INTERACTION))
         return;
     const Ixn__V1__Interaction *interaction = message->interaction;
     if (interaction->state != IXN__V1__INTERACTION_STATE__QUARANTINED) {
@@ -402,7 +401,7 @@ static void s_release(core_t *self, exchange_t *exchange)
     get.interaction_id = wire_bytes(&id);
     request.body_case = IXN__V1__REQUEST__BODY_GET;
     request.get = &get;
-    s_send(exchange, &request, s_on_found);
+    work_ask(exchange, &request, s_on_found);
 }
 
 /* What every change is checked for before anything of it is written down: who reads the audit must
