@@ -1,5 +1,6 @@
 /* Real processes that really die: each test forks some, and looks at what the next one finds. */
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -54,18 +55,25 @@ static crash_t *s_open(void)
     return crash;
 }
 
+static volatile int *volatile s_nowhere = NULL;
+
+static void s_crash(void)
+{
+    *s_nowhere = 0;
+}
+
 static void *s_other_thread(void *argument)
 {
     (void)argument;
-    *(volatile int *)8 = 0;
+    s_crash();
     return NULL;
 }
 
-static int s_overflow(volatile int depth)
+static int s_overflow(int depth)
 {
     volatile char room[4096];
     room[0] = (char)depth;
-    return s_overflow(depth + 1) + room[0];
+    return depth == INT_MAX ? 0 : s_overflow(depth + 1) + room[0];
 }
 
 typedef enum { IN_HAND, IN_LANE, IN_OTHER_THREAD, ON_STACK, KILLED, IN_ORDER } end_t;
@@ -101,7 +109,7 @@ static int s_die(end_t end)
             crash_close(&crash);
             _exit(0);
         }
-        *(volatile int *)8 = 0;
+        s_crash();
         _exit(1);
     }
     int status = 0;
