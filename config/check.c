@@ -209,6 +209,23 @@ static bool s_is_in_a_cluster(const config_t *config, const char *name)
     return false;
 }
 
+/* Work is shared by those routers only that take part in agent reservation. */
+static size_t s_router_notes(const config_t *self, FILE *file)
+{
+    size_t notes = 0;
+    for (size_t i = 0; i < self->routers_len && self->routers_len > 1; i++) {
+        if (self->routers[i].agent_reservation)
+            continue;
+        notes++;
+        fprintf(
+            file,
+            "note: routers: \"%s\" has no agent_reservation: where another router runs the same "
+            "strategy, it gets none of that work\n",
+            self->routers[i].name);
+    }
+    return notes;
+}
+
 size_t config_notes(const config_t *self, FILE *file)
 {
     enum { THIRD_PARTY = 6 };
@@ -224,7 +241,7 @@ size_t config_notes(const config_t *self, FILE *file)
             "names them when it registers, it is reached by its name%s only, never by type\n",
             server->name, s_is_in_a_cluster(self, server->name) ? " or through its cluster" : "");
     }
-    return notes;
+    return notes + s_router_notes(self, file);
 }
 
 /* One key, so many times, must not be larger than another of the same unit. */

@@ -1,5 +1,6 @@
 #include "dap/commit.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -26,7 +27,7 @@
     " INSERT INTO ixn.journal (last_index, first_index, epoch, previous_hash, hash, log_time_us,"  \
     " decided_at, entries)"                                                                        \
     " SELECT $8, $9, $2, $7, $10, $11, $12, $13 FROM pair CROSS JOIN head"                         \
-    " WHERE head.last_index = $6 AND head.hash = $7"
+    " WHERE head.last_index = $6 AND head.hash = $7 RETURNING pg_backend_pid()"
 
 static const char s_insert_sql[] = INSERT_SQL(PAIR_SQL " FOR NO KEY UPDATE");
 
@@ -54,26 +55,33 @@ static const char *s_broken_sql(const connection_t *connection, const params_t *
 }
 #endif
 
+static void s_add_params(params_t *params, const commit_t *self, const batch_t *batch)
+{
+    params_id(params, self->identity.database_id);
+    params_int8(params, self->epoch);
+    params_id(params, self->generation);
+    params_int8(params, self->identity.system_identifier);
+    params_oid(params, self->identity.database_oid);
+    params_int8(params, batch->first - 1);
+    params_id(params, batch->previous);
+    params_int8(params, batch->last);
+    params_int8(params, batch->first);
+    params_id(params, batch->hash);
+    params_int8(params, (uint64_t)batch->log_time);
+    params_wall(params, batch->wall_time);
+    params_bytes(params, batch->entries);
+    params_wall(params, self->instance.started_at);
+    params_int4(params, (int32_t)self->instance.port);
+}
+
 bool commit_send(const commit_t *self, connection_t *connection, const batch_t *batch,
                  uint32_t timeout_ms, error_t *ret_error)
 {
     params_t params = {0};
-    params_id(&params, self->identity.database_id);
-    params_int8(&params, self->epoch);
-    params_id(&params, self->generation);
-    params_int8(&params, self->identity.system_identifier);
-    params_oid(&params, self->identity.database_oid);
-    params_int8(&params, batch->first - 1);
-    params_id(&params, batch->previous);
-    params_int8(&params, batch->last);
-    params_int8(&params, batch->first);
-    params_id(&params, batch->hash);
-    params_int8(&params, (uint64_t)batch->log_time);
-    params_wall(&params, batch->wall_time);
-    params_bytes(&params, batch->entries);
-    params_wall(&params, self->instance.started_at);
-    params_int4(&params, (int32_t)self->instance.port);
+    s_add_params(&params, self, batch);
     connection_params_t all = params_all(&params);
+    if (connection_is_prepared(connection))
+        return connection_send_prepared(connection, &all, timeout_ms, ret_error);
     const char *sql = s_insert_sql;
 #ifdef IXN_MUTATIONS
     sql = s_broken_sql(connection, &params);
@@ -85,6 +93,33 @@ bool commit_inserted(const PGresult *result)
 {
     /* The command tag is "INSERT 0 rows". */
     return strcmp(PQcmdTuples((PGresult *)result), "1") == 0;
+}
+
+bool commit_may_prepare(const connection_t *connection, const PGresult *inserted)
+{
+    if (MUTATION(FENCE_BY_SELECT) || MUTATION(CHECKED_OUTSIDE) || PQntuples(inserted) != 1)
+        return false;
+    uint32_t backend;
+    memcpy(&backend, PQgetvalue(inserted, 0, 0), sizeof backend);
+    return connection_may_prepare(connection, (int32_t)ntohl(backend));
+}
+
+/* The plan is made once, for a journal of any size: it may be almost empty now, and then a server
+ * would rather read all of it than go to its end by the index. */
+static const char s_plan_sql[] =
+    "SELECT set_config('enable_sort', 'off', false),"
+    " set_config('plan_cache_mode', 'force_generic_plan', false)";
+
+bool commit_prepare(connection_t *connection, bool again, uint32_t timeout_ms, error_t *ret_error)
+{
+    if (!again)
+        return connection_send(connection, s_plan_sql, NULL, timeout_ms, ret_error);
+    static const commit_t commit;
+    static const batch_t batch;
+    params_t params = {0};
+    s_add_params(&params, &commit, &batch); /* for their types */
+    connection_params_t all = params_all(&params);
+    return connection_prepare(connection, s_insert_sql, &all, timeout_ms, ret_error);
 }
 
 /* What the batch continues is committed. */

@@ -4,9 +4,9 @@
  * Promises: nothing is inserted unless the database is the pair's own on the instance that is
  * proven, the epoch and its generation are still ours, and the journal's last row is the batch
  * before; the pair's row stays locked until the commit, so a claim waits for it and a statement
- * that waited for a claim inserts nothing. Each is one unnamed statement, one round trip, and
- * leaves no session state: it works through a transaction pooler, also one that leads to another
- * database the next time.
+ * that waited for a claim inserts nothing. Each is one statement, one round trip. Unless
+ * commit_prepare was called they leave no session state: they work through a transaction pooler,
+ * also one that leads to another database the next time.
  */
 #ifndef IXN_DAP_COMMIT_H
 #define IXN_DAP_COMMIT_H
@@ -28,6 +28,13 @@ bool commit_send(const commit_t *self, connection_t *connection, const batch_t *
                  uint32_t timeout_ms, error_t *ret_error);
 /* True when its result says that the batch was inserted. */
 bool commit_inserted(const PGresult *result);
+
+/* Parsing and planning the statement costs the server several times what running it does, so where
+ * the session is ours alone it is prepared. After a batch was inserted: commit_may_prepare says
+ * whether it may be. Then commit_prepare, a step of the connection, and the same once more, until
+ * connection_is_prepared; commit_send uses it from then on. */
+bool commit_may_prepare(const connection_t *connection, const PGresult *inserted);
+bool commit_prepare(connection_t *connection, bool again, uint32_t timeout_ms, error_t *ret_error);
 
 /* Sends the question. */
 bool commit_send_question(connection_t *connection, const batch_t *batch, uint32_t timeout_ms,

@@ -27,6 +27,8 @@ struct connection {
     char sqlstate[6];
     bool in_transaction; /* after the last answer */
     bool transaction_lost;
+    enum { NAMED_NONE, NAMED_PREPARING, NAMED_PREPARED, NAMED_SENT } named; /* statement */
+    bool refuses_named;         /* this DAP, for as long as the object lives */
     bool replication_cancelled; /* a warning that came since the statement was sent */
 };
 
@@ -135,6 +137,7 @@ void connection_close(connection_t *self)
     self->state = STATE_CLOSED;
     self->deadline = USEC_NEVER;
     self->unsent = false;
+    self->named = NAMED_NONE;
     self->in_transaction = false;
     self->transaction_lost = false;
 }
@@ -334,13 +337,14 @@ static bool s_sent(connection_t *self, int sent, uint32_t timeout_ms, error_t *r
     return true;
 }
 
+enum { FEW = 32 };
+static const int s_few_formats[FEW] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                       1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
 bool connection_send(connection_t *self, const char *sql, const connection_params_t *params,
                      uint32_t timeout_ms, error_t *ret_error)
 {
     static const connection_params_t none = {0};
-    enum { FEW = 32 };
-    static const int few_formats[FEW] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-                                         1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     if (!s_ready(self, ret_error))
         return false;
     if (!params)
@@ -352,9 +356,60 @@ bool connection_send(connection_t *self, const char *sql, const connection_param
             formats[i] = 1;
     }
     int sent = PQsendQueryParams(self->pq, sql, params->count, params->types, params->values,
-                                 params->lengths, formats ? formats : few_formats, 1);
+                                 params->lengths, formats ? formats : s_few_formats, 1);
     free(formats);
     return s_sent(self, sent, timeout_ms, ret_error);
+}
+
+/* ---- A statement of the session's own ---- */
+
+static const char s_named[] = "ixn_prepared";
+
+bool connection_may_prepare(const connection_t *self, int32_t backend)
+{
+    return self->state == STATE_IDLE && !self->refuses_named && PQbackendPID(self->pq) == backend;
+}
+
+bool connection_prepare(connection_t *self, const char *sql, const connection_params_t *params,
+                        uint32_t timeout_ms, error_t *ret_error)
+{
+    if (!s_ready(self, ret_error))
+        return false;
+    CHECK(self->named == NAMED_NONE);
+    self->named = NAMED_PREPARING;
+    return s_sent(self, PQsendPrepare(self->pq, s_named, sql, params->count, params->types),
+                  timeout_ms, ret_error);
+}
+
+bool connection_is_prepared(const connection_t *self)
+{
+    return self->named == NAMED_PREPARED;
+}
+
+bool connection_send_prepared(connection_t *self, const connection_params_t *params,
+                              uint32_t timeout_ms, error_t *ret_error)
+{
+    CHECK(connection_is_prepared(self) && params->count <= FEW);
+    if (!s_ready(self, ret_error))
+        return false;
+    self->named = NAMED_SENT;
+    int sent = PQsendQueryPrepared(self->pq, s_named, params->count, params->values,
+                                   params->lengths, s_few_formats, 1);
+    return s_sent(self, sent, timeout_ms, ret_error);
+}
+
+/* The answer to it is there. The server knows no such statement (class 26), or another of that name
+ * (42P05): so there is a pooler after all. Or it cannot use what it has prepared any more (0A000).
+ */
+static void s_settle_named(connection_t *self, const PGresult *result)
+{
+    if (self->named != NAMED_PREPARING && self->named != NAMED_SENT)
+        return;
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    bool refused = sqlstate && (self->named == NAMED_PREPARING || strncmp(sqlstate, "26", 2) == 0 ||
+                                strcmp(sqlstate, "0A000") == 0);
+    self->refuses_named = self->refuses_named || refused;
+    self->named = refused ? NAMED_NONE : NAMED_PREPARED;
 }
 
 /* Takes what has arrived; true when the statement has been answered whole. */
@@ -406,6 +461,7 @@ static connection_step_t s_step_sent(connection_t *self, PGresult **ret_result, 
     self->result = NULL;
     self->state = STATE_IDLE;
     self->deadline = USEC_NEVER;
+    s_settle_named(self, result);
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
         self->in_transaction = PQtransactionStatus(self->pq) == PQTRANS_INTRANS;

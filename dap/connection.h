@@ -2,9 +2,10 @@
  * frozen pooler or server answers nothing, not even an error).
  *
  * Promises: only unnamed extended-protocol statements and plain BEGIN/COMMIT, so it works through a
- * transaction pooler; after a deadline or a lost connection the connection is closed (what was in
- * flight is "in doubt") and the next call opens it again. Errors carry the DAP's name, the server's
- * words and SQLSTATE; never a password.
+ * transaction pooler (connection_prepare is the one exception, where there is none); after a
+ * deadline or a lost connection the connection is closed (what was in flight is "in doubt") and the
+ * next call opens it again. Errors carry the DAP's name, the server's words and SQLSTATE; never a
+ * password.
  *
  * Two ways to use it: calls that block (connection_open, connection_query), and the same in steps
  * for a thread that has more to wait for (connection_start, connection_send, connection_step). One
@@ -90,6 +91,18 @@ typedef enum {
 bool connection_start(connection_t *self, error_t *ret_error);
 bool connection_send(connection_t *self, const char *sql, const connection_params_t *params,
                      uint32_t timeout_ms, error_t *ret_error);
+/* One statement of the session's own, parsed and planned once, which a server does for each unnamed
+ * one. It belongs to the server's session, so there must be no transaction pooler between:
+ * connection_may_prepare says so when `backend`, the server's pg_backend_pid(), is the process that
+ * the connection was begun with (a pooler says some number of its own), and while no such statement
+ * was refused through this DAP. Prepared when a step is DONE, until the connection is closed.
+ * `params` gives the types. */
+bool connection_may_prepare(const connection_t *self, int32_t backend);
+bool connection_prepare(connection_t *self, const char *sql, const connection_params_t *params,
+                        uint32_t timeout_ms, error_t *ret_error);
+bool connection_is_prepared(const connection_t *self);
+bool connection_send_prepared(connection_t *self, const connection_params_t *params,
+                              uint32_t timeout_ms, error_t *ret_error);
 connection_step_t connection_step(connection_t *self, PGresult **ret_result, error_t *ret_error);
 /* Of an open connection on which nothing is asked: takes what has arrived; false when it was lost.
  */

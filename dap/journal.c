@@ -47,14 +47,24 @@ typedef struct {
  *      ▼                                                        │
  *    NONE ─ a DAP may be tried ─► CONNECTING ─► IDLE ─ batch ─► INSERTING ─ no row ─► ASKING
  *                                                ▲                │ committed          │
- *                                                └────────────────┴────── it is there ─┘
+ *                                                ├────────────────┴────── it is there ─┘
+ *    after the first batch, without a pooler: ── PLANNING ─► PREPARING ─► IDLE
  * Fenced or diverged: the lane stops.
  */
-typedef enum { PHASE_NONE, PHASE_CONNECTING, PHASE_IDLE, PHASE_INSERTING, PHASE_ASKING } phase_t;
+typedef enum {
+    PHASE_NONE,
+    PHASE_CONNECTING,
+    PHASE_IDLE,
+    PHASE_INSERTING,
+    PHASE_ASKING,
+    PHASE_PLANNING,
+    PHASE_PREPARING,
+} phase_t;
 
 typedef struct {
     way_t *way;
     phase_t phase;
+    bool may_prepare; /* what it sends, and has not yet */
 } attempt_t;
 
 enum { MAIN, OVERTAKING, ATTEMPTS };
@@ -222,6 +232,35 @@ static void s_insert(lane_t *self, attempt_t *attempt)
         s_failed(self, attempt, &error);
 }
 
+static void s_prepare(lane_t *self, attempt_t *attempt, phase_t phase)
+{
+    error_t error = {0};
+    attempt->may_prepare = false;
+    attempt->phase = phase;
+    if (!commit_prepare(attempt->way->connection, phase == PHASE_PREPARING, self->timeout_ms,
+                        &error))
+        s_failed(self, attempt, &error);
+}
+
+/* A step of it; false while there is none. What is not prepared is sent as before. */
+static bool s_preparing(lane_t *self, attempt_t *attempt)
+{
+    PGresult *result = NULL;
+    error_t error = {0};
+    connection_t *connection = attempt->way->connection;
+    connection_step_t step = connection_step(connection, &result, &error);
+    PQclear(result);
+    if (step == CONNECTION_BUSY)
+        return false;
+    if (!connection_is_open(connection))
+        s_failed(self, attempt, &error);
+    else if (step == CONNECTION_DONE && attempt->phase == PHASE_PLANNING)
+        s_prepare(self, attempt, PHASE_PREPARING);
+    else
+        attempt->phase = PHASE_IDLE;
+    return true;
+}
+
 static void s_ask(lane_t *self, attempt_t *attempt)
 {
     error_t error = {0};
@@ -286,6 +325,14 @@ static void s_judge(lane_t *self, attempt_t *attempt, const PGresult *result)
     }
 }
 
+static void s_inserted(lane_t *self, attempt_t *attempt, const PGresult *result)
+{
+    connection_t *connection = attempt->way->connection;
+    attempt->may_prepare =
+        !connection_is_prepared(connection) && commit_may_prepare(connection, result);
+    s_committed(self, attempt, !connection_commit_in_doubt(connection));
+}
+
 /* An answer in phase INSERTING or ASKING; false while there is none. */
 static bool s_answered(lane_t *self, attempt_t *attempt)
 {
@@ -300,7 +347,7 @@ static bool s_answered(lane_t *self, attempt_t *attempt)
         if (!inserting)
             s_judge(self, attempt, result);
         else if (commit_inserted(result))
-            s_committed(self, attempt, !connection_commit_in_doubt(connection));
+            s_inserted(self, attempt, result);
         else
             s_ask(self, attempt);
         break;
@@ -337,7 +384,7 @@ static bool s_connected(lane_t *self, attempt_t *attempt)
 static void s_begin(lane_t *self, attempt_t *attempt, way_t *way)
 {
     error_t error = {0};
-    *attempt = (attempt_t){way, PHASE_CONNECTING};
+    *attempt = (attempt_t){.way = way, .phase = PHASE_CONNECTING};
     if (attempt == &self->attempts[MAIN])
         self->waits_since = 0; /* it gets its own time */
     if (!connection_start(way->connection, &error))
@@ -359,6 +406,10 @@ static bool s_idle(lane_t *self, attempt_t *attempt)
             return true;
         }
     }
+    if (attempt->may_prepare) {
+        s_prepare(self, attempt, PHASE_PLANNING);
+        return true;
+    }
     if (zlist_size(self->batches) == 0)
         return false;
     s_insert(self, attempt);
@@ -378,6 +429,9 @@ static bool s_move(lane_t *self, attempt_t *attempt)
     case PHASE_INSERTING:
     case PHASE_ASKING:
         return s_answered(self, attempt);
+    case PHASE_PLANNING:
+    case PHASE_PREPARING:
+        return s_preparing(self, attempt);
     }
     return false;
 }

@@ -135,6 +135,26 @@ static void s_add_checked(const config_dap_t *dap, const checked_t *checked, tab
     json_array_append_new(list, json);
 }
 
+/* What is allowed and yet worth knowing: lines of text; the caller frees them. */
+static char *s_notes(const config_t *config)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *file = open_memstream(&text, &len);
+    CHECK(file);
+    config_notes(config, file);
+    CHECK(fclose(file) == 0);
+    return text;
+}
+
+static json_t *s_notes_json(const char *notes)
+{
+    json_t *list = json_array();
+    for (; *notes; notes += strcspn(notes, "\n") + 1)
+        json_array_append_new(list, json_stringn(notes, strcspn(notes, "\n")));
+    return list;
+}
+
 static int s_check(common_t *common, const char *file, const config_t *config)
 {
     static const table_column_t columns[] = {
@@ -156,11 +176,14 @@ static int s_check(common_t *common, const char *file, const config_t *config)
         else if (strcmp(checked.verdict, "not now") == 0 && code == EXIT_DONE)
             code = EXIT_PARTLY;
     }
+    char *notes = s_notes(config);
     buffer_t out = {0};
     if (common->json) {
-        common_append_json(&out, json_pack("{s:s, s:s, s:s, s:O}", "file", file, "known",
-                                           known.text, "known_by", known.source, "daps", list));
+        common_append_json(&out, json_pack("{s:s, s:s, s:s, s:O, s:o}", "file", file, "known",
+                                           known.text, "known_by", known.source, "daps", list,
+                                           "notes", s_notes_json(notes)));
     } else {
+        buffer_append_text(&out, notes);
         table_layout(&table, common_style(), &out);
         if (known.text[0])
             buffer_printf(&out, "\n%s: ok. The pair's own database is %s (by %s).\n", file,
@@ -171,6 +194,7 @@ static int s_check(common_t *common, const char *file, const config_t *config)
                           "answers, and state_dir %s remembers none.\n",
                           file, config->state_dir);
     }
+    free(notes);
     json_decref(list);
     table_free(&table);
     return s_print(&out, code);
@@ -185,7 +209,10 @@ int command_config_check(common_t *common, int argc, char **argv)
             "Check a configuration: the file as a whole, and where each DAP leads.\v"
             "FILE is otherwise the configuration of --config. Connects to every DAP, says which "
             "database it reaches, and compares that with the one that the running node works "
-            "on, or else with what the node's state_dir remembers. Changes nothing.\n\n"
+            "on, or else with what the node's state_dir remembers. Notes say what is allowed and "
+            "yet "
+            "worth knowing: servers and routers that get less work than one may think. Changes "
+            "nothing.\n\n"
             "Verdicts: ok; reached (nobody knows the pair's own); not now (does not answer); "
             "wrong.\n"
             "Exit codes: 0 all are right; 1 one is wrong; 2 the file is; 4 one does not "

@@ -72,6 +72,8 @@ assert.equal((await call(client, "failover", {}, { reason: "a test", dry_run: tr
 const routers = { routers: ["R1"], reason: "a test" };
 assert.equal((await call(client, "activate", { id: "by-http" }, routers)).status, 200);
 assert.equal((await call(client, "deactivate", { id: "by-http" }, routers)).status, 200);
+assert.equal((await call(client, "drain", { id: "router-1" }, { reason: "a test" })).status, 200);
+assert.equal((await call(client, "undrain", { id: "router-1" }, {})).status, 200);
 assert.equal((await call(client, "reload", {}, { reason: "a test", dry_run: true })).status, 200);
 assert.equal((await call(client, "check", {}, { text: "nonsense: 1\n" })).status, 409);
 assert.equal((await call(client, "check", {}, {})).status, 400);

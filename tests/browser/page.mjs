@@ -75,6 +75,9 @@ assert.ok(await page.locator(".badge", { hasText: "proven" }).count() >= 4);
 await page.waitForFunction(() => /\d+\/s/.test(document.querySelector("#rates dd").textContent) &&
   parseInt(document.querySelector("#rates dd").textContent, 10) > 20, null, { timeout: 30000 });
 await page.waitForFunction(() => document.querySelectorAll("svg.spark path[d^=M]").length >= 3);
+await page.locator("#workers li", { hasText: "router-1" }).waitFor();
+await page.locator("#workers li", { hasText: "echo-1" }).waitFor();
+await page.locator("#queue-rows tr.why", { hasText: "no strategy" }).waitFor();
 await shot(page, "light");
 await expectAccessible(page, "light");
 
@@ -85,6 +88,7 @@ const phone = await open(urlB, {
 });
 await verdict(phone, "Ready");
 await phone.locator(".history li b").first().waitFor();
+await phone.locator("#workers li b").first().waitFor();
 await phone.waitForFunction(() =>
   parseInt(document.querySelector("#rates dd").textContent, 10) > 20); // the backup's page too
 await expectAccessible(phone, "dark");

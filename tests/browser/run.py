@@ -61,6 +61,8 @@ def main():
         primary = pair.primary()
         ids = submit(primary.endpoint, "parked", 40)
         world.start_router(pair, "router-1")
+        world.spawn("echo-1", "ixn-app", "--name", "echo-1", *pair.node_arguments, "serve", "echo",
+                    "--service", "echo")
         body = world.path("by-http.lua")
         with open(body, "w", encoding="utf-8") as file:
             file.write("-- é\n")

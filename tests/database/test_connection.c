@@ -1,8 +1,11 @@
 /* Connections: deadlines, refusals, transactions that are lost, secrets that are not told. */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "dap/params.h"
 #include "tests/database/pair_fixture.h"
 
 static pair_t s_pair;
@@ -122,4 +125,109 @@ Test(connection, large_values_pass)
     cr_assert_eq(PQgetvalue(result, 0, 0)[SIZE - 1], 7);
     PQclear(result);
     free(bytes);
+}
+
+/* ---- A statement of the session's own ---- */
+
+/* The process that answers, asked through the connection. */
+static int32_t s_backend(connection_t *connection)
+{
+    error_t error = {0};
+    PGresult *result = connection_query(connection, "SELECT pg_backend_pid()", NULL, &error);
+    cr_assert(result, "%s", error.text);
+    uint32_t backend;
+    memcpy(&backend, PQgetvalue(result, 0, 0), sizeof backend);
+    PQclear(result);
+    return (int32_t)ntohl(backend);
+}
+
+/* Steps until it says something else than BUSY. */
+static bool s_finish(connection_t *connection, PGresult **ret_result, error_t *ret_error)
+{
+    connection_step_t step;
+    while ((step = connection_step(connection, ret_result, ret_error)) == CONNECTION_BUSY)
+        connection_wait(connection, false, connection_deadline(connection));
+    return step == CONNECTION_DONE;
+}
+
+static connection_params_t s_seven(params_t *params)
+{
+    *params = (params_t){0};
+    params_int4(params, 7);
+    return params_all(params);
+}
+
+static void s_prepare(connection_t *connection)
+{
+    error_t error = {0};
+    PGresult *result = NULL;
+    params_t params;
+    connection_params_t all = s_seven(&params);
+    cr_assert(connection_prepare(connection, "SELECT $1 + 1", &all, 1000, &error), "%s",
+              error.text);
+    cr_assert(s_finish(connection, &result, &error), "%s", error.text);
+    PQclear(result);
+}
+
+Test(connection, a_prepared_statement_is_sent_by_its_name)
+{
+    error_t error = {0};
+    params_t params;
+    cr_assert(connection_may_prepare(s_connection, s_backend(s_connection)));
+    cr_assert(!connection_may_prepare(s_connection, s_backend(s_connection) + 1));
+    s_prepare(s_connection);
+    cr_assert(connection_is_prepared(s_connection));
+    for (int i = 0; i < 3; i++) {
+        PGresult *result = NULL;
+        connection_params_t all = s_seven(&params);
+        cr_assert(connection_send_prepared(s_connection, &all, 1000, &error), "%s", error.text);
+        cr_assert(s_finish(s_connection, &result, &error), "%s", error.text);
+        cr_assert_eq(PQgetvalue(result, 0, 0)[3], 8);
+        PQclear(result);
+    }
+    connection_close(s_connection);
+    cr_assert(!connection_is_prepared(s_connection), "it ends with the session");
+}
+
+/* What a pooler in between that says the server's own process would do. */
+Test(connection, a_prepared_statement_that_is_gone_is_not_tried_again)
+{
+    error_t error = {0};
+    PGresult *result = NULL;
+    params_t params;
+    int32_t backend = s_backend(s_connection);
+    s_prepare(s_connection);
+    cr_assert(connection_command(s_connection, "DEALLOCATE ALL", &error), "%s", error.text);
+    connection_params_t all = s_seven(&params);
+    cr_assert(connection_send_prepared(s_connection, &all, 1000, &error), "%s", error.text);
+    cr_assert(!s_finish(s_connection, &result, &error));
+    cr_assert_str_eq(connection_sqlstate(s_connection), "26000");
+    cr_assert(connection_is_open(s_connection) && !connection_is_prepared(s_connection));
+    cr_assert(!connection_may_prepare(s_connection, backend));
+    connection_close(s_connection);
+    backend = s_backend(s_connection);
+    cr_assert(!connection_may_prepare(s_connection, backend), "nor in the next session");
+}
+
+Test(connection, a_statement_that_fails_stays_prepared)
+{
+    error_t error = {0};
+    PGresult *result = NULL;
+    params_t params = {0};
+    params_int4(&params, INT32_MAX);
+    connection_params_t all = params_all(&params);
+    s_backend(s_connection);
+    s_prepare(s_connection);
+    cr_assert(connection_send_prepared(s_connection, &all, 1000, &error), "%s", error.text);
+    cr_assert(!s_finish(s_connection, &result, &error));
+    cr_assert_str_eq(connection_sqlstate(s_connection), "22003"); /* out of range */
+    cr_assert(connection_is_prepared(s_connection));
+}
+
+Test(connection, a_pooler_is_no_session_of_our_own)
+{
+    pair_set_dap(&s_pair, 0, getenv("IXN_TEST_POOLER"));
+    connection_t *pooled = connection_new(&s_pair.daps[0], 2000, 2000);
+    cr_assert(!connection_may_prepare(pooled, s_backend(pooled)));
+    connection_destroy(&pooled);
 }

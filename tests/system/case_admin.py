@@ -17,7 +17,8 @@ CHANGES = ["/v1/interactions/{id}/move", "/v1/interactions/{id}/stop",
            "/v1/interactions/{id}/hold", "/v1/interactions/{id}/resume",
            "/v1/interactions/{id}/release", "/v1/pair/switchover", "/v1/pair/failover",
            "/v1/pair/pause", "/v1/pair/resume", "/v1/strategies/classify/activate",
-           "/v1/strategies/classify/deactivate", "/v1/configuration/check",
+           "/v1/strategies/classify/deactivate", "/v1/routers/R1/drain", "/v1/routers/R1/undrain",
+           "/v1/configuration/check",
            "/v1/configuration/reload"]
 
 
@@ -217,6 +218,27 @@ def check_strategies(pair, primary):
     expect(applications["servers"] == [] and applications["open"] == 0, f"{applications}")
 
 
+def check_drain(pair, primary):
+    """Drained by one node's port, and so at the other's."""
+    other = pair.other(primary).admin
+    pair.world.start_router(pair, "R9")
+    wait_for("the router", lambda: "R9" in {
+        router["name"] for router in other.good("/v1/routers")["routers"]}, 20)
+    expect_status(other.post("/v1/routers/R9/drain", {}), 400, "INVALID_ARGUMENT")
+    expect_status(other.post("/v1/routers/R9/drain", {"reason": "x", "now": True}), 400)
+    done = other.done("/v1/routers/R9/drain", {"reason": "a test"})["routers"]
+    expect([(one["name"], one["drained"], one["drain_reason"]) for one in done]
+           == [("R9", True, "a test")], f"{done}")
+    seen = {router["name"]: router for router in primary.admin.good("/v1/routers")["routers"]}
+    expect(seen["R9"]["drained"], f"{seen['R9']}")
+    text, _, _ = pair.world.ctl(*pair.node_arguments, "status", check=False)
+    expect(", 1 drained" in text, f"status does not say it: {text}")
+    row = primary.admin.good("/v1/audit?limit=1")["audit"][0]
+    expect((row["action"], row["target"], row["reason"]) == ("drain", "R9", "a test"), f"{row}")
+    done = other.done("/v1/routers/R9/undrain")["routers"]
+    expect([one["drained"] for one in done] == [False], f"{done}")
+
+
 def check_search(pair, ids):
     def found(node, query):
         return {one["id"] for one in node.admin.good("/v1/search?" + query)["interactions"]}
@@ -370,6 +392,7 @@ def run(options):
         check_events(pair, primary, ids)
         check_refused_configurations(pair)
         check_strategies(pair, primary)
+        check_drain(pair, primary)
         check_search(pair, ids)
         check_configuration(pair, primary)
         check_reload(pair, primary)

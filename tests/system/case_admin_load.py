@@ -5,6 +5,7 @@ Idle and slow ones keep nobody out; whatever is asked, the node's own thread doe
 
 import os
 import socket
+import statistics
 import threading
 
 from admin_port import add_admin
@@ -112,6 +113,20 @@ def measure(world, node, seconds):
     return (on_cpu(node) - before) / (400 * seconds), figures
 
 
+def compare(world, node, seconds, rounds):
+    """Medians without and with a flood, in turn, so that a machine that slows down spoils neither;
+    and the answers a second that the flood had."""
+    quiet, loud, answers, asked = [], [], 0, 0.0
+    for _ in range(rounds):
+        quiet.append(measure(world, node, seconds)[0])
+        flood, began = Flood(node.admin), now()
+        loud.append(measure(world, node, seconds)[0])
+        asked += now() - began
+        flood.stop()
+        answers += flood.answers
+    return statistics.median(quiet), statistics.median(loud), answers / asked
+
+
 def run(options):
     with World(options, "admin-load") as world:
         world.start_database()
@@ -122,18 +137,18 @@ def run(options):
         wait_for("the admin port", lambda: node.admin.get("/primary").status == 200, 10)
         longest = check_crowd(node)
         expect(longest < 2, f"an answer took {longest:.2f} s while others idled")
-        seconds = 20 if options.full else 6
+        seconds, rounds = (10, 5) if options.full else (3, 2)
         measure(world, node, 2)
-        quiet, _ = measure(world, node, seconds)
-        flood, began = Flood(node.admin), now()
-        loud, _ = measure(world, node, seconds)
-        rate = flood.answers / (now() - began)
-        flood.stop()
+        quiet, loud, rate = compare(world, node, seconds, rounds)
         with open(f"/proc/{node.process.pid}/status", encoding="ascii") as file:
             memory = next(line for line in file if line.startswith("VmRSS")).split()[1]
         expect(rate > 2000, f"only {rate:.0f} answers a second")
-        expect(loud < quiet * 2, f"an interaction costs the node's thread {loud * 1e6:.0f} us of "
-               f"CPU with the flood, {quiet * 1e6:.0f} without")
+        # The node does nothing more for the flood; what it costs are caches and a core that others
+        # have heated. On a machine with cores to spare that must be little.
+        most = 1.05 if options.full and os.cpu_count() >= 8 else 2
+        expect(loud < quiet * most, f"an interaction costs the node's thread {loud * 1e6:.0f} us "
+               f"of CPU with the flood, {quiet * 1e6:.0f} without")
         return {"longest_ms": round(longest * 1000, 1), "requests_per_second": round(rate),
                 "cpu_us_quiet": round(quiet * 1e6, 1), "cpu_us_flood": round(loud * 1e6, 1),
+                "cpu_rise_percent": round((loud / quiet - 1) * 100, 1),
                 "rss_mb": round(int(memory) / 1024), "cores": os.cpu_count()}

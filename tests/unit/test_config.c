@@ -598,3 +598,26 @@ Test(config, help_names_every_key)
     cr_expect(strstr(text, "a duration from 35s to 30d; default 10min"), "%s", text);
     free(text);
 }
+
+Test(config, notes_on_what_gets_less_work_than_one_may_think)
+{
+    config_t *config = s_parse(LEAST
+                               "routers: [{name: R1, agent_reservation: true}, {name: R2}]\n"
+                               "applications: {servers: [{name: crm, type: third_party}]}\n");
+    char *text = NULL;
+    size_t len;
+    FILE *file = open_memstream(&text, &len);
+    cr_expect_eq(config_notes(config, file), 2);
+    fclose(file);
+    cr_expect(strstr(text, "\"crm\" names no services"), "%s", text);
+    cr_expect(strstr(text, "\"R2\" has no agent_reservation"), "%s", text);
+    cr_expect_null(strstr(text, "\"R1\""), "%s", text);
+    free(text);
+    config_destroy(&config);
+    config = s_parse(LEAST "routers: [{name: R2}]\n");
+    file = open_memstream(&text, &len);
+    cr_expect_eq(config_notes(config, file), 0, "one alone needs no reservation");
+    fclose(file);
+    free(text);
+    config_destroy(&config);
+}

@@ -72,6 +72,7 @@ void picture_add_router(picture_t *self, const Ixn__V1__RouterInfo *router)
     one->connected = router->connected;
     one->busy = router->pending;
     one->room = router->max_submitted_interactions;
+    one->drained = router->drained;
     for (size_t i = 0; i < router->n_strategies && !one->reason[0]; i++)
         if (router->strategies[i]->reason[0]) {
             char reason[PICTURE_REASON + PICTURE_NAME];

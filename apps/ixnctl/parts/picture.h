@@ -32,6 +32,7 @@ typedef struct {
     char name[PICTURE_NAME];
     bool connected;
     bool expected;               /* servers: configured */
+    bool drained;                /* routers: an operator wants it to get nothing new */
     uint32_t busy, room;         /* pieces of work that it has, and how many it may have */
     char breaker[16];            /* servers */
     char reason[PICTURE_REASON]; /* routers: why it gets no work of some strategy */

@@ -295,8 +295,14 @@ static void s_print_sums(const picture_t *self, bool rates, buffer_t *out)
     buffer_printf(out, "\n%s waiting, %s held, %s with routers, %s in quarantine.",
                   units_count(waiting, a), units_count(held, b), units_count(routing, c),
                   units_count(quarantined, d));
-    buffer_printf(out, " Routers: %zu of %zu connected.",
+    buffer_printf(out, " Routers: %zu of %zu connected",
                   s_connected(self->routers, self->routers_len), self->routers_len);
+    size_t drained = 0;
+    for (size_t i = 0; i < self->routers_len; i++)
+        drained += self->routers[i].drained;
+    if (drained)
+        buffer_printf(out, ", %zu drained", drained);
+    buffer_append_text(out, ".");
     if (self->servers_len)
         buffer_printf(out, " Application servers: %zu of %zu connected, %u requests open.",
                       s_connected(self->servers, self->servers_len), self->servers_len,
@@ -371,6 +377,8 @@ static json_t *s_workers_json(const picture_worker_t *workers, size_t len, bool 
         CHECK(one);
         if (servers)
             json_object_set_new(one, "breaker", json_string(workers[i].breaker));
+        else
+            json_object_set_new(one, "drained", json_boolean(workers[i].drained));
         json_array_append_new(list, one);
     }
     return list;

@@ -122,6 +122,9 @@ route_fn route_move, route_stop, route_hold, route_resume, route_release;
 /* routes_strategies.c */
 route_fn route_strategy, route_activate, route_deactivate, route_applications;
 
+/* routes_routers.c */
+route_fn route_drain, route_undrain;
+
 /* routes_configuration.c */
 route_fn route_configuration, route_diff, route_config_check, route_config_reload;
 

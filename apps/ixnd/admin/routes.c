@@ -28,6 +28,8 @@ static const route_t s_routes[] = {
      route_config_reload},
     {"GET", "/v1/queues", RIGHT_VIEWER, NEED_QUEUES, route_queues},
     {"GET", "/v1/routers", RIGHT_VIEWER, 0, route_routers},
+    {"POST", "/v1/routers/{id}/drain", RIGHT_OPERATOR, NEED_OWN, route_drain},
+    {"POST", "/v1/routers/{id}/undrain", RIGHT_OPERATOR, NEED_OWN, route_undrain},
     {"GET", "/v1/strategies", RIGHT_VIEWER, 0, route_strategies},
     {"GET", "/v1/strategies/{id}", RIGHT_VIEWER, 0, route_strategy},
     {"POST", "/v1/strategies/{id}/activate", RIGHT_OPERATOR, NEED_OWN, route_activate},

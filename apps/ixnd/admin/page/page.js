@@ -3,6 +3,8 @@
 
 const KEPT = 150; // seconds of a queue that are drawn
 const SILENT_MS = 3000;
+const WORKERS_MS = 3000;
+const WORKERS_MAX = 60; // shown; ixnctl has all
 const bases = [location.origin]; // admin ports, this one first; the other as soon as it is known
 let at = 0; // the one in use
 let token = sessionStorage.getItem("token") || "";
@@ -218,20 +220,81 @@ function queueRow(queue, then) {
   const number = (text) => make("td", { class: "number" }, text);
   const label = queue.tenant === "default" ? queue.name : `${queue.tenant} / ${queue.name}`;
   const bad = queue.quarantined ? badge("bad", whole(queue.quarantined)) : "0";
-  const name = make("th", { scope: "row" }, label);
-  if (queue.reason) name.append(make("div", { class: "reason" }, queue.reason));
-  return make("tr", {}, name, number(whole(queue.waiting)),
+  const row = make("tr", {}, make("th", { scope: "row" }, label), number(whole(queue.waiting)),
     make("td", {}, spark(values)),
     number(queue.waiting ? duration(queue.oldest_seconds) : "–"), number(speed("entered")),
     number(speed("left")), number(whole(queue.routing)), number(whole(queue.held)), number(bad));
+  if (!queue.reason) return [row];
+  return [row, make("tr", { class: "why" },
+    make("td", { colspan: "9" }, make("div", { class: "reason" }, queue.reason)))];
 }
 
 function showQueues() {
-  if (!seen.queues) return;
+  if (!seen.queues || seen.queues.length === 0) {
+    $("queue-rows").replaceChildren(make("tr", {}, make("td", { colspan: "9", class: "quiet" },
+      seen.primary ? "Asking what the queues hold …"
+        : "Nobody serves, so nobody knows what the queues hold.")));
+    return;
+  }
   const then = new Map((before && before.queues ? before.queues : [])
     .map((queue) => [`${queue.tenant}/${queue.name}`, queue]));
-  $("queue-rows").replaceChildren(...seen.queues.map((queue) =>
+  $("queue-rows").replaceChildren(...seen.queues.flatMap((queue) =>
     queueRow(queue, then.get(`${queue.tenant}/${queue.name}`))));
+}
+
+// Of a router the strategies that it gets work of, and why not of the others.
+function routerItem(router) {
+  const has = router.strategies.filter((one) => one.takes_part).map((one) => one.strategy);
+  const not = router.strategies.find((one) => one.reason);
+  const item = make("li", {}, make("b", {}, router.name),
+    router.drained ? badge("warn", "router, drained") :
+      router.connected ? badge("good", "router") : badge("bad", "router, away"),
+    make("span", { class: "quiet" }, `${whole(router.pending)} of ` +
+      `${whole(router.max_submitted_interactions)} at work; ` +
+      (has.length ? has.join(", ") : "no strategy")));
+  if (router.drained) item.append(make("span", { class: "reason" },
+    `drained by ${router.drained_by}: ${router.drain_reason}`));
+  else if (not) item.append(make("span", { class: "reason" }, `${not.strategy}: ${not.reason}`));
+  return item;
+}
+
+function serverItem(server) {
+  const kind = server.type.replace("application_", "").replace("_", " ");
+  const state = !server.connected ? ["bad", `${kind}, away`]
+    : server.breaker === "closed" ? ["good", kind] : ["warn", `${kind}, ${server.breaker}`];
+  const item = make("li", {}, make("b", {}, server.name), badge(...state),
+    make("span", { class: "quiet" }, `${whole(server.in_flight)} of ${whole(server.window)} in ` +
+      `flight; ${whole(server.answered)} answered, ${whole(server.faults)} faults, ` +
+      `${whole(server.timeouts)} too late`));
+  if (server.note) item.append(make("span", { class: "reason" }, server.note));
+  return item;
+}
+
+function clusterItem(cluster) {
+  const well = cluster.usable === cluster.members.length;
+  return make("li", {}, make("b", {}, cluster.name),
+    badge(well ? "good" : cluster.usable ? "warn" : "bad", "cluster"),
+    make("span", { class: "quiet" }, `${cluster.usable} of ${cluster.members.length} can be used; ` +
+      `${whole(cluster.waiting)} wait`));
+}
+
+async function showWorkers() {
+  for (;; await pause(WORKERS_MS)) {
+    if (!seen || !seen.primary || document.hidden || $("ask-token").open) continue;
+    try {
+      const [routers, applications] = await Promise.all([ask("/v1/routers"),
+        ask("/v1/applications")]);
+      const items = [...routers.routers.map(routerItem), ...applications.servers.map(serverItem),
+        ...applications.clusters.map(clusterItem)];
+      const more = items.length - WORKERS_MAX;
+      if (more > 0) items.splice(WORKERS_MAX, more, make("li", { class: "quiet" },
+        `and ${whole(more)} more`));
+      if (items.length === 0) items.push(make("li", { class: "quiet" }, "There are none."));
+      $("workers").replaceChildren(...items);
+    } catch {
+      // the stream says what is the matter; asked again
+    }
+  }
 }
 
 // Asked again whenever the epoch has changed: that is what makes a new line of it.
@@ -319,3 +382,4 @@ $("ask-token").querySelector("form").addEventListener("submit", () => {
 });
 $("ask-token").addEventListener("cancel", (event) => event.preventDefault());
 follow();
+showWorkers();
