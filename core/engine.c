@@ -267,6 +267,13 @@ engine_session_t *engine_slot(engine_t *self, session_t session)
     return slot->open && slot->ref == session ? slot : NULL;
 }
 
+void engine_watch_silence(engine_t *self, const engine_session_t *slot)
+{
+    usec_t due = slot->heard + slot->heartbeat * SILENT_HEARTBEATS;
+    if (due < self->silent_at)
+        self->silent_at = due;
+}
+
 session_t engine_session_open(engine_t *self)
 {
     uint32_t number;
@@ -285,6 +292,7 @@ session_t engine_session_open(engine_t *self)
                                .in_flush = in_flush,
                                .heartbeat = self->options.heartbeat_ms * USEC_PER_MS,
                                .heard = self->log_time};
+    engine_watch_silence(self, slot);
     self->figures.sessions++;
     return slot->ref;
 }
@@ -346,19 +354,24 @@ static void s_forgive_silence(engine_t *self)
         self->slots[i]->heard = self->log_time;
 }
 
+/* All sessions are looked at when one of them may be due, which those that talk put off. */
 static void s_end_silent(engine_t *self)
 {
     usec_t heartbeat = (usec_t)self->options.heartbeat_ms * USEC_PER_MS;
     if (self->log_time - self->listened > heartbeat)
         s_forgive_silence(self);
     self->listened = self->log_time;
-    if (self->log_time - self->checked < heartbeat / 2)
+    if (self->log_time <= self->silent_at)
         return;
-    self->checked = self->log_time;
+    self->silent_at = USEC_NEVER;
     for (size_t i = 0; i < self->slots_len; i++) {
         engine_session_t *slot = self->slots[i];
-        if (slot->open && self->log_time - slot->heard > slot->heartbeat * SILENT_HEARTBEATS)
+        if (!slot->open)
+            continue;
+        if (self->log_time > slot->heard + slot->heartbeat * SILENT_HEARTBEATS)
             engine_end_session(self, slot, IXN__V1__RETURN_CAUSE__ROUTER_LOST);
+        else
+            engine_watch_silence(self, slot);
     }
 }
 

@@ -145,6 +145,13 @@ static void s_say_granted(engine_t *self, session_t session, uint64_t request,
     engine_say(self, session, &message);
 }
 
+/* From the time of the entry on, which is that of its batch: as long ago as that has been open. */
+static uint64_t s_duration(const engine_t *self, const engine_claim_t *claim)
+{
+    usec_t open = engine_batch_open(self) ? self->log_time - self->state->log_time : 0;
+    return claim->duration_ms + (uint64_t)((open + USEC_PER_MS - 1) / USEC_PER_MS);
+}
+
 static void s_grant(engine_t *self, const agent_record_t *agent, const engine_claim_t *claim,
                     bool prolonged)
 {
@@ -156,7 +163,7 @@ static void s_grant(engine_t *self, const agent_record_t *agent, const engine_cl
     reserved.router = (char *)slot->name;
     reserved.interaction_id = wire_bytes(&claim->interaction_id);
     reserved.priority = claim->priority;
-    reserved.duration_ms = claim->duration_ms;
+    reserved.duration_ms = s_duration(self, claim);
     reserved.change = claim->change;
     reserved.prolonged = prolonged;
     Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
@@ -189,6 +196,8 @@ static void s_refuse_token(engine_t *self, const engine_claim_t *claim)
 
 static bool s_wins(const engine_claim_t *claim, const engine_claim_t *over)
 {
+    if (MUTATION(FIRST_CLAIM_WINS))
+        return !over;
     if (!over || claim->priority != over->priority)
         return !over || claim->priority > over->priority;
     return claim->age != over->age ? claim->age < over->age
@@ -353,7 +362,8 @@ void engine_reserve(engine_t *self, session_t session, uint64_t request,
                          : interaction->priority;
     if (body->duration_ms == 0) {
         s_give_back(self, agent, &claim);
-    } else if (!agent_is_reserved(self->state, agent, self->log_time)) {
+    } else if (!agent_is_reserved(self->state, agent, self->log_time) || MUTATION(GRANTED_TWICE) ||
+               (MUTATION(GRANTS_FORGOTTEN) && agent->grant_epoch != self->options.epoch)) {
         s_add_claim(self, agent, &claim);
     } else if (agent->work_epoch == claim.token_epoch && agent->work_index == claim.token_index) {
         s_again(self, agent, &claim);
@@ -367,7 +377,7 @@ bool engine_check_grant(const engine_t *self, const engine_session_t *slot,
                         const interaction_t *interaction, const char *name,
                         const Ixn__V1__Token *grant, error_t *ret_error)
 {
-    if (!name[0] && !grant)
+    if ((!name[0] && !grant) || MUTATION(GRANT_UNCHECKED))
         return true;
     if (slot->role != IXN__V1__ROLE__ROUTER)
         return error_set(ret_error, ERROR_WRONG_ROLE,

@@ -258,6 +258,8 @@ static bool s_dispatch_strategy(engine_t *self, balancer_strategy_t number, size
         interaction_t *interaction = state_first_in_line(queue);
         bool alone = interaction->more && interaction->more->losses >= SUSPECT_LOSSES;
         balancer_router_t chosen;
+        if (MUTATION(TURNS_FORGOTTEN))
+            balancer_set_last(self->balancer, number, TEXT(""));
         strategy->result = balancer_choose(self->balancer, number, alone, &chosen);
         if (strategy->result != BALANCER_CHOSEN)
             return true;

@@ -195,8 +195,8 @@ struct engine {
     size_t ended_len;
     size_t ended_capacity;
     usec_t reconcile_until;
-    usec_t checked;  /* silent sessions were looked for */
-    usec_t listened; /* everything that had arrived was handed in */
+    usec_t silent_at; /* log time; nobody has been silent for too long before */
+    usec_t listened;  /* everything that had arrived was handed in */
     /* held messages: a ring of turns */
     held_turn_t *held;
     size_t held_capacity;
@@ -252,6 +252,8 @@ bool engine_has_room(const engine_t *self);
 /* Whether a session has anything to do with what is a tenant's: its own, an operator all. */
 bool engine_may_see(const engine_session_t *slot, uint16_t tenant);
 void engine_end_session(engine_t *self, engine_session_t *slot, Ixn__V1__ReturnCause cause);
+/* When it would be silent for too long: its heartbeat is new. */
+void engine_watch_silence(engine_t *self, const engine_session_t *slot);
 
 /* engine_answer.c: says `message` to a session when what is decided so far is durable … */
 void engine_say(engine_t *self, session_t session, const Ixn__V1__Message *message);

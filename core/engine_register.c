@@ -226,6 +226,7 @@ static void s_answer(engine_t *self, engine_session_t *slot, uint64_t request,
     registered.node = self->node;
     registered.heartbeat_ms = self->options.heartbeat_ms;
     slot->heartbeat = self->options.heartbeat_ms * USEC_PER_MS;
+    engine_watch_silence(self, slot);
     registered.dedupe_window_ms = configuration->dedupe_window_ms;
     registered.dedupe_guaranteed_ms = configuration->dedupe_guaranteed_ms;
     registered.max_attributes_size = configuration->max_attributes_size;

@@ -158,7 +158,7 @@ static void s_lost_one(engine_t *self, service_t *service, bool left, bool told)
     snprintf(text, sizeof text, "\"%s\" %s while it had the request%s", service->server->name,
              left ? "left" : "was lost", service->safe ? "" : "; whether it was done is not known");
     engine_server(self, service->server)->losses += counts;
-    if (told && !service->safe)
+    if (told && !service->safe && !MUTATION(UNSAFE_RETRIED))
         engine_service_fault(self, service, left ? "SERVER_LEFT" : "SERVER_LOST", text);
     else if (counts && service->attempts + 1u >= self->state->configuration->service_max_attempts)
         engine_service_fault(self, service, "SERVER_LOST", text);
@@ -237,7 +237,7 @@ static bool s_return(engine_t *self, const state_server_t *known, size_t *budget
     while (service) {
         service_t *next = LIST_NEXT(service, of_server);
         bool told = engine_service_told(self, service, server.told);
-        if (all || service->safe || !told) {
+        if (all || service->safe || !told || MUTATION(UNSAFE_RETRIED)) {
             if (*budget == 0 || !engine_has_room(self))
                 return false;
             (*budget)--;

@@ -103,7 +103,7 @@ static void s_update(engine_t *self, engine_session_t *slot, const strategy_reco
     bool runs = stored ? activation && load->loaded : load && load->brought;
     if (runs && !engine_drain(self, slot))
         balancer_load(self->balancer, slot->balanced, strategy->number);
-    else
+    else if (!MUTATION(DEACTIVATED_RUNS))
         balancer_unload(self->balancer, slot->balanced, strategy->number);
 }
 
@@ -284,7 +284,8 @@ static const strategy_version_t *s_stored(const engine_t *self, const engine_ses
                   self->state->tenants[slot->tenant], name);
         return NULL;
     }
-    const strategy_version_t *version = wanted ? strategy_version(record, wanted) : newest;
+    const strategy_version_t *version =
+        wanted && !MUTATION(BODY_OF_NEWEST) ? strategy_version(record, wanted) : newest;
     if (!version)
         error_set(ret_error, ERROR_UNKNOWN_STRATEGY,
                   "strategy \"%s\" has no version %u (any more): the newest is %u, and the %d "

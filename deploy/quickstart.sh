@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # From nothing to real interactions, in one command: installs, builds, starts a private PostgreSQL
-# with a pooler, a pair of nodes and two routers, pushes real e-mail and generated load through, and
-# kills the primary in the middle of it.
+# with a pooler, a pair of nodes, two routers and two application servers that classify, pushes real
+# e-mail and generated load through, and kills the primary and a classifier in the middle of it.
 #
 #   deploy/quickstart.sh                 … and leaves all of it running to be tried, until Ctrl-C
 #   deploy/quickstart.sh --once          … checks every interaction, prints one line of JSON, ends
 #   --messages N                         generated interactions beside the mail (default 20000)
 #
 # Everything it starts lives in one temporary folder and ends with it. --once ends with code 0 only
-# when nothing that was acknowledged is lost and nothing was made twice. failover_ms is the longest
-# time without an acknowledgement that the submitting clients saw.
+# when nothing that was acknowledged is lost, nothing was made twice, and a server has classified
+# each. failover_ms is the longest time without an acknowledgement that the submitting clients saw;
+# "services" has the requests that strategies asked (one an interaction), answered ones, faults, and
+# how many each server answered.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=$top/build/release/bin
@@ -20,6 +22,7 @@ declare -A node_pids=() # by name of the node: a, b
 declare -A ports=()
 nodes=() # --node of each, for their clients
 pids=()  # the clients
+declare -A classifier_pids=() # by name of the application server
 failed=yes # until the end is reached
 
 say() { printf '%s\n' "$*" >&2; }
@@ -53,7 +56,7 @@ keep_logs() {
 cleanup() {
     trap '' INT TERM
     local pid
-    for pid in "${pids[@]}" "${node_pids[@]}"; do # clients before the nodes
+    for pid in "${pids[@]}" "${classifier_pids[@]}" "${node_pids[@]}"; do # clients before the nodes
         end_process "$pid"
     done
     if [ -n "$dir" ]; then
@@ -132,7 +135,7 @@ build() {
     say 'building (the first time takes a minute or two)'
     if ! (cd "$top" && { [ -f build/release/build.ninja ] || cmake --preset release; } &&
         cmake --build --preset release -j "$(nproc)" \
-            --target ixnd ixnctl ixn-router ixn-bench) >"$log" 2>&1; then
+            --target ixnd ixnctl ixn-router ixn-app ixn-bench) >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         fail "the build failed; all of its output is in $log"
     fi
@@ -156,7 +159,7 @@ database:
       conninfo: host=127.0.0.1 port=$pool_port user=ixn dbname=ixn
 queues:
   - name: inbound
-    strategy: classify
+    strategy: triage
   - name: support
     strategy: answer
 routers: # both sides of agent reservation, so that the two share the strategies
@@ -186,14 +189,17 @@ start_all() {
     local name
     dir=$(mktemp -d "${TMPDIR:-/tmp}/ixn-quickstart.XXXXXX")
     chmod 755 "$dir" # the database's user has to come through
+    mailbox=$("$top/deploy/mail-corpus.sh")
+    train >"$dir/train.log" 2>&1 &
+    training=$!
     pg_port=$(free_port)
     pool_port=$(free_port)
     say 'starting PostgreSQL and pgbouncer'
     "$top/deploy/postgres.sh" start "$dir/pg" "$pg_port" >/dev/null
     "$top/deploy/pgbouncer.sh" start "$dir/pgbouncer" "$pool_port" "$pg_port" ixn >/dev/null
-    say 'starting the pair and two routers'
+    say 'starting the pair, two routers and two classifiers'
     start_pair
-    for name in classify answer; do
+    for name in triage answer; do
         "$bin/ixnctl" strategy put "$name" "$top/apps/ixn-router/strategies/$name.lua" \
             "${nodes[@]}" --router urs-1 --router urs-2 >&2 ||
             fail "the strategy $name could not be stored"
@@ -201,6 +207,22 @@ start_all() {
     for name in urs-1 urs-2; do
         start "$name" "$bin/ixn-router" --name "$name" "${nodes[@]}" --agent-reservation
     done
+    wait "$training" || fail "the classifier was not trained: $(tail -n 3 "$dir/train.log")"
+    say "a classifier of $(tail -n 1 "$dir/train.log" | sed 's/^[^:]*: //')"
+    start_classifier classifier-1
+    start_classifier classifier-2
+}
+
+# The labels are the mailing lists; the model's accuracy is of mails that it has not seen.
+train() {
+    "$top/deploy/labelled-mail.py" "$mailbox" >"$dir/examples.jsonl" &&
+        "$bin/ixn-app" train classification --model "$dir/model" "$dir/examples.jsonl"
+}
+
+start_classifier() { # NAME
+    setsid "$bin/ixn-app" serve classification --model "$dir/model" --name "$1" "${nodes[@]}" \
+        >>"$dir/$1.log" 2>&1 </dev/null &
+    classifier_pids[$1]=$!
 }
 
 # ---- pushing interactions through ----------------------------------------------------------------
@@ -213,8 +235,6 @@ figure() { # NAME, the line on standard input
 }
 
 push_mail() {
-    local mailbox
-    mailbox=$("$top/deploy/mail-corpus.sh")
     mails=$(grep -c '^From ' "$mailbox")
     say "submitting $mails e-mails to the queue inbound"
     "$bin/ixnctl" submit "${nodes[@]}" --queue inbound "$mailbox" >&2 ||
@@ -225,20 +245,21 @@ push_mail() {
 # same keys, and what was killed comes back as the backup.
 push_load() {
     local head deadline=$((SECONDS + 30)) killed=$primary
-    say "submitting $messages generated interactions; SIGKILL to the primary in the middle"
+    say "submitting $messages generated interactions; SIGKILL to the primary and a classifier"
     head=$(query 'SELECT max(last_index) FROM ixn.journal')
     start bench "$bin/ixn-bench" "${nodes[@]}" --submit-only --count "$messages" --queue inbound
     until [ "$(query 'SELECT max(last_index) FROM ixn.journal')" -gt $((head + messages / 4)) ] ||
         [ $SECONDS -ge $deadline ]; do
         sleep 0.02
     done
-    kill -KILL "${node_pids[$killed]}"
-    wait "${node_pids[$killed]}" 2>/dev/null || true
+    kill -KILL "${node_pids[$killed]}" "${classifier_pids[classifier-1]}"
+    wait "${node_pids[$killed]}" "${classifier_pids[classifier-1]}" 2>/dev/null || true
     wait "${pids[-1]}" || fail "ixn-bench failed: $(tail -n 5 "$dir/bench.log")"
     unset 'pids[-1]'
     sed '$d' "$dir/bench.log" >&2
     acknowledged=$(tail -n 1 "$dir/bench.log" | figure acknowledged)
     failover_ms=$(tail -n 1 "$dir/bench.log" | figure longest_gap_ms)
+    start_classifier classifier-1
     start_node "$killed"
     wait_pair
     [ "$primary" != "$killed" ] || fail "node-$killed serves although node-$backup took over"
@@ -269,6 +290,15 @@ judge() {
               UNION ALL SELECT tenant, key FROM ixn.interaction_history) AS i)
         + (SELECT count(*) - count(DISTINCT external_id) FROM ixn.interaction_history
            WHERE media_type = 'email')")
+    # Each went through the strategy that asks, and says who answered, or with which fault.
+    services=$(query "SELECT json_build_object('requests', count(*) FILTER (WHERE asked),
+        'answered', count(by), 'faults', count(*) FILTER (WHERE asked AND by IS NULL),
+        'by_server', (SELECT json_object_agg(s, n) FROM (SELECT attributes->>'classified_by' AS s,
+            count(*) AS n FROM ixn.interaction_history GROUP BY 1) AS g WHERE s IS NOT NULL))::text
+        FROM (SELECT attributes->>'classified_by' AS by,
+            attributes ?| array['classified_by', 'classification_fault'] AS asked
+            FROM ixn.interaction_history) AS i")
+    answered=$(figure answered <<<"$services")
     query "SELECT format('%-10s %-12s %8s completed, %s s on average', to_char(hour, 'HH24:MI'),
         queue, completed, round(average_seconds::numeric, 2)) FROM ixn.throughput_hourly
         ORDER BY hour, queue" >&2
@@ -281,6 +311,8 @@ All of it is running. Try:
   $bin/ixnctl ${nodes[*]} pair status
   $bin/ixnctl ${nodes[*]} switchover --wait
   $bin/ixnctl ${nodes[*]} queues
+  $bin/ixnctl ${nodes[*]} apps
+  $bin/ixnctl ${nodes[*]} router drain urs-1 --reason "to see it"
   $bin/ixnctl --config $dir/a.yaml database status
   echo '{"subject":"hello"}' | $bin/ixnctl submit ${nodes[*]} -q inbound -m chat -
   psql -h 127.0.0.1 -p $pg_port -U ixn ixn -c 'SELECT * FROM ixn.throughput_hourly'
@@ -319,7 +351,8 @@ submitted=$((mails + acknowledged))
 wait_completed
 judge
 failed=
-if [ "$lost" -ne 0 ] || [ "$repeated" -ne 0 ] || [ "$completed" -ne "$submitted" ]; then
+if [ "$lost" -ne 0 ] || [ "$repeated" -ne 0 ] || [ "$completed" -ne "$submitted" ] ||
+    [ "$answered" -ne "$completed" ]; then
     failed=yes
 fi
 if [ -z "$once" ]; then
@@ -329,6 +362,6 @@ if [ -z "$once" ]; then
 fi
 cleanup
 trap - EXIT
-printf '{"submitted":%d,"completed":%d,"lost":%d,"repeated":%d,"failover_ms":%s}\n' \
-    "$submitted" "$completed" "$lost" "$repeated" "$failover_ms"
+printf '{"submitted":%d,"completed":%d,"lost":%d,"repeated":%d,"failover_ms":%s,"services":%s}\n' \
+    "$submitted" "$completed" "$lost" "$repeated" "$failover_ms" "${services// /}"
 [ -z "$failed" ]

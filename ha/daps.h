@@ -88,6 +88,7 @@ typedef struct {
     bool known; /* `own` is the pair's own */
     identity_t own;
     instance_t instance; /* the server that was proven to hold it; not known: none yet */
+    usec_t moved_at;     /* that became so at this time, in this process; 0: before */
     bool warm;           /* it was reached since this process began */
     bool exact;          /* `place` was the newest when this node ended in order */
     bool owns;     /* this node serves, or has claimed to: whoever committed after it has a higher
@@ -125,6 +126,8 @@ void daps_judge(daps_t *self, dap_t *dap);
  * that is known to be committed is there. True: it did. Otherwise those that are being proven say
  * why not. */
 bool daps_replace(daps_t *self, usec_t now);
+/* The proven server is the pair's own no longer; which one is, is not known. */
+void daps_forget_server(daps_t *self);
 /* Nobody reaches the proven server any more, and what is reached has lost commits: what it showed;
  * NULL: it is not so. */
 const dap_t *daps_loss(const daps_t *self, usec_t now);

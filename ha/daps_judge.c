@@ -128,11 +128,12 @@ static void s_say_why(const daps_t *self, dap_t *dap, const char *why)
 
 /* From now on this is the proven server. Commits that were seen to land elsewhere before are of the
  * time when that one was. */
-static void s_move(daps_t *self, const instance_t *instance)
+static void s_move(daps_t *self, const instance_t *instance, usec_t now)
 {
     if (instance_equal(&self->instance, instance))
         return;
     self->instance = *instance;
+    self->moved_at = now;
     for (size_t i = 0; i < self->len; i++)
         self->daps[i].watched = (instance_t){0};
 }
@@ -157,7 +158,7 @@ static dap_verdict_t s_verdict(daps_t *self, dap_t *dap)
         s_say_why(self, dap, "no commit of the pair was seen there yet" HINT);
         return DAP_PROVING;
     }
-    s_move(self, &dap->status.instance);
+    s_move(self, &dap->status.instance, dap->seen_at);
     self->warm = true;
     dap->reached_at = dap->asked_at;
     return DAP_PROVEN;
@@ -247,14 +248,17 @@ static const char *s_first_objection(const daps_t *self, const dap_t *dap)
 {
     const daps_word_t *word = &self->word;
     if (word->reaches)
-        return "this node never saw the pair's own server, and the other node may reach it again: "
+        return "this node does not know the pair's own server, and the other node may reach it "
+               "again: "
                "a commit of it must be seen there";
     if (word->exists && !s_is_answer(self, dap))
-        return "this node never saw the pair's own server, and does not hear the other node, which "
+        return "this node does not know the pair's own server, and does not hear the other node, "
+               "which "
                "told it whose database is the pair's: start that, or, if it is gone for good, see "
                "ixnctl database adopt";
     if (word->saw && !word->exact)
-        return "this node never saw the pair's own server, and the other node, which did, does not "
+        return "this node does not know the pair's own server, and the other node, which did, does "
+               "not "
                "know all that was committed there: it goes first";
     return NULL;
 }
@@ -320,11 +324,22 @@ bool daps_replace(daps_t *self, usec_t now)
         s_say_why(self, dap, objection);
         return false;
     }
-    s_move(self, &dap->status.instance);
+    s_move(self, &dap->status.instance, now);
     for (size_t i = 0; i < self->len; i++)
         if (dap_is_here(&self->daps[i]) && self->daps[i].verdict == DAP_PROVING)
             daps_judge(self, &self->daps[i]);
     return true;
+}
+
+void daps_forget_server(daps_t *self)
+{
+    self->instance = (instance_t){0};
+    for (size_t i = 0; i < self->len; i++) {
+        dap_t *dap = &self->daps[i];
+        dap->watched = (instance_t){0};
+        if (dap_is_here(dap) && dap->reachable)
+            daps_judge(self, dap);
+    }
 }
 
 const dap_t *daps_loss(const daps_t *self, usec_t now)

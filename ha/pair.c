@@ -8,6 +8,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "ha/pair_internal.h"
 
 enum {
@@ -212,7 +213,8 @@ void pair_learn_epoch(pair_t *self, uint64_t epoch, id128_t generation)
     if (epoch <= self->epoch)
         return;
     pair_set_epoch(self, epoch, generation);
-    replica_forget_stream(self->replica);
+    if (!MUTATION(TAIL_KEPT))
+        replica_forget_stream(self->replica);
     if (self->daps.known)
         pair_remember(self);
     if (self->own_epoch && self->own_epoch < epoch &&

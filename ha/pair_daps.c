@@ -332,10 +332,33 @@ static void s_hear_word(pair_t *self)
     word->silent = !alive || self->now - peer->word_at >= self->options.failover_timeout;
     word->since = peer->word_at;
     word->exact = alive && peer->exact;
-    word->saw = alive && peer->saw;
+    word->saw = alive && instance_is_known(&peer->server);
     self->daps.owns = self->node || (self->role == ROLE_TAKING_OVER && self->takeover.claimed);
     word->primary = pair_peer_serves(self);
     word->reaches = reaches || (answers && self->now - since < SETTLE_MS * USEC_PER_MS);
+}
+
+/* The other node has gone to another server since: the one before is the pair's own no longer,
+ * whoever reaches it. This node sees a commit there, or waits for the other one's word. Who serves
+ * has decided itself. */
+static void s_give_up_server(pair_t *self)
+{
+    char own[INSTANCE_TEXT_SIZE];
+    char other[INSTANCE_TEXT_SIZE];
+    const peer_view_t *peer = &self->peer;
+    daps_t *daps = &self->daps;
+    bool differs = pair_peer_alive(self) && instance_is_known(&peer->server) &&
+                   instance_is_known(&daps->instance) &&
+                   !instance_equal(&peer->server, &daps->instance);
+    if (!differs || daps->owns || self->takeover.asked || peer->word_at < daps->moved_at ||
+        peer->word_at == 0)
+        return;
+    pair_say(self, true, "database.given_up", "proven=\"%s\" others=\"%s\"",
+             instance_text(&daps->instance, own), instance_text(&peer->server, other));
+    daps_forget_server(daps);
+    self->said_instance = daps->instance;
+    pair_remember(self);
+    pair_hello(self);
 }
 
 static void s_say_server(pair_t *self)
@@ -412,6 +435,7 @@ static void s_stand_back(pair_t *self)
 static void s_prove(pair_t *self)
 {
     s_hear_word(self);
+    s_give_up_server(self);
     if (!self->takeover.asked) /* the claim under way tells what is there */
         daps_replace(&self->daps, self->now);
     s_say_server(self);

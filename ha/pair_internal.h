@@ -13,7 +13,7 @@ typedef struct {
     bool heard; /* since this process began */
     usec_t heard_at;
     bool exact;         /* it has forgotten nothing of what it knew to be committed */
-    bool saw;           /* it was at the pair's own server at some time */
+    instance_t server;  /* that it takes for the pair's own; not known: none */
     usec_t alive_since; /* heard without a pause */
     usec_t reached_at;  /* one of its DAPs reached the proven server last */
     usec_t served_at;   /* heard as one that serves, or is about to */

@@ -7,6 +7,7 @@
 #include "core/base/alloc.h"
 #include "core/base/buffer.h"
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "ha/pair_internal.h"
 
 #define PEER_VERSION 1
@@ -127,7 +128,8 @@ void pair_say_hello(pair_t *self)
     hello.configuration = wire_bytes(&self->configuration_digest);
     hello.daps = list;
     hello.known = self->daps.place.index;
-    hello.saw = instance_is_known(&self->daps.instance);
+    hello.server_started_us = self->daps.instance.started_at;
+    hello.server_port = self->daps.instance.port;
     hello.exact = self->daps.warm || self->daps.exact;
     hello.known_hash = wire_bytes(&self->daps.place.hash);
     hello.said = s_number(self, self->now);
@@ -320,6 +322,8 @@ static bool s_names_our_database(const pair_t *self, const Ixn__V1__PeerFrame *f
 static bool s_is_of_this_epoch(const pair_t *self, const Ixn__V1__PeerFrame *frame)
 {
     id128_t generation;
+    if (MUTATION(LOWER_EPOCH_ACCEPTED) && frame->epoch < self->epoch)
+        return self->own_epoch != self->epoch;
     return frame->epoch == self->epoch && self->own_epoch != self->epoch &&
            wire_read_id(frame->generation, &generation) && id_equal(generation, self->generation);
 }
@@ -360,7 +364,7 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
     peer->index = hello->index;
     peer->ready = hello->ready;
     peer->exact = hello->exact;
-    peer->saw = hello->saw;
+    peer->server = (instance_t){.started_at = hello->server_started_us, .port = hello->server_port};
     peer->automatic = hello->automatic;
     peer->database = hello->database;
     s_hear_daps(peer, hello);
@@ -387,7 +391,8 @@ static void s_hear_batch(pair_t *self, const Ixn__V1__PeerBatch *body)
 {
     id128_t previous, hash;
     if (!wire_read_id(body->previous, &previous) || !wire_read_id(body->hash, &hash) ||
-        body->first == 0 || body->last < body->first || body->epoch != self->epoch)
+        body->first == 0 || body->last < body->first ||
+        (body->epoch != self->epoch && !MUTATION(LOWER_EPOCH_ACCEPTED)))
         return;
     batch_t *batch = batch_new(body->epoch, body->first, body->last, previous, body->log_time_us,
                                body->wall_time_us,
@@ -449,11 +454,12 @@ static void s_receive(pair_t *self, const uint8_t *bytes, size_t len)
     wire_arena_reset(self->arena);
     Ixn__V1__PeerFrame *frame =
         ixn__v1__peer_frame__unpack(wire_arena_allocator(self->arena), len, bytes);
-    if (!frame || frame->version != PEER_VERSION) {
+    /* An epoch is a bigint of the database, and there has to be one after it. */
+    if (!frame || frame->version != PEER_VERSION || frame->epoch >= INT64_MAX) {
         pair_say(self, true, "pair.garbage",
-                 "bytes=%zu version=%u reason=\"not a frame of this "
-                 "protocol, version %d\"",
-                 len, frame ? frame->version : 0, PEER_VERSION);
+                 "bytes=%zu version=%u epoch=%" PRIu64
+                 " reason=\"not a frame of this protocol, version %d\"",
+                 len, frame ? frame->version : 0, frame ? frame->epoch : 0, PEER_VERSION);
         return;
     }
     if (frame->body_case == IXN__V1__PEER_FRAME__BODY_HELLO && frame->hello) {

@@ -49,7 +49,8 @@ void pair_serve(pair_t *self, state_t *state)
     options.wall_time = self->wall;
     pair_action_t *open = pair_do(self, PAIR_OPEN);
     open->identity = status->identity;
-    open->instance = self->lanes_instance = status->instance;
+    /* Not where the claim's outcome was read: after a lost answer that may be elsewhere. */
+    open->instance = self->lanes_instance = self->daps.instance;
     self->lanes_since = self->now;
     open->epoch = status->epoch;
     open->generation = self->takeover.generation;
@@ -183,6 +184,12 @@ void pair_busy_frame(pair_t *self, engine_frame_t *ret_frame)
 
 /* ---- Handing over ---- */
 
+static bool s_is_at_the_same_server(const pair_t *self)
+{
+    const instance_t *server = &self->peer.server;
+    return !instance_is_known(server) || instance_equal(server, &self->daps.instance);
+}
+
 const char *pair_no_hand_over(const pair_t *self)
 {
     if (!self->options.has_peer)
@@ -191,6 +198,9 @@ const char *pair_no_hand_over(const pair_t *self)
         return "no backup follows this node now";
     if (!self->peer.ready)
         return self->peer.readiness[0] ? self->peer.readiness : "the backup is not ready";
+    /* A claim there does not fence what this node writes here. */
+    if (!s_is_at_the_same_server(self))
+        return "the backup's server is another one than this node's; it has to see a commit there";
     return NULL;
 }
 
@@ -199,7 +209,8 @@ static bool s_database_is_lost(const pair_t *self)
 {
     return self->role == ROLE_PAIRED && node_figures(self->node).retrying &&
            daps_alive(&self->daps, self->now, self->options.failover_timeout) == 0 &&
-           self->peer.ready && self->peer.database && self->peer.automatic && !self->manual;
+           self->peer.ready && s_is_at_the_same_server(self) && self->peer.database &&
+           self->peer.automatic && !self->manual;
 }
 
 static void s_hand_over_turn(pair_t *self)

@@ -173,7 +173,8 @@ void replica_add(replica_t *self, batch_t *batch)
     line_t *stream = &self->stream;
     const batch_t *newest = s_newest(stream);
     bool applied = self->state && batch->last <= self->state->index;
-    bool late = newest && batch->epoch < newest->epoch; /* of an epoch that is over */
+    bool late = newest && batch->epoch < newest->epoch && /* of an epoch that is over */
+                !MUTATION(LOWER_EPOCH_ACCEPTED);
     if (applied || late || s_has(stream, batch)) {
         batch_destroy(&batch);
         return;

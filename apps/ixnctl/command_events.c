@@ -69,6 +69,21 @@ static void s_parse_interaction(input_t *input, const char *text, const struct a
         id_text(id, input->interaction);
 }
 
+static void s_parse_name(input_t *input, const char *name, const struct argp_state *state)
+{
+    buffer_t names = {0};
+    if (!event_is_name(name)) {
+        event_names(&names);
+        argp_error(state, "--event %s: there is no such event; there are: %.*s", name,
+                   (int)names.len, (const char *)names.bytes);
+    } else if (input->names_len == NAMES_MAX) {
+        argp_error(state, "more than %d names of events", NAMES_MAX);
+    } else {
+        input->names[input->names_len++] = name;
+    }
+    buffer_free(&names);
+}
+
 static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
@@ -86,13 +101,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
         s_parse_from(input, argument, state);
         return 0;
     case 'e':
-        if (!event_is_name(argument))
-            argp_error(state, "--event %s: there is no such event; there are: %s", argument,
-                       event_names());
-        else if (input->names_len == NAMES_MAX)
-            argp_error(state, "more than %d names of events", NAMES_MAX);
-        else
-            input->names[input->names_len++] = argument;
+        s_parse_name(input, argument, state);
         return 0;
     case KEY_INTERACTION:
         s_parse_interaction(input, argument, state);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "apps/views/reflect.h"
 #include "apps/views/view.h"
 
 static json_t *s_epoch(const Ixn__V1__EpochStarted *body)
@@ -28,6 +29,25 @@ static json_t *s_returned(const Ixn__V1__Returned *body)
     return json_pack("{s:o, s:s, s:o, s:b}", "interaction", view_id(body->interaction_id), "cause",
                      cause < sizeof causes / sizeof causes[0] ? causes[cause] : "unknown", "reason",
                      view_text(body->reason), "quarantined", body->quarantined);
+}
+
+/* By the names of the contract: what it says without bytes, such as a strategy's body. */
+static json_t *s_other(const Ixn__V1__Entry *entry, const char **ret_name)
+{
+    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(
+        &ixn__v1__entry__descriptor, (unsigned)entry->body_case);
+    *ret_name = "other"; /* of a newer version */
+    if (!field || field->type != PROTOBUF_C_TYPE_MESSAGE)
+        return json_object();
+    *ret_name = field->name;
+    /* The body: all of them share one place in the entry. */
+    json_t *json = reflect(&entry->strategy_put->base);
+    json_t *id = json_object_get(json, "interaction_id");
+    if (id) {
+        json_object_set(json, "interaction", id);
+        json_object_del(json, "interaction_id");
+    }
+    return json;
 }
 
 json_t *event_of(const Ixn__V1__Entry *entry, const char **ret_name)
@@ -73,38 +93,42 @@ json_t *event_of(const Ixn__V1__Entry *entry, const char **ret_name)
         *ret_name = "returned";
         return s_returned(entry->returned);
     default:
-        *ret_name = "other"; /* of another part of the engine */
-        return json_object();
+        return s_other(entry, ret_name);
     }
 }
 
-#define FIRST "submitted"
-#define REST(X)                                                                                    \
-    X("changed")                                                                                   \
-    X("placed")                                                                                    \
-    X("held")                                                                                      \
-    X("resumed")                                                                                   \
-    X("stopped")                                                                                   \
-    X("dispatched")                                                                                \
-    X("returned")                                                                                  \
-    X("epoch_started")                                                                             \
-    X("configuration_changed")                                                                     \
-    X("other")
+/* Names that are not those of the contract. */
+static const char *const s_own[] = {"held", "resumed", "other"};
+
+/* The one of that number; NULL: there is none. */
+static const char *s_name(size_t number)
+{
+    const size_t own = sizeof s_own / sizeof *s_own;
+    const ProtobufCMessageDescriptor *entry = &ixn__v1__entry__descriptor;
+    if (number < own)
+        return s_own[number];
+    for (unsigned i = 0; i < entry->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &entry->fields[i];
+        if (!(field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) ||
+            field->id == IXN__V1__ENTRY__BODY_BEAT ||
+            field->id == IXN__V1__ENTRY__BODY_HELD_CHANGED)
+            continue;
+        if (number-- == own)
+            return field->name;
+    }
+    return NULL;
+}
 
 bool event_is_name(const char *name)
 {
-#define X(one) , one
-    static const char *const names[] = {FIRST REST(X)};
-#undef X
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i], name) == 0)
+    for (size_t i = 0; s_name(i); i++)
+        if (strcmp(s_name(i), name) == 0)
             return true;
     return false;
 }
 
-const char *event_names(void)
+void event_names(buffer_t *out)
 {
-#define X(one) ", " one
-    return FIRST REST(X);
-#undef X
+    for (size_t i = 0; s_name(i); i++)
+        buffer_printf(out, "%s%s", i ? ", " : "", s_name(i));
 }

@@ -5,14 +5,15 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "core/base/buffer.h"
 #include "core/wire/entry.pb-c.h"
 
 /* Its name ("submitted", …), and what it says without attributes; NULL for one that says nothing (a
  * beat). A new reference. */
 json_t *event_of(const Ixn__V1__Entry *entry, const char **ret_name);
 
-/* Whether an event may have that name; all of them, for a sentence. */
+/* Whether an event may have that name; appends all of them, for a sentence. */
 bool event_is_name(const char *name);
-const char *event_names(void);
+void event_names(buffer_t *out);
 
 #endif

@@ -26,7 +26,18 @@
     X(LIVE_PROOF_SKIPPED, "an access point may reach a fresh clone")                               \
     X(SERVER_UNCHECKED, "what an access point reaches is not checked inside the transaction")      \
     X(CURSOR_LOST, "whose turn it is does not come back from the tables")                          \
-    X(RETURNED_TO_TAIL, "work that comes back goes to the end of the line")
+    X(RETURNED_TO_TAIL, "work that comes back goes to the end of the line")                        \
+    X(TURNS_FORGOTTEN, "the first router with room gets the work")                                 \
+    X(LOWER_EPOCH_ACCEPTED, "a frame of the peer counts under an epoch that is over")              \
+    X(TAIL_KEPT, "a backup keeps what it buffered of an epoch that is over")                       \
+    X(GRANTED_TWICE, "an agent is granted although another has it")                                \
+    X(GRANTS_FORGOTTEN, "a grant of an epoch that is over does not count")                         \
+    X(FIRST_CLAIM_WINS, "of those who want an agent the first one gets it")                        \
+    X(GRANT_UNCHECKED, "a result may name any agent")                                              \
+    X(UNSAFE_RETRIED, "an unsafe request goes to another server when its own is lost")             \
+    X(ANSWER_OF_ANY, "whoever answers a request to a server is believed")                          \
+    X(DEACTIVATED_RUNS, "a strategy that is deactivated goes on getting work")                     \
+    X(BODY_OF_NEWEST, "whichever version is asked for, the newest is sent")
 
 /* … and those of the SQL, which the interleavings on PostgreSQL have to notice. */
 #define SQL_MUTATIONS(X)                                                                           \

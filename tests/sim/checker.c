@@ -17,6 +17,10 @@ checker_t *checker_new(world_t *world)
     self->world = world;
     self->arena = wire_arena_new();
     self->level_at = USEC_NEVER;
+    self->services = seen_services_new(world);
+    self->agents = seen_agents_new(world);
+    self->strategies = seen_strategies_new(world);
+    self->turns = seen_turns_new(world);
     return self;
 }
 
@@ -37,6 +41,9 @@ static void s_forget(checker_t *self)
         free(handed);
     }
     self->live_len = 0;
+    seen_services_forget(self->services);
+    seen_agents_forget(self->agents);
+    seen_strategies_forget(self->strategies);
 }
 
 void checker_destroy(checker_t **self_p)
@@ -47,6 +54,10 @@ void checker_destroy(checker_t **self_p)
     s_forget(self);
     for (size_t i = 0; i < self->log_len; i++)
         batch_destroy(&self->log[i].batch);
+    seen_services_destroy(&self->services);
+    seen_agents_destroy(&self->agents);
+    seen_strategies_destroy(&self->strategies);
+    seen_turns_destroy(&self->turns);
     wire_arena_destroy(&self->arena);
     free(self->log);
     free(self->live);
@@ -121,6 +132,21 @@ usec_t checker_level_at(const checker_t *self)
     return self->level_at;
 }
 
+struct seen_services *checker_services(const checker_t *self)
+{
+    return self->services;
+}
+
+struct seen_agents *checker_agents(const checker_t *self)
+{
+    return self->agents;
+}
+
+struct seen_strategies *checker_strategies(const checker_t *self)
+{
+    return self->strategies;
+}
+
 uint64_t checker_submitted(const checker_t *self)
 {
     return HASH_COUNT(self->by_id);
@@ -134,6 +160,7 @@ void checker_claimed(checker_t *self, int node, uint64_t life, const database_st
         world_violation(self->world, "P4 epochs",
                         "node %c claims epoch %llu, but epoch %llu was there before", 'a' + node,
                         (unsigned long long)status->epoch, (unsigned long long)checker_epoch(self));
+    self->world->router_changes++;
     self->epochs = memory_resize(self->epochs, (self->epochs_len + 1) * sizeof *self->epochs);
     self->epochs[self->epochs_len++] = (epoch_t){.epoch = status->epoch,
                                                  .generation = status->generation,
@@ -176,7 +203,8 @@ static bool s_check_chain(const checker_t *self, const batch_t *batch)
     if (!id_equal(batch->hash, hash))
         return world_violation(world, "P4 log", "batch %llu is not what its hash says",
                                (unsigned long long)batch->first);
-    if (batch->log_time < self->log_time || batch->log_time > world->now)
+    if (batch->log_time < self->log_time ||
+        batch->log_time > options_fastest(&world->options, world->now))
         return world_violation(world, "log time",
                                "batch %llu has log time %lld us, the one before %lld us, and "
                                "%lld us have passed since the beginning",
@@ -204,6 +232,21 @@ static bool s_check_epoch(const checker_t *self, int node, uint64_t life, const 
     return true;
 }
 
+/* True when a batch ends at the index, with that hash. */
+static bool s_is_of_the_log(const checker_t *self, uint64_t index, id128_t hash)
+{
+    size_t first = 0, last = self->log_len;
+    while (first < last) {
+        size_t middle = (first + last) / 2;
+        if (self->log[middle].batch->last < index)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return first < self->log_len && self->log[first].batch->last == index &&
+           id_equal(self->log[first].batch->hash, hash);
+}
+
 /* The log goes on with this batch. */
 static void s_record(checker_t *self, const batch_t *batch, usec_t at)
 {
@@ -224,6 +267,8 @@ static void s_record(checker_t *self, const batch_t *batch, usec_t at)
     }
     self->index = batch->last;
     self->hash = batch->hash;
+    seen_services_time(self->services, self->log_time,
+                       self->epochs[self->epochs_len - 1].began_log);
     self->committed_at[1] = self->committed_at[0];
     self->committed_at[0] = at;
 }
@@ -246,6 +291,7 @@ void checker_replay(checker_t *self)
 {
     size_t epochs = self->epochs_len;
     s_forget(self);
+    self->replays = true;
     self->index = 0;
     self->hash = (id128_t){{0}};
     self->log_time = 0;
@@ -259,6 +305,7 @@ void checker_replay(checker_t *self)
         s_record(self, self->log[i].batch, self->log[i].at);
     }
     self->epochs_len = epochs;
+    self->replays = false;
 }
 
 /* ---- The nodes ---- */
@@ -289,6 +336,11 @@ static void s_check_backups(const checker_t *self)
                             "node %c does not serve and is at index %llu, the log ends at %llu",
                             'a' + node, (unsigned long long)state->index,
                             (unsigned long long)self->index);
+        else if (state && state->index > 0 && !s_is_of_the_log(self, state->index, state->hash))
+            world_violation(self->world, "P4 backup",
+                            "node %c does not serve and has at index %llu what the log does not "
+                            "have there",
+                            'a' + node, (unsigned long long)state->index);
     }
 }
 

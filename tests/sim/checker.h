@@ -30,6 +30,7 @@ typedef struct seen {
     uint64_t token_epoch;
     uint64_t token_index;
     uint64_t submitted; /* index */
+    unsigned losses;    /* how often it came back without a result */
     size_t live_at;     /* place among the live ones */
 } seen_t;
 
@@ -76,6 +77,10 @@ size_t checker_live(const checker_t *self);
 const seen_t *checker_live_first(const checker_t *self);
 /* When both nodes had the same state at the same index last; USEC_NEVER: never. */
 usec_t checker_level_at(const checker_t *self);
+/* What it keeps of services, agents and strategies (seen_….h). */
+struct seen_services *checker_services(const checker_t *self);
+struct seen_agents *checker_agents(const checker_t *self);
+struct seen_strategies *checker_strategies(const checker_t *self);
 uint64_t checker_submitted(const checker_t *self);
 /* Compares a node's state with this record, interaction by interaction, if it is at the head. */
 bool checker_compare(const checker_t *self, int node);

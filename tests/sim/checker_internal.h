@@ -4,6 +4,10 @@
 
 #include "core/wire/wire.h"
 #include "tests/sim/checker.h"
+#include "tests/sim/seen_agents.h"
+#include "tests/sim/seen_services.h"
+#include "tests/sim/seen_strategies.h"
+#include "tests/sim/seen_turns.h"
 
 typedef struct {
     uint64_t epoch;
@@ -11,7 +15,8 @@ typedef struct {
     int node;
     uint64_t life;
     usec_t at;
-    bool began; /* its first entry was seen */
+    bool began;       /* its first entry was seen */
+    usec_t began_log; /* … at this log time */
 } epoch_t;
 
 typedef struct {
@@ -38,6 +43,11 @@ struct checker {
     seen_t **live; /* not completed, in no order */
     size_t live_len;
     size_t live_capacity;
+    seen_services_t *services;
+    seen_agents_t *agents;
+    seen_strategies_t *strategies;
+    seen_turns_t *turns;
+    bool replays; /* what is recorded now has been judged before */
     /* the nodes */
     role_t roles[WORLD_NODES];
     /* the server (own.c) */

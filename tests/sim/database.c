@@ -87,6 +87,7 @@ ask_t *ask_new(machine_t *machine, ask_kind_t kind, size_t dap, ask_answered_fn 
     self->life = machine->life;
     self->dap = dap;
     self->way = machine->ways[dap];
+    self->schema_version = DATABASE_SCHEMA_VERSION + machine->newer_schema;
     self->answered = answered;
     return self;
 }
@@ -374,6 +375,16 @@ void database_sim_errors(world_t *world, unsigned per_mille)
 void database_sim_doubt(world_t *world, unsigned per_mille)
 {
     world->database->doubt = per_mille;
+}
+
+void database_sim_disk_full(world_t *world, bool full)
+{
+    world->database->disk_full = full;
+}
+
+void database_sim_read_only(world_t *world, bool read_only)
+{
+    world->database->read_only = read_only;
 }
 
 database_figures_t database_sim_figures(const world_t *world)

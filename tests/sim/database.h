@@ -46,7 +46,8 @@ struct ask {
     database_sim_t *server; /* that it has reached, or that its transaction is on */
     uint64_t boot;          /* of the server that works on it */
     usec_t sent_at;
-    usec_t wait_until; /* LOCK: gives up waiting */
+    usec_t wait_until;       /* LOCK: gives up waiting */
+    uint32_t schema_version; /* that the asking program knows */
     /* what is asked */
     identity_t identity;
     uint64_t epoch;
@@ -109,6 +110,8 @@ void database_sim_thaw(world_t *world);
 void database_sim_slow(world_t *world, usec_t most);          /* 0: not */
 void database_sim_errors(world_t *world, unsigned per_mille); /* refused */
 void database_sim_doubt(world_t *world, unsigned per_mille);  /* answers lost */
+void database_sim_disk_full(world_t *world, bool full);       /* what writes is refused */
+void database_sim_read_only(world_t *world, bool read_only);  /* … and what locks rows */
 
 /* For checkers. */
 typedef struct {
@@ -179,6 +182,8 @@ struct database {
     usec_t slow;
     unsigned errors;
     unsigned doubt;
+    bool disk_full;
+    bool read_only;
     /* For who stands between the steps (tests/interleavings): true when it takes what is about to
      * commit, to run `commit` itself. */
     bool (*gate)(world_t *world, ask_t *ask, event_fn *commit);

@@ -7,8 +7,10 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "tests/sim/checker.h"
+#include "tests/sim/engine_file.h"
 #include "tests/sim/network.h"
 #include "tests/sim/schedule.h"
+#include "tests/sim/seen_agents.h"
 #include "tests/sim/told.h"
 #include "tests/sim/wires.h"
 
@@ -80,50 +82,31 @@ bool machine_runs(const machine_t *self)
     return self->pair != NULL;
 }
 
-static void s_plan(machine_t *self, usec_t at);
-
-static const Ixn__V1__EngineConfiguration *s_configuration(const options_t *options)
+usec_t machine_boot_time(const machine_t *self)
 {
-    static Ixn__V1__TenantConfiguration tenant;
-    static Ixn__V1__TenantConfiguration *tenants[] = {&tenant};
-    static Ixn__V1__QueueConfiguration queue[3];
-    static Ixn__V1__QueueConfiguration *queues[] = {&queue[0], &queue[1], &queue[2]};
-    static Ixn__V1__EngineConfiguration configuration;
-    static const char *const names[][2] = {
-        {"inbound", "classify"}, {"work", "answer"}, {"urgent", "answer"}};
-    tenant = (Ixn__V1__TenantConfiguration)IXN__V1__TENANT_CONFIGURATION__INIT;
-    tenant.name = (char *)"default";
-    for (int i = 0; i < 3; i++) {
-        queue[i] = (Ixn__V1__QueueConfiguration)IXN__V1__QUEUE_CONFIGURATION__INIT;
-        queue[i].name = (char *)names[i][0];
-        queue[i].tenant = tenant.name;
-        queue[i].strategy = (char *)names[i][1];
-    }
-    configuration = (Ixn__V1__EngineConfiguration)IXN__V1__ENGINE_CONFIGURATION__INIT;
-    configuration.tenants = tenants;
-    configuration.n_tenants = 1;
-    configuration.queues = queues;
-    configuration.n_queues = 3;
-    configuration.routing_timeout_ms = (uint64_t)(options->routing_timeout / USEC_PER_MS);
-    configuration.hold_timeout_ms = 1500;
-    configuration.max_router_attempts = 10000; /* nobody releases from quarantine here */
-    configuration.dedupe_window_ms = 600 * 1000;
-    configuration.dedupe_guaranteed_ms = 60 * 1000;
-    configuration.dedupe_max_keys = 100000;
-    configuration.max_interactions = 100000;
-    configuration.max_attributes_size = 65536;
-    configuration.max_submitted_interactions = options->router_limit;
-    configuration.service_timeout_ms = 3000;
-    configuration.service_max_requests = 1000;
-    configuration.service_max_requests_per_router = 1000;
-    configuration.service_max_size = 100 << 20;
-    configuration.service_max_attempts = 3;
-    configuration.service_window = 3;
-    configuration.service_queue = 100;
-    configuration.service_breaker_failures = 5;
-    configuration.service_breaker_pause_ms = 500;
-    return &configuration;
+    usec_t since = self->world->now - self->drift_since;
+    return self->world->now + self->boot_offset + since * self->drift_ppm / 1000000;
 }
+
+/* When its clock of the boot time shows this. */
+static usec_t s_time_of_boot(const machine_t *self, usec_t boot_time)
+{
+    if (boot_time == USEC_NEVER)
+        return USEC_NEVER;
+    usec_t left = boot_time - machine_boot_time(self);
+    if (self->drift_ppm)
+        left = left * 1000000 / (1000000 + self->drift_ppm) + 1;
+    return self->world->now + left;
+}
+
+void machine_drift(machine_t *self, int64_t ppm)
+{
+    self->boot_offset = machine_boot_time(self) - self->world->now;
+    self->drift_since = self->world->now;
+    self->drift_ppm = ppm;
+}
+
+static void s_plan(machine_t *self, usec_t at);
 
 /* ---- DAPs ---- */
 
@@ -238,13 +221,13 @@ void machine_start(machine_t *self)
         .node = {.engine = {.node = self->name,
                             .heartbeat_ms = (uint32_t)(options->client_heartbeat / USEC_PER_MS),
                             .max_clients = 100},
-                 .configuration = s_configuration(options),
+                 .configuration = engine_file_of(options),
                  .retry_after = options->retry_after,
                  .max_unfinished = 1024 * 1024,
                  .checkpoint_interval = options->checkpoint_interval,
                  .checkpoint_max_lag = 16 * 1024 * 1024},
-        .configuration = s_configuration(options),
-        .boot_time = world->now + self->boot_offset,
+        .configuration = engine_file_of(options),
+        .boot_time = machine_boot_time(self),
         .wall_time = world->now + self->wall_offset,
     };
     s_begin_daps(self, &pair);
@@ -269,8 +252,10 @@ void machine_kill(machine_t *self, bool heard)
     pair_destroy(&self->pair);
     s_clear(self);
     self->frozen = false;
-    if (!heard)
+    if (!heard) {
         self->boot_offset = world_between(world, 1000, 60 * USEC_PER_SECOND) - world->now;
+        self->drift_since = world->now;
+    }
     checker_process_gone(world->checker, self->number);
     network_process_gone(world, self->number, heard);
     wires_process_gone(world, self->number, heard);
@@ -354,6 +339,7 @@ void machine_thaw(machine_t *self)
                    what->data);
     }
     self->postponed_len = 0;
+    network_thawed(self->world, self->number);
     s_plan(self, self->world->now + world_between(self->world, 0, 300));
 }
 
@@ -398,6 +384,7 @@ static void s_frame(machine_t *self, const input_t *input)
     if (!self->sessions[talker])
         self->sessions[talker] = pair_session_open(self->pair);
     if (self->sessions[talker]) {
+        told_received(self->world, self->number, talker, input->bytes, input->len);
         pair_receive(self->pair, self->sessions[talker], input->bytes, input->len);
         return;
     }
@@ -411,6 +398,7 @@ static void s_closed(machine_t *self, const input_t *input)
         return;
     if (self->sessions[input->talker])
         pair_session_lost(self->pair, self->sessions[input->talker]);
+    seen_agents_gone(checker_agents(self->world->checker), input->talker);
     self->sessions[input->talker] = 0;
 }
 
@@ -655,7 +643,7 @@ static void s_turn(world_t *world, void *data)
     self->turn_at = USEC_NEVER;
     if (self->frozen)
         return;
-    pair_turn_begin(self->pair, world->now + self->boot_offset, world->now + self->wall_offset);
+    pair_turn_begin(self->pair, machine_boot_time(self), world->now + self->wall_offset);
     bool drained = s_receive(self);
     pair_turn_end(self->pair, drained);
     self->busy_until = world->now + world_between(world, 5, 40);
@@ -666,7 +654,7 @@ static void s_turn(world_t *world, void *data)
     s_note_role(self);
     checker_turn(world->checker);
     usec_t next = pair_next_wakeup(self->pair);
-    s_plan(self, next == USEC_NEVER ? USEC_NEVER : next - self->boot_offset);
+    s_plan(self, s_time_of_boot(self, next));
     if (!drained)
         s_plan(self, world->now + USEC_PER_MS);
 }

@@ -113,6 +113,11 @@ struct machine {
     identity_memory_t memory;
     poison_t poison; /* likewise */
     usec_t boot_offset;
+    usec_t drift_since; /* its clock of the boot time goes too fast by so much since then */
+    int64_t drift_ppm;
+    /* The version of its program, against that of the simulated pair. */
+    unsigned newer_protocol;
+    unsigned newer_schema;
     usec_t wall_offset;
     /* turns */
     input_t *first;
@@ -155,7 +160,9 @@ void machine_start(machine_t *self);
 void machine_kill(machine_t *self, bool heard);
 void machine_freeze(machine_t *self);
 void machine_thaw(machine_t *self);
-void machine_stop(machine_t *self); /* SIGTERM */
+void machine_stop(machine_t *self);               /* SIGTERM */
+void machine_drift(machine_t *self, int64_t ppm); /* of its clock of the boot time, from now on */
+usec_t machine_boot_time(const machine_t *self);
 /* Another list of DAPs in its file, at random; a process that runs reads it. */
 void machine_reload(machine_t *self);
 bool machine_runs(const machine_t *self);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/base/alloc.h"
+#include "core/base/check.h"
 #include "tests/sim/machine.h"
 
 enum { RECONNECT_US = 100000 };
@@ -10,7 +11,8 @@ enum { RECONNECT_US = 100000 };
 /* The connection through which one node hears the other. */
 typedef struct {
     bool up;
-    uint64_t serial; /* of the connection: frames of an earlier one are lost with it */
+    uint64_t serial; /* of the connection: frames of an earlier one are lost with it … */
+    uint64_t late;   /* … but for this one: they wait at the hearing process, or in its kernel */
     usec_t last_at;  /* frames of one connection arrive in order, but for noise */
     bool trying;
 } hearing_t;
@@ -22,15 +24,23 @@ typedef struct {
     uint8_t *bytes;
     size_t len;
     usec_t sent_at;
+    bool held;
 } frame_t;
+
+/* Frames that have reached a frozen process, in order. */
+typedef struct {
+    frame_t **frames;
+    size_t len;
+} unread_t;
 
 struct network {
     hearing_t hears[WORLD_NODES];
+    unread_t unread[WORLD_NODES];
     cut_t cuts[WORLD_NODES]; /* by sender */
     noise_t noise;
 };
 
-enum { STALE_US = 5000000, STALE_STEP_US = 20000 };
+enum { STALE_US = 5000000, STALE_STEP_US = 20000, LATE_US = 400000 };
 
 network_t *network_new(world_t *world)
 {
@@ -38,9 +48,22 @@ network_t *network_new(world_t *world)
     return memory_zero(1, sizeof(network_t));
 }
 
+static void s_frame_drop(world_t *world, void *data)
+{
+    (void)world;
+    free(((frame_t *)data)->bytes);
+    free(data);
+}
+
 void network_destroy(network_t **self_p)
 {
-    free(*self_p);
+    network_t *self = *self_p;
+    for (int node = 0; self && node < WORLD_NODES; node++) {
+        for (size_t i = 0; i < self->unread[node].len; i++)
+            s_frame_drop(NULL, self->unread[node].frames[i]);
+        free(self->unread[node].frames);
+    }
+    free(self);
     *self_p = NULL;
 }
 
@@ -134,8 +157,15 @@ void network_process_gone(world_t *world, int node, bool heard)
     hearing_t *own = &world->network->hears[node];
     own->up = false;
     own->serial++;
+    own->late = 0;
+    for (size_t i = 0; i < world->network->unread[node].len; i++)
+        s_frame_drop(world, world->network->unread[node].frames[i]);
+    world->network->unread[node].len = 0;
     int other = 1 - node;
-    world->network->hears[other].serial++; /* nothing more comes of what it sent last */
+    hearing_t *others = &world->network->hears[other];
+    /* What it sent last comes, or is lost with it. */
+    others->late = world_chance(world, 500) ? others->serial : 0;
+    others->serial++;
     if (heard && world->network->cuts[node] != CUT_SILENT)
         world_at(world, world->now + world_between(world, 100, 1000), s_closed, NULL,
                  memory_copy(&other, sizeof other));
@@ -159,11 +189,34 @@ void network_set_noise(world_t *world, const noise_t *noise)
 
 /* ---- Frames ---- */
 
-static void s_frame_drop(world_t *world, void *data)
+static void s_arrive(world_t *world, void *data);
+
+/* A frozen process does not read it. One that goes on looks into its connections in turn: a new one
+ * may be read before what is left of an old one. */
+static bool s_waits(world_t *world, const machine_t *machine, frame_t *frame)
 {
-    (void)world;
-    free(((frame_t *)data)->bytes);
-    free(data);
+    if (machine->frozen) {
+        unread_t *unread = &world->network->unread[frame->to];
+        unread->frames = memory_resize(unread->frames, (unread->len + 1) * sizeof *unread->frames);
+        unread->frames[unread->len++] = frame;
+        return true;
+    }
+    const hearing_t *hearing = &world->network->hears[frame->to];
+    if (frame->held || frame->serial != hearing->late)
+        return false;
+    frame->held = hearing->up || world->now - frame->sent_at > STALE_US;
+    usec_t wait = world_between(world, 0, world_chance(world, 800) ? LATE_US / 20 : LATE_US);
+    world_at(world, world->now + wait, s_arrive, s_frame_drop, frame);
+    return true;
+}
+
+void network_thawed(world_t *world, int node)
+{
+    unread_t *unread = &world->network->unread[node];
+    size_t len = unread->len;
+    unread->len = 0;
+    for (size_t i = 0; i < len; i++)
+        s_arrive(world, unread->frames[i]);
 }
 
 static void s_arrive(world_t *world, void *data)
@@ -171,13 +224,16 @@ static void s_arrive(world_t *world, void *data)
     frame_t *frame = data;
     const hearing_t *hearing = &world->network->hears[frame->to];
     machine_t *machine = world->machines[frame->to];
-    bool same = frame->serial == hearing->serial && machine_runs(machine);
+    bool same = (frame->serial == hearing->serial || frame->serial == hearing->late) &&
+                machine_runs(machine);
     if (same && s_is_cut(world, CUT_SILENT) &&
         (world->network->cuts[1 - frame->to] == CUT_SILENT || world_chance(world, 500)) &&
         world->now - frame->sent_at < STALE_US) {
         world_at(world, world->now + STALE_STEP_US, s_arrive, s_frame_drop, frame);
         return;
     }
+    if (same && s_waits(world, machine, frame))
+        return;
     if (!same || world->network->cuts[1 - frame->to] == CUT_SILENT) {
         s_frame_drop(world, frame);
         return;
@@ -199,13 +255,25 @@ static void s_on_its_way(world_t *world, int to, uint8_t *bytes, size_t len)
     if (at > hearing->last_at)
         hearing->last_at = at;
     frame_t *frame = memory_new(sizeof *frame);
-    *frame = (frame_t){to, hearing->serial, bytes, len, world->now};
+    *frame = (frame_t){to, hearing->serial, bytes, len, world->now, false};
     world_at(world, at, s_arrive, s_frame_drop, frame);
+}
+
+/* Between programs whose protocols differ a frame has the other's version: the first field of a
+ * PeerFrame, written first. */
+static void s_set_version(const world_t *world, uint8_t *bytes, size_t len)
+{
+    enum { VERSION_TAG = 1 << 3, OTHER = 9 };
+    if (world->machines[0]->newer_protocol == world->machines[1]->newer_protocol)
+        return;
+    CHECK(len > 2 && bytes[0] == VERSION_TAG && bytes[1] < OTHER);
+    bytes[1] = OTHER;
 }
 
 void network_send(world_t *world, int from, uint8_t *bytes, size_t len)
 {
     int to = 1 - from;
+    s_set_version(world, bytes, len);
     const noise_t *noise = &world->network->noise;
     if (!world->network->hears[to].up || world_chance(world, noise->loss)) {
         free(bytes);

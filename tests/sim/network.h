@@ -13,6 +13,8 @@ void network_destroy(network_t **self_p);
 /* A frame of this node to the other; takes over the bytes. */
 void network_send(world_t *world, int from, uint8_t *bytes, size_t len);
 void network_process_started(world_t *world, int node);
+/* A process that was frozen reads what has arrived. */
+void network_thawed(world_t *world, int node);
 void network_process_gone(world_t *world, int node, bool heard);
 
 /* What goes from a node to the other one is cut. */

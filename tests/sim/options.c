@@ -45,6 +45,21 @@ static uint32_t s_draw_faults(random_t *random)
     return faults;
 }
 
+/* What only some seeds have: half of them have servers, agents or stored strategies. */
+static void s_draw_parts(options_t *self, random_t *random)
+{
+    bool has_servers = random_below(random, 100) < 40;
+    bool has_agents = random_below(random, 100) < 40;
+    self->servers = has_servers ? 1 + random_below(random, 3) : 0;
+    self->agents = has_agents ? 1 + random_below(random, 3) : 0;
+    self->stored = random_below(random, 100) < 40;
+    self->one_side = random_below(random, 8) == 0;
+    self->service_timeout = s_between(random, 300 * MS, 2500 * MS);
+    self->reservation_time = s_between(random, 200 * MS, 2000 * MS);
+    self->collection_time = s_between(random, 10 * MS, 150 * MS);
+    self->once = random_below(random, 2) == 0;
+}
+
 void options_draw(options_t *self, uint64_t seed)
 {
     random_t random = {seed * 2 + 1};
@@ -72,6 +87,20 @@ void options_draw(options_t *self, uint64_t seed)
         .client_heartbeat = s_between(&random, 300 * MS, 1000 * MS),
     };
     self->manual[1] = self->manual[0];
+    s_draw_parts(self, &random);
+}
+
+usec_t options_slowest(const options_t *self, usec_t time)
+{
+    if (!options_has(self, FAULT_DRIFT))
+        return time;
+    return time * 1000000 / (1000000 + DRIFT_PPM_MAX) - 2; /* each clock rounds */
+}
+
+usec_t options_fastest(const options_t *self, usec_t time)
+{
+    return options_has(self, FAULT_DRIFT) ? time + time / 1000000 * DRIFT_PPM_MAX + DRIFT_PPM_MAX
+                                          : time;
 }
 
 void options_print(const options_t *self, char *text, size_t size)
@@ -84,13 +113,15 @@ void options_print(const options_t *self, char *text, size_t size)
         text, size,
         "faults=%.*s safety_ms=%lld pause_ms=%lld manual=%d preferred=%d daps=%zu "
         "failover_ms=%lld heartbeat_ms=%lld beat_ms=%lld statement_ms=%lld checkpoint_ms=%lld "
-        "retention_ms=%lld medias=%zu routers=%zu submit_ms=%lld think_ms=%lld routing_ms=%lld",
+        "retention_ms=%lld medias=%zu routers=%zu submit_ms=%lld think_ms=%lld routing_ms=%lld "
+        "servers=%zu agents=%zu stored=%d",
         (int)faults.len, faults.len ? (const char *)faults.bytes : "", (long long)self->safety / MS,
         (long long)self->pause / MS, self->manual[0], self->preferred, self->daps_len,
         (long long)self->failover_timeout / MS, (long long)self->heartbeat / MS,
         (long long)self->beat / MS, (long long)self->statement_timeout / MS,
         (long long)self->checkpoint_interval / MS, (long long)self->journal_retention / MS,
         self->medias, self->routers, (long long)self->submit_pause / MS,
-        (long long)self->think / MS, (long long)self->routing_timeout / MS);
+        (long long)self->think / MS, (long long)self->routing_timeout / MS, self->servers,
+        self->agents, self->stored);
     buffer_free(&faults);
 }

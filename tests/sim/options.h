@@ -30,7 +30,12 @@
     X(CLONE, "clone")         /* access points lead to a fresh clone of the database's disk */     \
     X(STALE, "stale")         /* … to a copy of some time ago, or a standby that is behind */    \
     X(STRANGER, "stranger")   /* … to another pair's database, a TEMPLATE copy, or nowhere */    \
-    X(PROMOTION, "promotion") /* the server is gone for good, a replica takes its place */
+    X(PROMOTION, "promotion") /* the server is gone for good, a replica takes its place */         \
+    X(SERVER, "server")       /* application servers die, hang, lie */                             \
+    X(DISK_FULL, "disk-full") /* the database reads, and can write nothing */                      \
+    X(READ_ONLY, "read-only") /* … and locks nothing (default_transaction_read_only) */          \
+    X(DRIFT, "drift")         /* a node's clock of its boot time goes too fast or too slow */      \
+    X(SKEW, "skew")           /* a node is started as another version */
 
 typedef enum {
 #define X(name, text) FAULT_##name,
@@ -40,6 +45,8 @@ typedef enum {
 } fault_t;
 
 const char *fault_name(fault_t fault);
+
+enum { DRIFT_PPM_MAX = 20000 }; /* that a clock goes too fast or too slow by */
 
 typedef struct {
     uint32_t faults; /* set of 1 << fault_t */
@@ -65,10 +72,22 @@ typedef struct {
     usec_t routing_timeout;
     uint32_t router_limit; /* most that a router holds */
     usec_t client_heartbeat;
+    /* Parts that not every seed has. */
+    size_t servers; /* application servers; 0: routers ask for no services */
+    size_t agents;  /* 0: routers reserve none */
+    bool stored;    /* an operator stores strategies, activates and removes them */
+    bool one_side;  /* one router has agent reservation on one side only */
+    usec_t service_timeout;
+    usec_t reservation_time;
+    usec_t collection_time;
+    bool once; /* reject_subsequent_request */
 } options_t;
 
 void options_draw(options_t *self, uint64_t seed);
 bool options_has(const options_t *self, fault_t fault);
+/* How long a clock's time takes at least; how far a clock goes in a time at most. */
+usec_t options_slowest(const options_t *self, usec_t time);
+usec_t options_fastest(const options_t *self, usec_t time);
 /* One line for people. */
 void options_print(const options_t *self, char *text, size_t size);
 

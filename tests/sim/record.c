@@ -85,6 +85,8 @@ static void s_dispatched(checker_t *self, const batch_t *batch, const Ixn__V1__D
                         (unsigned long long)other->age);
         return;
     }
+    seen_strategies_dispatched(self->strategies, self->index, entry);
+    seen_turns_dispatched(self->turns, self->index, entry);
     seen->routing = true;
     seen->token_epoch = batch->epoch;
     seen->token_index = self->index;
@@ -120,9 +122,11 @@ static bool s_end_work(checker_t *self, seen_t *seen, const char *by)
     return true;
 }
 
-static void s_placed(checker_t *self, const Ixn__V1__Placed *entry)
+static void s_placed(checker_t *self, const batch_t *batch, const Ixn__V1__Placed *entry)
 {
     seen_t *seen = s_named(self, entry->interaction_id);
+    if (seen)
+        seen_agents_chosen(self->agents, batch, self->index, seen, entry->agent);
     if (!seen || !s_end_work(self, seen, entry->by))
         return;
     if (strcmp(seen->queue, entry->queue) != 0)
@@ -134,9 +138,11 @@ static void s_placed(checker_t *self, const Ixn__V1__Placed *entry)
     seen->version++;
 }
 
-static void s_stopped(checker_t *self, const Ixn__V1__Stopped *entry)
+static void s_stopped(checker_t *self, const batch_t *batch, const Ixn__V1__Stopped *entry)
 {
     seen_t *seen = s_named(self, entry->interaction_id);
+    if (seen)
+        seen_agents_chosen(self->agents, batch, self->index, seen, entry->agent);
     if (!seen || !s_end_work(self, seen, entry->by))
         return;
     seen->completed = true;
@@ -158,12 +164,14 @@ static void s_returned(checker_t *self, const Ixn__V1__Returned *entry)
     /* It was decided after the batch before the one before its own was committed. */
     usec_t at_most = self->world->now - handed->after;
     if (entry->cause == IXN__V1__RETURN_CAUSE__ROUTING_TIMEOUT &&
-        at_most < self->world->options.routing_timeout / USEC_PER_MS * USEC_PER_MS)
+        at_most < options_slowest(&self->world->options,
+                                  self->world->options.routing_timeout / USEC_PER_MS * USEC_PER_MS))
         world_violation(self->world, "deadline", "entry %llu: a routing timeout after %lld us",
                         (unsigned long long)self->index, (long long)at_most);
     handed->over = true;
     handed->result = entry->change != 0;
     seen->routing = false;
+    seen->losses++;
 }
 
 /* ---- Others ---- */
@@ -177,6 +185,7 @@ static void s_epoch_started(checker_t *self, const batch_t *batch,
         memcmp(entry->generation.data, epoch->generation.bytes, 16) != 0)
         s_wrong(self, "P4 epochs", "an epoch begins that was not claimed so");
     epoch->began = true;
+    epoch->began_log = batch->log_time;
 }
 
 static void s_changed(checker_t *self, const Ixn__V1__Changed *entry)
@@ -200,6 +209,39 @@ static void s_held_changed(checker_t *self, const Ixn__V1__HeldChanged *entry)
     seen->version++;
 }
 
+/* Of agents and application servers. */
+static void s_part(checker_t *self, const batch_t *batch, const Ixn__V1__Entry *entry)
+{
+    seen_t *seen;
+    switch (entry->body_case) {
+    case IXN__V1__ENTRY__BODY_AGENT_RESERVED:
+        seen = s_named(self, entry->agent_reserved->interaction_id);
+        if (seen)
+            seen_agents_reserved(self->agents, batch, self->index, seen, entry->agent_reserved);
+        return;
+    case IXN__V1__ENTRY__BODY_AGENT_RELEASED:
+        seen_agents_released(self->agents, entry->agent_released);
+        return;
+    case IXN__V1__ENTRY__BODY_SERVICE_REQUESTED:
+        seen = s_named(self, entry->service_requested->interaction_id);
+        if (seen)
+            seen_services_requested(self->services, batch, self->index, seen, self->committed_at[1],
+                                    entry->service_requested);
+        return;
+    case IXN__V1__ENTRY__BODY_SERVICE_SENT:
+        seen_services_sent(self->services, self->index, entry->service_sent);
+        return;
+    case IXN__V1__ENTRY__BODY_SERVICE_WAITS:
+        seen_services_waits(self->services, self->index, entry->service_waits);
+        return;
+    case IXN__V1__ENTRY__BODY_SERVICE_ANSWERED:
+        seen_services_answered(self->services, self->index, entry->service_answered);
+        return;
+    default:
+        return;
+    }
+}
+
 void record_entry(checker_t *self, const batch_t *batch, const Ixn__V1__Entry *entry)
 {
     if (!self->epochs[self->epochs_len - 1].began &&
@@ -218,13 +260,13 @@ void record_entry(checker_t *self, const batch_t *batch, const Ixn__V1__Entry *e
         s_changed(self, entry->changed);
         return;
     case IXN__V1__ENTRY__BODY_PLACED:
-        s_placed(self, entry->placed);
+        s_placed(self, batch, entry->placed);
         return;
     case IXN__V1__ENTRY__BODY_HELD_CHANGED:
         s_held_changed(self, entry->held_changed);
         return;
     case IXN__V1__ENTRY__BODY_STOPPED:
-        s_stopped(self, entry->stopped);
+        s_stopped(self, batch, entry->stopped);
         return;
     case IXN__V1__ENTRY__BODY_DISPATCHED:
         s_dispatched(self, batch, entry->dispatched);
@@ -232,7 +274,19 @@ void record_entry(checker_t *self, const batch_t *batch, const Ixn__V1__Entry *e
     case IXN__V1__ENTRY__BODY_RETURNED:
         s_returned(self, entry->returned);
         return;
-    default:
+    case IXN__V1__ENTRY__BODY_STRATEGY_PUT:
+        seen_strategies_put(self->strategies, self->index, entry->strategy_put);
         return;
+    case IXN__V1__ENTRY__BODY_STRATEGY_REMOVED:
+        seen_strategies_removed(self->strategies, entry->strategy_removed);
+        return;
+    case IXN__V1__ENTRY__BODY_STRATEGY_ACTIVATED:
+        seen_strategies_activated(self->strategies, self->index, entry->strategy_activated);
+        return;
+    case IXN__V1__ENTRY__BODY_STRATEGY_DEACTIVATED:
+        seen_strategies_deactivated(self->strategies, entry->strategy_deactivated);
+        return;
+    default:
+        s_part(self, batch, entry);
     }
 }

@@ -5,8 +5,8 @@
 #include "tests/sim/talker.h"
 #include "tests/sim/told.h"
 
-/* Routers: load both strategies, answer their work after a while, keep to their tokens. Those that
- * lie answer work that they were told they no longer have. */
+/* Routers: answer their work after a while, keep to their tokens. Those that lie answer work that
+ * they were told they no longer have. */
 
 enum { AGAIN_US = 700000, QUICK_US = 5000 };
 
@@ -26,23 +26,11 @@ size_t router_tokens(talker_t *self, Ixn__V1__Token ***ret_tokens)
     return len;
 }
 
-static void s_load(talker_t *self, size_t strategy)
-{
-    static const char *const names[] = {"classify", "answer"};
-    Ixn__V1__StrategyLoaded body = IXN__V1__STRATEGY_LOADED__INIT;
-    body.strategy = (char *)names[strategy];
-    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
-    request.body_case = IXN__V1__REQUEST__BODY_STRATEGY_LOADED;
-    request.strategy_loaded = &body;
-    talker_ask(self, &request, ASKED_LOADED, strategy);
-}
-
 void router_registered(talker_t *self, const Ixn__V1__Registered *registered)
 {
     for (size_t i = 0; i < registered->n_revoked; i++)
         router_revoked(self, registered->revoked[i]);
-    self->loaded[0] = self->loaded[1] = false;
-    self->load_at = 0;
+    loading_registered(self);
 }
 
 static work_t *s_find(talker_t *self, const Ixn__V1__Token *token)
@@ -79,6 +67,8 @@ void router_route(talker_t *self, const Ixn__V1__Route *route)
     else if (world_chance(world, 50) && !self->quiet)
         work->result = IXN__V1__REQUEST__BODY_ROUTE_FAILED;
     work->again_at = work->due_at;
+    loading_routed(self, route);
+    errand_draw(self, self->works_len - 1);
 }
 
 void router_revoked(talker_t *self, const Ixn__V1__Token *token)
@@ -111,22 +101,26 @@ static void s_send_result(talker_t *self, size_t item)
         request.place_in_queue = &place;
     else
         request.route_failed = &failed;
+    const keep_t *keep = errand_kept(self, item);
+    Ixn__V1__Token grant = IXN__V1__TOKEN__INIT;
+    if (keep) {
+        grant = keep->grant;
+        stop.agent = place.agent = (char *)engine_file_agents[keep->agent];
+        stop.grant = place.grant = &grant;
+    }
     work->asking = talker_ask(self, &request, ASKED_RESULT, item);
+    self->requests[work->asking].detail = keep != NULL;
     work->again_at = self->world->now + AGAIN_US;
 }
 
 void router_tick(talker_t *self)
 {
     usec_t now = self->world->now;
-    if (now >= self->load_at && !(self->loaded[0] && self->loaded[1])) {
-        self->load_at = now + AGAIN_US;
-        for (size_t i = 0; i < 2; i++)
-            if (!self->loaded[i])
-                s_load(self, i);
-    }
+    loading_tick(self);
     for (size_t i = self->works_from; i < self->works_len; i++) {
         work_t *work = &self->works[i];
-        if (!work->over && work->due_at <= now && work->again_at <= now)
+        bool ready = work->over || work->lying || !work->held || errand_tick(self, i);
+        if (!work->over && ready && work->due_at <= now && work->again_at <= now)
             s_send_result(self, i);
         if (i == self->works_from && work->over)
             self->works_from++;
@@ -136,14 +130,16 @@ void router_tick(talker_t *self)
 void router_answer(talker_t *self, const answer_t *answer)
 {
     const Ixn__V1__Message *message = answer->message;
-    if (answer->request->what == ASKED_LOADED) {
-        if (answer->retry_at)
-            self->load_at = answer->retry_at;
-        else if (message->body_case == IXN__V1__MESSAGE__BODY_ACK && answer->node == self->target)
-            self->loaded[answer->request->item] = true;
+    size_t item = answer->request->item;
+    if (answer->request->what == ASKED_CALL) {
+        errand_call_answer(self, message, item, answer->id, answer->retry_at);
         return;
     }
-    work_t *work = &self->works[answer->request->item];
+    if (answer->request->what == ASKED_RESERVE) {
+        errand_keep_answer(self, message, item, answer->id, answer->retry_at);
+        return;
+    }
+    work_t *work = &self->works[item];
     if (answer->retry_at) {
         if (answer->id == work->asking)
             work->again_at = answer->retry_at;
@@ -152,6 +148,12 @@ void router_answer(talker_t *self, const answer_t *answer)
     if (message->body_case == IXN__V1__MESSAGE__BODY_ERROR &&
         message->error->code == IXN__V1__CODE__NOT_REGISTERED)
         return;
+    if (message->body_case == IXN__V1__MESSAGE__BODY_ERROR && answer->request->detail &&
+        message->error->code == IXN__V1__CODE__OLD_TOKEN) {
+        work->errand.keep.state = KEEP_OVER; /* the grant's, perhaps: without the agent, then */
+        work->again_at = self->world->now;
+        return;
+    }
     work->over = true;
     work->held = false;
     told_result_answered(self, work, message);

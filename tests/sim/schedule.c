@@ -1,4 +1,4 @@
-#include "tests/sim/schedule.h"
+#include "tests/sim/schedule_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,27 +12,8 @@
 #include "tests/sim/told.h"
 #include "tests/sim/wires.h"
 
-enum {
-    LOOK_US = 20000,
-    AGAIN_US = 1500000,
-    BOUND_US = 40000000,       /* everything comes true within this after the faults end */
-    LEVEL_US = 500000,         /* the nodes were level so recently */
-    SWITCH_BOUND_US = 8000000, /* a switchover in peace comes true within this */
-};
-
-struct schedule {
-    database_sim_t *snapshot; /* a copy of some time ago, that nobody reaches */
-    bool healing;
-    usec_t healed_at;
-    int asked; /* the node that was told to hand over in peace; -1: none yet */
-    usec_t asked_at;
-    usec_t said_at; /* the command may have been lost on its way */
-    usec_t resumed_at;
-};
-
 static void s_fault(world_t *world, void *data);
 static void s_snapshot(world_t *world, void *data);
-static void s_heal_all(world_t *world, void *data);
 
 static void s_start(world_t *world, void *data)
 {
@@ -56,7 +37,7 @@ schedule_t *schedule_new(world_t *world)
                   world->options.same_start ? world_between(world, 0, 2000)
                                             : world_between(world, 0, 4 * USEC_PER_SECOND));
     world_at(world, world_between(world, 0, 3 * USEC_PER_SECOND), s_fault, NULL, NULL);
-    world_at(world, world->options.safety, s_heal_all, NULL, NULL);
+    world_at(world, world->options.safety, liveness_begin, NULL, NULL);
     world_at(world, world_between(world, 0, world->options.safety), s_snapshot, NULL, NULL);
     return self;
 }
@@ -74,6 +55,20 @@ void schedule_stopped(world_t *world, int node, const error_t *error)
     s_start_later(world, node, world_between(world, 50 * USEC_PER_MS, 2 * USEC_PER_SECOND));
 }
 
+/* Its process ends and another version of the program begins: one whose protocol between the nodes,
+ * or whose schema, is that much newer. */
+void schedule_start_as(world_t *world, int node, unsigned protocol, unsigned schema)
+{
+    machine_t *machine = world->machines[node];
+    if (machine->newer_protocol == protocol && machine->newer_schema == schema)
+        return;
+    machine_kill(machine, true);
+    machine->newer_protocol = protocol;
+    machine->newer_schema = schema;
+    world_trace(world, "faults", "version", protocol, schema);
+    s_start_later(world, node, world_between(world, USEC_PER_MS, 300 * USEC_PER_MS));
+}
+
 /* ---- Healing of one fault ---- */
 
 typedef struct {
@@ -84,7 +79,7 @@ typedef struct {
 } ill_t;
 
 /* To the pair's own, or to what that was before. */
-static void s_lead_home(world_t *world, int node, database_sim_t *before)
+void schedule_lead_home(world_t *world, int node, database_sim_t *before)
 {
     for (size_t dap = 0; dap < WORLD_DAPS; dap++)
         database_sim_lead(world, node, dap, before ? before : world->database);
@@ -126,15 +121,25 @@ static void s_heal(world_t *world, void *data)
     case FAULT_DATABASE_DOUBT:
         database_sim_doubt(world, 0);
         return;
+    case FAULT_DISK_FULL:
+        database_sim_disk_full(world, false);
+        return;
+    case FAULT_READ_ONLY:
+        database_sim_read_only(world, false);
+        return;
+    case FAULT_SKEW:
+        schedule_start_as(world, ill.node, 0, 0);
+        return;
     case FAULT_CLIENT_CUT:
         wires_cut(world, ill.which, ill.node, false);
         return;
     case FAULT_CLONE:
     case FAULT_STALE:
     case FAULT_STRANGER:
-        s_lead_home(world, ill.node, world->schedule->healing ? NULL : ill.before);
+        schedule_lead_home(world, ill.node, world->schedule->healing ? NULL : ill.before);
         return;
     case FAULT_ROUTER:
+    case FAULT_SERVER:
         if (!world->talkers[ill.which]->alive)
             talker_start(world->talkers[ill.which]);
         world->talkers[ill.which]->hung = false;
@@ -154,7 +159,7 @@ static void s_heal_later(world_t *world, const ill_t *ill, usec_t most)
 void schedule_moved(world_t *world)
 {
     for (int node = 0; node < WORLD_NODES && world->schedule->healing; node++)
-        s_lead_home(world, node, NULL);
+        schedule_lead_home(world, node, NULL);
 }
 
 /* ---- Faults ---- */
@@ -163,6 +168,40 @@ void schedule_moved(world_t *world)
 static usec_t s_most(world_t *world)
 {
     return world_chance(world, 600) ? 500 * USEC_PER_MS : 5 * USEC_PER_SECOND;
+}
+
+static void s_break_node(world_t *world, fault_t fault, int node);
+
+static void s_break_hung(world_t *world, void *data)
+{
+    ill_t ill = *(ill_t *)data;
+    free(data);
+    for (size_t dap = 0; dap < world->options.daps_len; dap++)
+        database_sim_cut(world, ill.node, dap, CUT_NONE);
+    if (!world->schedule->healing)
+        s_break_node(world, ill.fault, ill.node);
+}
+
+/* The other node hangs, with what it was sent unread, until this one is back and serves again. What
+ * this one has sent last may not be committed: its way to the database may be gone first. */
+static void s_break_before_hung(world_t *world, const ill_t *ill)
+{
+    ill_t other = {.fault = FAULT_FREEZE, .node = 1 - ill->node};
+    machine_freeze(world->machines[other.node]);
+    for (size_t dap = 0; dap < world->options.daps_len && world_chance(world, 700); dap++)
+        database_sim_cut(world, ill->node, dap, CUT_LOUD);
+    world_at(world, world->now + world_between(world, 0, 300 * USEC_PER_MS), s_break_hung, NULL,
+             memory_copy(ill, sizeof *ill));
+    usec_t thaws = world->now + world_between(world, USEC_PER_SECOND, 6 * USEC_PER_SECOND);
+    world_at(world, thaws, s_heal, NULL, memory_copy(&other, sizeof other));
+    /* Then it hears of a new epoch before it can read what that has. */
+    bool blind = world_chance(world, 500);
+    other.fault = FAULT_DATABASE_CUT;
+    for (; blind && other.which < world->options.daps_len; other.which++) {
+        database_sim_cut(world, other.node, other.which, CUT_LOUD);
+        world_at(world, thaws + world_between(world, 0, USEC_PER_SECOND), s_heal, NULL,
+                 memory_copy(&other, sizeof other));
+    }
 }
 
 static void s_break_node(world_t *world, fault_t fault, int node)
@@ -177,7 +216,9 @@ static void s_break_node(world_t *world, fault_t fault, int node)
     machine_kill(machine, fault != FAULT_POWER);
     if (fault == FAULT_FORGET)
         machine->has_memory = false;
-    s_start_later(world, node, world_between(world, USEC_PER_MS, s_most(world)));
+    /* A supervisor may be quick. */
+    usec_t most = world_chance(world, 200) ? 30 * USEC_PER_MS : s_most(world);
+    s_start_later(world, node, world_between(world, USEC_PER_MS, most));
     if (world_chance(world, 100)) /* both */
         s_break_node(world, fault, 1 - node);
 }
@@ -234,6 +275,12 @@ static void s_break_database(world_t *world, const ill_t *ill)
     case FAULT_DATABASE_ERRORS:
         database_sim_errors(world, (unsigned)world_between(world, 50, 900));
         break;
+    case FAULT_DISK_FULL:
+        database_sim_disk_full(world, true);
+        break;
+    case FAULT_READ_ONLY:
+        database_sim_read_only(world, true);
+        break;
     default:
         database_sim_doubt(world, (unsigned)world_between(world, 50, 700));
     }
@@ -253,13 +300,21 @@ static void s_break_clients(world_t *world, ill_t *ill)
     }
 }
 
-static void s_break_router(world_t *world, ill_t *ill)
+static void s_break_client(world_t *world, ill_t *ill)
 {
-    ill->which = (size_t)world_between(world, 0, (usec_t)world->talkers_len - 2);
+    /* Application servers are the last but the operator. */
+    usec_t servers = (usec_t)world->options.servers;
+    usec_t last = (usec_t)world->talkers_len - 2;
+    if (ill->fault == FAULT_SERVER && servers == 0)
+        return;
+    ill->which =
+        (size_t)(ill->fault == FAULT_SERVER ? world_between(world, last - servers + 1, last)
+                                            : world_between(world, 0, last - servers));
     talker_t *talker = world->talkers[ill->which];
     if (!talker->alive || talker->hung)
         return;
-    if (talker->kind == TALKER_ROUTER && world_chance(world, 300))
+    bool hangs = talker->kind == TALKER_ROUTER || talker->kind == TALKER_SERVER;
+    if (hangs && world_chance(world, 300))
         talker->hung = true;
     else
         talker_kill(talker, world_chance(world, 700));
@@ -343,8 +398,8 @@ static void s_promote(world_t *world)
     database_sim_t *replica = database_sim_copy(old);
     /* Behind the same address. At another one it takes an operator (ixnctl database adopt), when
      * both nodes were killed meanwhile, or when one does not come back. */
-    if ((world->options.faults & (1u << FAULT_CRASH | 1u << FAULT_POWER)) != 0 ||
-        world_chance(world, 500)) {
+    const uint32_t ends = 1u << FAULT_CRASH | 1u << FAULT_POWER | 1u << FAULT_SKEW;
+    if ((world->options.faults & ends) != 0 || world_chance(world, 500)) {
         replica->host = old->host;
         replica->port = old->port;
     }
@@ -367,7 +422,11 @@ static void s_break(world_t *world, fault_t fault, size_t number)
     case FAULT_POWER:
     case FAULT_STOP:
     case FAULT_FORGET:
-        s_break_node(world, fault, ill.node);
+        if (fault != FAULT_STOP && options_has(&world->options, FAULT_FREEZE) &&
+            world_chance(world, 300))
+            s_break_before_hung(world, &ill);
+        else
+            s_break_node(world, fault, ill.node);
         return;
     case FAULT_FREEZE:
         machine_freeze(world->machines[ill.node]);
@@ -386,11 +445,21 @@ static void s_break(world_t *world, fault_t fault, size_t number)
         s_break_clients(world, &ill);
         return;
     case FAULT_ROUTER:
-        s_break_router(world, &ill);
+    case FAULT_SERVER:
+        s_break_client(world, &ill);
         return;
     case FAULT_CLOCK:
         world->machines[ill.node]->wall_offset +=
             world_between(world, -3600 * USEC_PER_SECOND, 3600 * USEC_PER_SECOND);
+        return;
+    case FAULT_DRIFT:
+        machine_drift(world->machines[ill.node],
+                      world_between(world, -DRIFT_PPM_MAX, DRIFT_PPM_MAX));
+        return;
+    case FAULT_SKEW:
+        schedule_start_as(world, ill.node, (unsigned)world_between(world, 0, 1),
+                          (unsigned)world_between(world, 0, 1));
+        s_heal_later(world, &ill, s_most(world));
         return;
     case FAULT_RELOAD:
         machine_reload(world->machines[ill.node]);
@@ -439,165 +508,4 @@ static void s_fault(world_t *world, void *data)
         s_break(world, fault, number);
     world->random = others;
     world_at(world, next, s_fault, NULL, NULL);
-}
-
-/* ---- The phase of liveness ---- */
-
-static void s_look(world_t *world, void *data);
-
-static talker_t *s_operator(const world_t *world)
-{
-    return world->talkers[world->talkers_len - 1];
-}
-
-/* What breaks between the nodes, or among the clients, moves no epoch. */
-static void s_check_peace(world_t *world)
-{
-    const uint32_t harmless = 1u << FAULT_PEER_CUT | 1u << FAULT_PEER_NOISE |
-                              1u << FAULT_CLIENT_CUT | 1u << FAULT_ROUTER | 1u << FAULT_CLOCK |
-                              1u << FAULT_RELOAD;
-    if ((world->options.faults & ~harmless) == 0 && checker_epoch(world->checker) != 1)
-        world_violation(world, "flapping",
-                        "epoch %llu is there, though no node and no database failed",
-                        (unsigned long long)checker_epoch(world->checker));
-}
-
-/* Said again while nobody serves: the command may have been lost on its way. */
-static void s_resume(world_t *world)
-{
-    world->schedule->resumed_at = world->now;
-    for (int node = 0; node < WORLD_NODES; node++)
-        operator_command(s_operator(world), node, IXN__V1__PAIR_COMMAND__KIND__RESUME);
-}
-
-static void s_heal_all(world_t *world, void *data)
-{
-    static const noise_t no_noise = {0};
-    free(data);
-    schedule_t *self = world->schedule;
-    self->healing = true;
-    self->healed_at = world->now;
-    world_trace(world, "faults", "all-heals", 0, 0);
-    s_check_peace(world);
-    network_set_noise(world, &no_noise);
-    database_sim_start(world);
-    database_sim_thaw(world);
-    database_sim_slow(world, 0);
-    database_sim_errors(world, 0);
-    database_sim_doubt(world, 0);
-    for (int node = 0; node < WORLD_NODES; node++) {
-        network_cut(world, node, CUT_NONE);
-        s_lead_home(world, node, NULL);
-        for (size_t dap = 0; dap < world->options.daps_len; dap++)
-            database_sim_cut(world, node, dap, CUT_NONE);
-        for (size_t i = 0; i < world->talkers_len; i++)
-            wires_cut(world, i, node, false);
-        machine_thaw(world->machines[node]);
-        if (!machine_runs(world->machines[node]))
-            machine_start(world->machines[node]);
-    }
-    s_resume(world);
-    for (size_t i = 0; i < world->talkers_len; i++) {
-        talker_t *talker = world->talkers[i];
-        if (!talker->alive)
-            talker_start(talker);
-        talker->hung = false;
-        talker->quiet = true;
-    }
-    world_at(world, world->now + LOOK_US, s_look, NULL, NULL);
-}
-
-static int s_primary(const world_t *world)
-{
-    int primary = -1;
-    for (int node = 0; node < WORLD_NODES; node++)
-        if (machine_runs(world->machines[node]) && role_serves(world->machines[node]->role))
-            primary = primary < 0 ? node : 2;
-    return primary;
-}
-
-/* What is not as it has to be, for people; NULL: all is. */
-static const char *s_missing(const world_t *world, int primary)
-{
-    if (primary < 0)
-        return "no node serves";
-    if (primary > 1)
-        return "both nodes serve";
-    if (!machine_runs(world->machines[1 - primary]) ||
-        world->machines[1 - primary]->role != ROLE_READY)
-        return "the other node is not ready as a backup";
-    if (world->machines[primary]->role != ROLE_PAIRED)
-        return "the primary does not know of its backup";
-    usec_t level = checker_level_at(world->checker);
-    if (level == USEC_NEVER || world->now - level > LEVEL_US)
-        return "the nodes are not level";
-    if (!told_all_completed(world))
-        return "not every submit is acknowledged and completed";
-    if (checker_live(world->checker) > 0)
-        return "interactions of which nobody was told are not completed";
-    return NULL;
-}
-
-static void s_give_up(world_t *world, const char *missing, const char *since)
-{
-    const seen_t *live = checker_live_first(world->checker);
-    char id[ID_TEXT_SIZE] = "none";
-    if (live)
-        id_text(live->id, id);
-    world_violation(world, "P6",
-                    "%s, so long after %s; a is %s, b is %s; head %llu; %zu of %llu interactions "
-                    "live, such as %s%s",
-                    missing, since,
-                    machine_runs(world->machines[0]) ? role_name(world->machines[0]->role) : "down",
-                    machine_runs(world->machines[1]) ? role_name(world->machines[1]->role) : "down",
-                    (unsigned long long)checker_head(world->checker), checker_live(world->checker),
-                    (unsigned long long)checker_submitted(world->checker), id,
-                    !live           ? ""
-                    : live->held    ? " (held)"
-                    : live->routing ? " (with a router)"
-                                    : " (queued)");
-}
-
-/* All is well: then a switchover has to work, and all has to be well again. */
-static bool s_switch(world_t *world, int primary)
-{
-    schedule_t *self = world->schedule;
-    if (self->asked < 0) {
-        self->asked = primary;
-        self->asked_at = self->said_at = world->now;
-        operator_command(s_operator(world), primary, IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER);
-        for (size_t i = 0; i + 1 < world->talkers_len; i++)
-            world->talkers[i]->quiet = false; /* under load */
-        return false;
-    }
-    if (primary == self->asked && world->now - self->said_at > AGAIN_US) {
-        self->said_at = world->now;
-        operator_command(s_operator(world), primary, IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER);
-    }
-    return primary != self->asked;
-}
-
-static void s_look(world_t *world, void *data)
-{
-    free(data);
-    schedule_t *self = world->schedule;
-    int primary = s_primary(world);
-    if (self->asked >= 0 && world->now - self->asked_at > USEC_PER_SECOND)
-        for (size_t i = 0; i < world->talkers_len; i++)
-            world->talkers[i]->quiet = true;
-    if (primary < 0 && world->now - self->resumed_at > AGAIN_US)
-        s_resume(world);
-    const char *missing = s_missing(world, primary);
-    if (!missing && (!checker_compare(world->checker, primary) || s_switch(world, primary))) {
-        world->over = true;
-        return;
-    }
-    usec_t asked = world->now - self->asked_at;
-    if (self->asked >= 0 && primary == self->asked && asked > SWITCH_BOUND_US)
-        s_give_up(world, missing ? missing : "the same node serves", "a switchover");
-    else if (missing && self->asked < 0 && world->now - self->healed_at > BOUND_US)
-        s_give_up(world, missing, "the faults ended");
-    else if (missing && self->asked >= 0 && asked > BOUND_US)
-        s_give_up(world, missing, "a switchover");
-    world_at(world, world->now + LOOK_US, s_look, NULL, NULL);
 }

@@ -10,9 +10,9 @@
 
 schedule_t *schedule_new(world_t *world);
 void schedule_destroy(schedule_t **self_p);
-/* The process of a node has ended by itself. */
 /* Another server is the pair's own from now on. */
 void schedule_moved(world_t *world);
+/* The process of a node has ended by itself. */
 void schedule_stopped(world_t *world, int node, const error_t *error);
 
 #endif

@@ -175,8 +175,7 @@ static bool s_epoch_holds(const database_sim_t *self, const ask_t *ask)
     if (mutation_is(MUTATION_FENCE_SKIPPED))
         return true;
     return self->row.epoch == ask->epoch &&
-           s_same_generation(self->row.generation, ask->generation) && s_is_server(self, ask) &&
-           !self->standby;
+           s_same_generation(self->row.generation, ask->generation) && s_is_server(self, ask);
 }
 
 static void s_insert_commit(world_t *world, void *data)
@@ -257,11 +256,6 @@ static void s_locked(database_sim_t *self, ask_t *ask)
 
 static void s_lock(database_sim_t *self, ask_t *ask)
 {
-    if (self->standby) {
-        database_sim_refuse(self, ask, ERROR_DATABASE_REFUSED,
-                            "cannot execute SELECT FOR UPDATE in a read-only transaction");
-        return;
-    }
     if (!s_is_server(self, ask)) { /* not even locked */
         ask->ok = true;
         tables_status(self, &ask->known, &ask->status);
@@ -339,8 +333,7 @@ static void s_image_commit(world_t *world, void *data)
 static bool s_image_holds(const database_sim_t *self, const ask_t *ask)
 {
     return s_same_generation(self->checkpoint_generation, ask->generation) &&
-           s_is_server(self, ask) && !self->standby &&
-           self->row.checkpoint_index == ask->image->image->from;
+           s_is_server(self, ask) && self->row.checkpoint_index == ask->image->image->from;
 }
 
 /* No row: then the row is read to say why. */
@@ -386,6 +379,11 @@ static void s_read(database_sim_t *self, ask_t *ask)
 {
     ask->ok = true;
     tables_status(self, &ask->known, &ask->status);
+    if (ask->kind == ASK_STATUS && ask->schema_version != self->row.schema_version) {
+        database_sim_refuse(self, ask, ERROR_DATABASE_SCHEMA,
+                            "the schema has another version than this program needs");
+        return;
+    }
     if (ask->kind == ASK_STATUS) {
         database_sim_work(self, ask, 20, 200, s_read_done);
         return;
@@ -423,8 +421,26 @@ static void s_go_on(world_t *world, void *data)
     }
 }
 
+/* What writes fails on a standby, under default_transaction_read_only and where there is no room;
+ * all of these read on. */
+static bool s_may_write(database_sim_t *self, ask_t *ask)
+{
+    bool writes = ask->kind == ASK_INSERT || ask->kind == ASK_CHANGE || ask->kind == ASK_IMAGE;
+    bool fixed = (self->standby || self->read_only) && (writes || ask->kind == ASK_LOCK);
+    if (!fixed && !(writes && self->disk_full))
+        return true;
+    if (ask->kind == ASK_CHANGE)
+        statement_release(self, ask->session);
+    world_trace(self->world, "database", "writes-not", ask->kind, ask->id);
+    return database_sim_refuse(self, ask, ERROR_DATABASE_REFUSED,
+                               fixed ? "cannot execute it in a read-only transaction"
+                                     : "could not extend file: No space left on device");
+}
+
 void statement_begin(database_sim_t *self, ask_t *ask)
 {
+    if (!s_may_write(self, ask))
+        return;
     switch (ask->kind) {
     case ASK_INSERT:
         s_insert(self, ask);

@@ -163,6 +163,11 @@ void tables_copy(database_sim_t *self, const database_sim_t *original)
         kept_catalog_write(&self->catalog, &original->catalog.rows[i]);
     s_copy_rows(&self->live, original->live);
     s_copy_rows(&self->history, original->history);
+    kept_service_t *kept, *next;
+    HASH_ITER(hh, original->services, kept, next)
+    {
+        kept_service_put(&self->services, &kept->row);
+    }
 }
 
 /* Rows that the checkpoint has passed go when they are old enough; the newest never. */

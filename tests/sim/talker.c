@@ -6,7 +6,9 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "tests/sim/checker.h"
 #include "tests/sim/machine.h"
+#include "tests/sim/seen_agents.h"
 #include "tests/sim/told.h"
 #include "tests/sim/wires.h"
 
@@ -26,6 +28,7 @@ static talker_t *s_new(world_t *world, talker_kind_t kind, const char *name, siz
     self->world = world;
     self->kind = kind;
     self->number = world->talkers_len;
+    self->place = number - 1;
     snprintf(self->name, sizeof self->name, "%s-%zu", name, number);
     self->arena = wire_arena_new();
     self->requests_capacity = 64;
@@ -43,6 +46,10 @@ void talkers_new(world_t *world)
         s_new(world, TALKER_MEDIA, "media", i + 1);
     for (size_t i = 0; i < options->routers; i++)
         s_new(world, TALKER_ROUTER, "router", i + 1);
+    if (options->stored)
+        s_new(world, TALKER_AUTHOR, "author", 1);
+    for (size_t i = 0; i < options->servers; i++)
+        s_new(world, TALKER_SERVER, "app", i + 1);
     s_new(world, TALKER_OPERATOR, "operator", 1);
 }
 
@@ -56,9 +63,17 @@ void talkers_destroy(world_t *world)
         free(self->submits);
         free(self->changes);
         free(self->works);
+        free(self->tasks);
         free(self);
     }
     world->talkers_len = 0;
+}
+
+/* What is in turn, and what a session carries, may not be as it was. */
+static void s_changed(talker_t *self)
+{
+    self->world->router_changes++;
+    seen_agents_gone(checker_agents(self->world->checker), self->number);
 }
 
 void talker_start(talker_t *self)
@@ -75,6 +90,9 @@ void talker_start(talker_t *self)
     self->heard_at = world->now;
     if (self->kind == TALKER_ROUTER)
         router_forget(self);
+    if (self->kind == TALKER_SERVER)
+        server_forget(self);
+    s_changed(self);
     world_trace(world, self->name, "began", self->life, 0);
     world_at(world, world->now + world_between(world, 0, TICK_US), s_tick, NULL,
              memory_copy(&(uint64_t[]){self->number, self->life}, 2 * sizeof(uint64_t)));
@@ -84,6 +102,7 @@ void talker_kill(talker_t *self, bool heard)
 {
     world_trace(self->world, self->name, "ended", self->life, heard);
     wires_talker_gone(self, heard);
+    s_changed(self);
     self->alive = false;
     self->life++;
     buffer_clear(&self->out);
@@ -92,6 +111,7 @@ void talker_kill(talker_t *self, bool heard)
 
 void talker_switch(talker_t *self, int node)
 {
+    s_changed(self);
     self->target = node;
     self->registered = false;
     self->registering_at = 0;
@@ -119,7 +139,7 @@ uint64_t talker_ask(talker_t *self, Ixn__V1__Request *request, asked_t what, siz
             memory_resize(self->requests, self->requests_capacity * sizeof *self->requests);
     }
     request->id = self->requests_len;
-    self->requests[self->requests_len++] = (request_t){what, item};
+    self->requests[self->requests_len++] = (request_t){.what = what, .item = item};
     if (self->out_requests++ == 0)
         wire_append_to_node_head(&self->out);
     wire_append_request(&self->out, request);
@@ -131,7 +151,9 @@ uint64_t talker_ask(talker_t *self, Ixn__V1__Request *request, asked_t what, siz
 static void s_register(talker_t *self)
 {
     static const Ixn__V1__Role roles[] = {IXN__V1__ROLE__MEDIA_SERVER, IXN__V1__ROLE__ROUTER,
-                                          IXN__V1__ROLE__OPERATOR};
+                                          IXN__V1__ROLE__OPERATOR,
+                                          IXN__V1__ROLE__APPLICATION_SERVER};
+    Ixn__V1__ApplicationServer server = IXN__V1__APPLICATION_SERVER__INIT;
     Ixn__V1__Register body = IXN__V1__REGISTER__INIT;
     body.role = roles[self->kind];
     body.name = self->name;
@@ -139,6 +161,10 @@ static void s_register(talker_t *self)
     if (self->kind == TALKER_ROUTER) {
         body.n_tokens = router_tokens(self, &body.tokens);
         body.agent_reservation = true;
+    } else if (self->kind == TALKER_SERVER) {
+        body.n_tokens = server_tokens(self, &body.tokens);
+        server_fill(self, &server);
+        body.application_server = &server;
     }
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = IXN__V1__REQUEST__BODY_REGISTER;
@@ -163,6 +189,10 @@ static void s_work(talker_t *self)
         media_tick(self);
     else if (self->kind == TALKER_ROUTER)
         router_tick(self);
+    else if (self->kind == TALKER_SERVER)
+        server_tick(self);
+    else
+        author_tick(self);
 }
 
 static void s_talk(talker_t *self)
@@ -206,6 +236,7 @@ void talker_closed(talker_t *self, int node)
     if (node != self->target)
         return;
     /* It connects again; which node it is then that serves, it has to ask. */
+    s_changed(self);
     self->registered = false;
     self->registering_at = 0;
     self->switch_at = self->world->now + world_between(self->world, 1000, 50000);
@@ -234,10 +265,14 @@ static void s_own_answer(talker_t *self, const answer_t *answer)
         return;
     if (message->body_case == IXN__V1__MESSAGE__BODY_REGISTERED) {
         self->registered = true;
+        self->registered_epoch = self->highest_epoch;
         world_trace(self->world, self->name, "registered", (uint64_t)answer->node,
                     self->highest_epoch);
+        s_changed(self);
         if (self->kind == TALKER_ROUTER)
             router_registered(self, message->registered);
+        else if (self->kind == TALKER_SERVER)
+            server_registered(self, message->registered);
     }
 }
 
@@ -246,6 +281,7 @@ static void s_answered(talker_t *self, const answer_t *answer)
     const Ixn__V1__Message *message = answer->message;
     if (message->body_case == IXN__V1__MESSAGE__BODY_ERROR &&
         message->error->code == IXN__V1__CODE__NOT_REGISTERED && answer->node == self->target) {
+        s_changed(self);
         self->registered = false; /* the node ended the session */
         self->registering_at = 0;
     }
@@ -256,8 +292,20 @@ static void s_answered(talker_t *self, const answer_t *answer)
         media_answer(self, answer);
         return;
     case ASKED_RESULT:
-    case ASKED_LOADED:
+    case ASKED_CALL:
+    case ASKED_RESERVE:
         router_answer(self, answer);
+        return;
+    case ASKED_LOADED:
+    case ASKED_BODY:
+    case ASKED_FAILED:
+        loading_answer(self, answer);
+        return;
+    case ASKED_ANSWER:
+        server_answer(self, answer);
+        return;
+    case ASKED_ORDER:
+        author_answer(self, answer);
         return;
     case ASKED_COMMAND:
     case ASKED_STATUS:
@@ -268,22 +316,44 @@ static void s_answered(talker_t *self, const answer_t *answer)
     }
 }
 
-static void s_message(talker_t *self, int node, const Ixn__V1__Message *message)
+/* What a node says without being asked. */
+static bool s_said_by_itself(talker_t *self, int node, const Ixn__V1__Message *message)
 {
-    world_t *world = self->world;
     switch (message->body_case) {
     case IXN__V1__MESSAGE__BODY_ROUTE:
         router_route(self, message->route);
-        return;
+        return true;
     case IXN__V1__MESSAGE__BODY_REVOKED:
         router_revoked(self, message->revoked->token);
-        return;
+        return true;
+    case IXN__V1__MESSAGE__BODY_LOAD_STRATEGY:
+        loading_load(self, message->load_strategy);
+        return true;
+    case IXN__V1__MESSAGE__BODY_UNLOAD_STRATEGY:
+        loading_unload(self, message->unload_strategy);
+        return true;
+    case IXN__V1__MESSAGE__BODY_SERVICE_RESULT:
+        errand_result(self, message->service_result);
+        return true;
+    case IXN__V1__MESSAGE__BODY_SERVICE_REQUEST:
+        server_request(self, message->service_request);
+        return true;
+    case IXN__V1__MESSAGE__BODY_SERVICE_CANCELLED:
+        server_drop(self, message->service_cancelled->token);
+        return true;
     case IXN__V1__MESSAGE__BODY_NOT_PRIMARY:
         s_not_primary(self, node);
-        return;
+        return true;
     default:
-        break;
+        return false;
     }
+}
+
+static void s_message(talker_t *self, int node, const Ixn__V1__Message *message)
+{
+    world_t *world = self->world;
+    if (s_said_by_itself(self, node, message))
+        return;
     if (message->request_id == 0 || message->request_id >= self->requests_len) {
         world_violation(world, "contract",
                         "%s hears an answer to request %llu, which it never made", self->name,

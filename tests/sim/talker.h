@@ -1,13 +1,22 @@
-/* Talker: a client of the pair: a media server, a router or an operator. It speaks the wire
+/* Talker: a client of the pair: a media server, a router, an application server or an operator. It
+ * speaks the wire
  * contract (core/wire/client.proto), keeps to the epoch rule, and asks again until it is answered.
  */
 #ifndef IXN_TESTS_SIM_TALKER_H
 #define IXN_TESTS_SIM_TALKER_H
 
 #include "core/wire/wire.h"
+#include "tests/sim/engine_file.h"
+#include "tests/sim/errand.h"
 #include "tests/sim/world.h"
 
-typedef enum { TALKER_MEDIA, TALKER_ROUTER, TALKER_OPERATOR } talker_kind_t;
+typedef enum {
+    TALKER_MEDIA,
+    TALKER_ROUTER,
+    TALKER_AUTHOR, /* an operator that stores strategies */
+    TALKER_SERVER,
+    TALKER_OPERATOR, /* one that gives commands to the pair; the last of them */
+} talker_kind_t;
 
 typedef enum {
     ASKED_NOTHING,
@@ -20,11 +29,18 @@ typedef enum {
     ASKED_RESULT,  /* item: of works */
     ASKED_COMMAND, /* item: kind of command */
     ASKED_STATUS,
+    ASKED_CALL,    /* item: of works */
+    ASKED_RESERVE, /* item: of works */
+    ASKED_BODY,    /* item: of strategies */
+    ASKED_FAILED,  /* item: of strategies */
+    ASKED_ANSWER,  /* item: of tasks */
+    ASKED_ORDER,   /* item: of strategies */
 } asked_t;
 
 typedef struct {
     asked_t what;
     size_t item;
+    int64_t detail; /* RESULT: 1: it names an agent; LOADED, BODY: the version */
 } request_t;
 
 typedef struct {
@@ -63,11 +79,49 @@ typedef struct {
     bool over;
     uint64_t asking;
     usec_t again_at;
+    errand_t errand;
 } work_t;
+
+/* What a router has of a strategy. */
+typedef struct {
+    bool brought;     /* the node knows that it brings its own */
+    uint32_t wanted;  /* stored version that it is told to load; 0: none */
+    bool fails;       /* it cannot load that one */
+    bool has_body;    /* of it */
+    uint32_t said[8]; /* versions that it said it has, and was not told to unload since */
+    size_t said_len;
+    usec_t again_at;
+} loading_t;
+
+/* What an application server was asked, or answers without having been. */
+typedef struct {
+    Ixn__V1__Token token;
+    usec_t due_at;
+    bool foreign;
+    bool fault;
+    bool done;
+    bool over;
+    char outcome[48];
+    uint64_t asking;
+    usec_t again_at;
+} task_t;
+
+/* What an author wants now. */
+typedef struct {
+    Ixn__V1__Request__BodyCase kind;
+    size_t strategy;
+    uint32_t version; /* 0: the newest */
+    unsigned routers; /* a bit for each */
+    char body[60];
+    bool open;
+    uint64_t asking;
+    usec_t again_at;
+} order_t;
 
 struct talker {
     world_t *world;
     size_t number;
+    size_t place; /* among those of its kind, from 0 */
     talker_kind_t kind;
     char name[32];
     bool alive;
@@ -82,6 +136,7 @@ struct talker {
     usec_t said_at;
     usec_t switch_at; /* not before: two nodes that both send it away */
     uint64_t highest_epoch;
+    uint64_t registered_epoch; /* … when it registered */
     wire_arena_t *arena;
     buffer_t out;
     size_t out_requests;
@@ -96,11 +151,19 @@ struct talker {
     usec_t next_submit;
     size_t open_from; /* submits before it are done with */
     /* routers */
-    bool loaded[2]; /* the node knows that it can run the strategy */
-    usec_t load_at; /* it is told (again) then */
+    loading_t loads[STRATEGIES];
     work_t *works;
     size_t works_len;
     size_t works_from;
+    /* application servers */
+    task_t *tasks;
+    size_t tasks_len;
+    size_t tasks_from;
+    /* authors */
+    order_t order;
+    usec_t next_order;
+    int texts;
+    size_t peace;
     /* operators */
     usec_t next_command;
     bool quiet; /* makes nothing new */
@@ -137,6 +200,25 @@ void router_answer(talker_t *self, const answer_t *answer);
 void router_route(talker_t *self, const Ixn__V1__Route *route);
 void router_revoked(talker_t *self, const Ixn__V1__Token *token);
 void router_forget(talker_t *self); /* its process began anew */
+/* loading.c: a router's strategies */
+void loading_registered(talker_t *self);
+void loading_tick(talker_t *self);
+void loading_load(talker_t *self, const Ixn__V1__LoadStrategy *load);
+void loading_unload(talker_t *self, const Ixn__V1__UnloadStrategy *unload);
+void loading_answer(talker_t *self, const answer_t *answer);
+void loading_routed(talker_t *self, const Ixn__V1__Route *route);
+/* server.c */
+void server_fill(talker_t *self, Ixn__V1__ApplicationServer *body);
+void server_registered(talker_t *self, const Ixn__V1__Registered *registered);
+size_t server_tokens(talker_t *self, Ixn__V1__Token ***ret_tokens);
+void server_tick(talker_t *self);
+void server_answer(talker_t *self, const answer_t *answer);
+void server_request(talker_t *self, const Ixn__V1__ServiceRequest *request);
+void server_drop(talker_t *self, const Ixn__V1__Token *token);
+void server_forget(talker_t *self);
+/* author.c */
+void author_tick(talker_t *self);
+void author_answer(talker_t *self, const answer_t *answer);
 /* operator.c */
 void operator_tick(talker_t *self);
 void operator_answer(talker_t *self, const answer_t *answer);

@@ -5,6 +5,9 @@
 #include "core/base/alloc.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/machine.h"
+#include "tests/sim/seen_agents.h"
+#include "tests/sim/seen_services.h"
+#include "tests/sim/seen_strategies.h"
 
 struct told {
     wire_arena_t *arena;
@@ -100,8 +103,8 @@ static void s_error(const world_t *world, int node, const talker_t *talker,
 {
     const work_t *work = request->what == ASKED_RESULT ? &talker->works[request->item] : NULL;
     const seen_t *seen = work ? checker_find(world->checker, &work->id) : NULL;
-    bool current = seen && seen->routing && seen->token_index == work->token.index &&
-                   seen->token_epoch == work->token.epoch;
+    bool current = seen && !request->detail && seen->routing &&
+                   seen->token_index == work->token.index && seen->token_epoch == work->token.epoch;
     if (error->code == IXN__V1__CODE__UNKNOWN_INTERACTION)
         s_release_fails(world, node, talker, "P1",
                         "that an interaction is unknown which the committed log has");
@@ -115,9 +118,12 @@ static void s_error(const world_t *world, int node, const talker_t *talker,
 static void s_message(const world_t *world, int node, const talker_t *talker,
                       const Ixn__V1__Message *message)
 {
-    static const request_t none = {ASKED_NOTHING, 0};
+    static const request_t none = {.what = ASKED_NOTHING};
     bool known = message->request_id && message->request_id < talker->requests_len;
     const request_t *request = known ? &talker->requests[message->request_id] : &none;
+    if (request->what == ASKED_RESERVE)
+        seen_agents_answered(checker_agents(world->checker), node, talker->number,
+                             message->request_id);
     switch (message->body_case) {
     case IXN__V1__MESSAGE__BODY_ROUTE:
         s_route(world, node, talker, message->route);
@@ -135,6 +141,29 @@ static void s_message(const world_t *world, int node, const talker_t *talker,
             s_ack_of_change(world, node, talker, message->ack);
         else if (request->what == ASKED_RESULT)
             s_ack_of_result(world, node, talker, &talker->works[request->item], message->ack);
+        else if (request->what == ASKED_CALL &&
+                 !seen_services_find(checker_services(world->checker), message->ack->service))
+            s_release_fails(world, node, talker, "P4 released",
+                            "that its request to a server is kept; the committed log has none");
+        return;
+    case IXN__V1__MESSAGE__BODY_SERVICE_REQUEST:
+        seen_services_told_request(checker_services(world->checker), node, talker->name,
+                                   &talker->incarnation, message->service_request);
+        return;
+    case IXN__V1__MESSAGE__BODY_SERVICE_RESULT:
+        seen_services_told_result(checker_services(world->checker), node, talker->name,
+                                  message->service_result);
+        return;
+    case IXN__V1__MESSAGE__BODY_GRANTED:
+        seen_agents_told(checker_agents(world->checker), node, talker->name, message->granted);
+        return;
+    case IXN__V1__MESSAGE__BODY_STRATEGY:
+        seen_strategies_told(checker_strategies(world->checker), node, talker->name,
+                             message->strategy);
+        return;
+    case IXN__V1__MESSAGE__BODY_LOAD_STRATEGY:
+        seen_strategies_told_load(checker_strategies(world->checker), node, talker->name,
+                                  message->load_strategy);
         return;
     case IXN__V1__MESSAGE__BODY_INTERACTION:
         s_view(world, node, talker, message->interaction);
@@ -172,6 +201,22 @@ void told_released(world_t *world, int node, size_t talker, const uint8_t *bytes
     checker_told(world->checker, frame->epoch, frame->index);
     for (size_t i = 0; i < frame->n_messages; i++)
         s_message(world, node, world->talkers[talker], frame->messages[i]);
+}
+
+/* Only requests for agents are looked at. */
+void told_received(world_t *world, int node, size_t talker, const uint8_t *bytes, size_t len)
+{
+    error_t error;
+    if (world->options.agents == 0 || world->talkers[talker]->kind != TALKER_ROUTER)
+        return;
+    wire_arena_reset(world->told->arena);
+    const Ixn__V1__ToNode *frame = wire_decode_to_node(world->told->arena, bytes, len, &error);
+    const machine_t *machine = world->machines[node];
+    for (size_t i = 0; frame && i < frame->n_requests; i++)
+        if (frame->requests[i]->body_case == IXN__V1__REQUEST__BODY_RESERVE)
+            seen_agents_asked(checker_agents(world->checker), node, machine->life, talker,
+                              frame->requests[i]->id, pair_epoch(machine->pair),
+                              pair_state(machine->pair)->index, frame->requests[i]->reserve);
 }
 
 /* ---- What clients hear ---- */

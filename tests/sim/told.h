@@ -9,6 +9,8 @@
 told_t *told_new(world_t *world);
 void told_destroy(told_t **self_p);
 
+/* A serving node is handed a client's frame. */
+void told_received(world_t *world, int node, size_t talker, const uint8_t *bytes, size_t len);
 /* A serving node lets a frame go. */
 void told_released(world_t *world, int node, size_t talker, const uint8_t *bytes, size_t len);
 

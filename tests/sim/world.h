@@ -61,6 +61,7 @@ struct world {
     wires_t *wires;
     talker_t *talkers[WORLD_TALKERS_MAX];
     size_t talkers_len;
+    uint64_t router_changes; /* counts what may change whose turn it is */
     checker_t *checker;
     told_t *told;
     schedule_t *schedule;

@@ -171,6 +171,18 @@ def check_events(pair, primary, ids):
         again = node.admin.stream("/v1/events", **{"Last-Event-ID": str(indexes[3])})
         expect(int(next(again.events())["id"]) == indexes[4], "it does not go on where it was")
         again.close()
+    wanted = ("strategy_put", "strategy_activated", "router_drained", "router_undrained")
+    stream = primary.admin.stream("/v1/events?from=1")
+    seen = {}
+    for event in stream.events():
+        seen.setdefault(event["event"], event["data"])
+        if event["event"] == wanted[-1]:
+            break
+    stream.close()
+    expect(set(wanted) <= set(seen), f"events: {sorted(seen)}")
+    expect(seen["router_drained"]["router"] == "R9" and
+           "by-http" in str(seen["strategy_put"]) and "body" not in seen["strategy_put"],
+           f"{seen['router_drained']} {seen['strategy_put']}")
     expect_status(primary.admin.get("/v1/events?from=yesterday"), 400, "INVALID_ARGUMENT")
 
 
@@ -389,10 +401,10 @@ def run(options):
         check_lists(pair, primary, ids)
         check_changes(pair, primary, ids)
         check_foreign_pages(primary, ids)
-        check_events(pair, primary, ids)
         check_refused_configurations(pair)
         check_strategies(pair, primary)
         check_drain(pair, primary)
+        check_events(pair, primary, ids)
         check_search(pair, ids)
         check_configuration(pair, primary)
         check_reload(pair, primary)

@@ -2,7 +2,8 @@
 are exact.
 
 Part guide: two routers with stored strategies A, B and C; one is lost and returns. Part sides: the
-four combinations of agent reservation. Part loss: how long until lost work is with another router.
+four combinations of agent reservation. Part loss: processes are killed and frozen under load; how
+long until their work is with another router.
 Part agents: two reference routers compete for agents while the primary is killed.
 """
 
@@ -10,9 +11,9 @@ import json
 import re
 import uuid
 
+import losses
 from contract import Client, pb
-from pair import percentile
-from waiting import expect, now, wait_for
+from waiting import expect, wait_for
 from world import Node, World
 
 BODY = b"stop('done')"
@@ -220,25 +221,13 @@ def sides(node, chief, media):
     return {"sides": len(missing)}
 
 
-def loss(node, media, options):
+def loss(options):
     """From the end of a router's process to its work at another one."""
-    rounds = options.rounds or (100 if options.full else 20)
-    times = []
-    for number in range(rounds):
-        first, second = Router(node.endpoint, "s1"), Router(node.endpoint, "s2")
-        for router in (first, second):
-            router.bring("D")
-        submit(media, "qd", 20)
-        settled([first, second], lambda: (len(first.work), len(second.work)) == (10, 10),
-                f"10 each in round {number}")
-        began = now()
-        second.close()
-        while len(first.work) < 20:
-            expect(first.receive(5), "what the lost router had does not come")
-        times.append((now() - began) * 1000)
-        finish(first)
-    return {"loss_rounds": rounds, "loss_p50_ms": round(percentile(times, 0.5), 1),
-            "loss_p99_ms": round(percentile(times, 0.99), 1)}
+    with World(options, "balancing-losses") as world:
+        node = losses.start_node(world)
+        with Client(node.endpoint, pb.OPERATOR, "chief") as chief, \
+                Client(node.endpoint, name="media") as media:
+            return losses.routers(world, node, chief, media, options)
 
 
 def intervals(process):
@@ -309,8 +298,7 @@ def run(options):
         node.start()
         chief = Client(node.endpoint, pb.OPERATOR, "chief")
         media = Client(node.endpoint, name="media")
-        figures = {**guide(node, chief, media), **sides(node, chief, media),
-                   **loss(node, media, options)}
+        figures = {**guide(node, chief, media), **sides(node, chief, media)}
         media.close()
         chief.close()
-    return {**figures, **agents(options)}
+    return {**figures, **loss(options), **agents(options)}

@@ -7,6 +7,8 @@ import json
 import os
 import signal
 
+import losses
+from contract import Client, pb
 from process import signal_pid
 from waiting import expect, wait_for
 from world import World
@@ -56,6 +58,15 @@ def mix(count, batch):
              "batch": batch} for number in range(count)]
 
 
+def loss(options):
+    """From the end of a server's process to its safe requests at another one."""
+    with World(options, "services-losses") as world:
+        node = losses.start_node(world)
+        with Client(node.endpoint, pb.OPERATOR, "chief") as chief, \
+                Client(node.endpoint, name="media") as media:
+            return losses.servers(world, node, chief, media, options)
+
+
 def run(options):
     count = 4000 if options.full else 800
     listed = [{"name": "old-1", "type": "third_party"}]
@@ -100,6 +111,7 @@ def run(options):
         expect(total == 2 + 3 * count, f"{total} ended of {2 + 3 * count}")
         shown = json.loads(pair.ctl("apps", "-o", "json")[0])
         expect(len(shown["servers"]) == 5, f"ixnctl apps shows {shown}")
-        return {"requests": total, "wrong": 0,
-                "unsafe_faults": sum(number for reason, number in unsafe.items()
-                                     if reason.startswith("fault "))}
+        figures = {"requests": total, "wrong": 0,
+                   "unsafe_faults": sum(number for reason, number in unsafe.items()
+                                        if reason.startswith("fault "))}
+    return {**figures, **loss(options)}

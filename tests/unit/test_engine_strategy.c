@@ -378,6 +378,28 @@ Test(engine_agent, is_free_when_its_time_or_its_work_is_over_or_it_is_given_back
     }
 }
 
+/* A batch stays open while the one before is in flight; all its entries have the time at which it
+ * was opened. */
+Test(engine_agent, is_kept_for_all_of_its_time_while_commits_wait)
+{
+    world_t *w = s_two();
+    SUBMIT("media", .key = "c");
+    world_turn(w);
+    cr_assert(world_in_flight(w));
+    SUBMIT("media", .key = "d");
+    world_turn(w); /* opens the next one */
+    world_wait(w, 400);
+    RESERVE("r1", .of = "a", .token = "t1", .agent = "maria", .duration_ms = 500);
+    world_turn(w);
+    world_wait(w, 400);
+    RESERVE("r2", .of = "b", .token = "t2", .agent = "maria", .duration_ms = 500);
+    world_turn(w);
+    world_settle(w);
+    cr_assert(strstr(world_told(w), "r1: granted maria for 500 ms"), "%s", world_told(w));
+    cr_assert(strstr(world_told(w), "r2: AGENT_RESERVED"), "%s", world_told(w));
+    world_free(&w);
+}
+
 Test(engine_agent, is_kept_across_a_restart)
 {
     for (int from_tables = 0; from_tables < 2; from_tables++) {

@@ -668,6 +668,16 @@ Test(pair, an_epoch_of_a_database_that_is_not_named_is_not_learned)
     cr_assert_eq(s_role(A), ROLE_PAIRED);
 }
 
+/* Learned, it would keep both nodes from ever claiming again. */
+Test(pair, an_epoch_that_no_database_can_hold_is_garbage)
+{
+    s_hello(A, "B", pair_world_memory(w, A)->identity.database_id, UINT64_MAX);
+    s_hello(A, "B", pair_world_memory(w, A)->identity.database_id, INT64_MAX);
+    pair_world_pass(w, 100);
+    cr_assert_eq(pair_epoch(pair_world_pair(w, A)), 1);
+    cr_assert_eq(s_role(A), ROLE_PAIRED);
+}
+
 Test(pair, clients_are_not_sent_to_a_node_with_another_database)
 {
     pair_world_kill(w, B);

@@ -76,6 +76,60 @@ Test(server, what_the_other_node_said_before_is_no_licence)
     cr_assert(!s_moved(A, &before));
 }
 
+/* What `node` said last, as the other one heard it. */
+static uint64_t s_said(int node)
+{
+    uint64_t said = 0;
+    const uint8_t *bytes;
+    size_t len;
+    for (size_t i = 0; said == 0 && i < 100; i++) {
+        cr_assert(pair_world_heard(w, 1 - node, i, &bytes, &len));
+        Ixn__V1__PeerFrame *frame = ixn__v1__peer_frame__unpack(NULL, len, bytes);
+        if (frame->body_case == IXN__V1__PEER_FRAME__BODY_HELLO)
+            said = frame->hello->said;
+        ixn__v1__peer_frame__free_unpacked(frame, NULL);
+    }
+    return said;
+}
+
+/* A hello of A to B, in answer to B's last one, in which A takes this server for the pair's own. */
+static void s_says_server(usec_t started_at, uint64_t heard)
+{
+    Ixn__V1__PeerFrame frame = IXN__V1__PEER_FRAME__INIT;
+    Ixn__V1__PeerHello hello = IXN__V1__PEER_HELLO__INIT;
+    const identity_memory_t *memory = pair_world_memory(w, B);
+    hello.name = "A";
+    hello.role = IXN__V1__PEER_ROLE__PEER_PRIMARY;
+    hello.system_identifier = memory->identity.system_identifier;
+    hello.database_oid = memory->identity.database_oid;
+    hello.server_started_us = started_at;
+    hello.server_port = memory->instance.port;
+    hello.said = UINT64_MAX; /* the newest */
+    hello.heard = heard;
+    frame.body_case = IXN__V1__PEER_FRAME__BODY_HELLO;
+    frame.hello = &hello;
+    pair_world_frame(w, B, &frame, true);
+    pair_world_pass(w, 2 * PAIR_WORLD_STEP_MS);
+}
+
+/* Seed 5007057 of the simulator: the primary had gone to another server and not written there yet;
+ * its backup was led back to the one before, and took over there. */
+Test(server, where_the_primary_has_gone_elsewhere_the_one_before_is_believed_no_longer)
+{
+    pair_world_pass(w, 1000);
+    const instance_t before = s_proven(B);
+    s_says_server(before.started_at + 100, 0);
+    cr_assert(!s_moved(B, &before), "an old word");
+    s_says_server(before.started_at, s_said(B));
+    cr_assert(!s_moved(B, &before), "the same");
+    s_says_server(before.started_at + 100, s_said(B));
+    cr_assert(!instance_is_known(&pair_world_memory(w, B)->instance));
+    cr_assert_eq(pair_role(pair_world_pair(w, B)), ROLE_SYNCING, "it is not ready");
+    pair_world_pass(w, 1000);
+    cr_assert(!s_moved(B, &before), "commits of the primary were seen there after all");
+    cr_assert_eq(pair_role(pair_world_pair(w, B)), ROLE_READY);
+}
+
 /* Nothing tells a copy from the original where nobody remembers; so it says what it takes. */
 Test(cold, without_a_memory_and_the_other_node_it_says_what_it_takes)
 {

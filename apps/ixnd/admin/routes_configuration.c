@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "apps/ixnd/admin/core.h"
-#include "apps/ixnd/admin/reflect.h"
+#include "apps/views/reflect.h"
 #include "apps/views/view.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"

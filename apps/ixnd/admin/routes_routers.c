@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "apps/ixnd/admin/core.h"
-#include "apps/ixnd/admin/reflect.h"
+#include "apps/views/reflect.h"
 #include "core/base/limits.h"
 #include "core/wire/wire.h"
 

@@ -2,8 +2,8 @@
  * fields are. Pure. Ids are UUIDs as text; other bytes are left out; enumerations are names in
  * small letters; 64-bit numbers are whole up to 2^63.
  */
-#ifndef IXN_ADMIN_REFLECT_H
-#define IXN_ADMIN_REFLECT_H
+#ifndef IXN_VIEWS_REFLECT_H
+#define IXN_VIEWS_REFLECT_H
 
 #include <jansson.h>
 #include <protobuf-c/protobuf-c.h>

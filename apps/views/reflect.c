@@ -1,4 +1,4 @@
-#include "apps/ixnd/admin/reflect.h"
+#include "apps/views/reflect.h"
 
 #include <ctype.h>
 #include <stdio.h>
