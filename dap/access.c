@@ -31,7 +31,7 @@ typedef enum {
 } order_kind_t;
 typedef struct {
     order_kind_t kind;
-    access_claim_t claim; /* its texts are the lane's to free */
+    access_claim_t claim; /* its texts and batches are the lane's to free */
     database_place_t after;
     instance_t instance; /* FOLLOW */
     uint32_t connect_timeout_ms;
@@ -195,7 +195,9 @@ static void s_claim(lane_t *self, const access_claim_t *claim, access_event_t *e
                                    .with_head = claim->claim_head,
                                    .generation = event->generation,
                                    .owner = claim->owner,
-                                   .reason = claim->reason};
+                                   .reason = claim->reason,
+                                   .batches = claim->batches,
+                                   .batches_len = claim->batches_len};
     event->ok =
         database_claim(self->database, &claim->judged, &next, &event->status, &event->error);
 }
@@ -262,6 +264,17 @@ static bool s_hear(lane_t *self, order_t *ret_order)
     return heard;
 }
 
+static void s_order_free(order_t *order)
+{
+    access_claim_t *claim = &order->claim;
+    free((char *)claim->owner);
+    free((char *)claim->reason);
+    for (size_t i = 0; i < claim->batches_len; i++)
+        batch_destroy(&claim->batches[i]);
+    free(claim->batches);
+    free(order->stops);
+}
+
 static void s_say(lane_t *self, const access_event_t *event)
 {
     while (zmq_send(zsock_resolve(self->pipe), event, sizeof *event, 0) < 0)
@@ -278,9 +291,7 @@ static void s_thread(zsock_t *pipe, void *argument)
     while (s_hear(self, &order)) {
         access_event_t event = {0};
         s_do(self, &order, &event);
-        free((char *)order.claim.owner);
-        free((char *)order.claim.reason);
-        free(order.stops);
+        s_order_free(&order);
         if (order.kind != ORDER_TIMEOUTS)
             s_say(self, &event);
     }

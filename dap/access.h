@@ -34,6 +34,8 @@ typedef struct {
     uint64_t highest_seen;
     const char *owner;
     const char *reason;
+    batch_t **batches; /* to be written back, as of database_claim_t; the lane's from then on */
+    size_t batches_len;
 } access_claim_t;
 void access_claim(access_t *self, const access_claim_t *claim);
 /* The whole state; it is in following mode (state_follow_begin). Stops where `guard` does; NULL:

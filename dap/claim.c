@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/mutation.h"
 #include "dap/field.h"
+#include "dap/heal.h"
 
 /* A batch on its way lands well within this; what holds a lock for longer is in the way. */
 #define PATIENCE_MS 50
@@ -157,8 +158,8 @@ static bool s_compare_head(const database_status_t *judged, const database_statu
 }
 
 /* The same server, in the same run, that still holds what is known to be committed. */
-static bool s_compare_lineage(const database_status_t *judged, const database_status_t *found,
-                              error_t *ret_error)
+static bool s_compare_lineage(const database_status_t *judged, const database_claim_t *claim,
+                              const database_status_t *found, error_t *ret_error)
 {
     char a[INSTANCE_TEXT_SIZE];
     char b[INSTANCE_TEXT_SIZE];
@@ -168,7 +169,8 @@ static bool s_compare_lineage(const database_status_t *judged, const database_st
                          "claimed; judge again",
                          found->server, instance_text(&found->instance, a),
                          instance_text(&judged->instance, b));
-    if (found->lineage == LINEAGE_SHORT || found->lineage == LINEAGE_DIVERGED)
+    bool written_back = claim->batches_len > 0 && found->lineage == LINEAGE_SHORT;
+    if ((found->lineage == LINEAGE_SHORT && !written_back) || found->lineage == LINEAGE_DIVERGED)
         return error_set(
             ret_error, ERROR_DATABASE_FENCED,
             "%s %s index %" PRIu64 ", which is known to be committed (its head is %" PRIu64
@@ -190,7 +192,7 @@ static bool s_compare(const database_status_t *judged, const database_claim_t *c
                          "%s is %s, but the database that was judged is %s; nothing was claimed",
                          found->server, identity_text(&found->identity, a),
                          identity_text(&judged->identity, b));
-    if (!s_compare_lineage(judged, found, ret_error))
+    if (!s_compare_lineage(judged, claim, found, ret_error))
         return false;
     if (judged->epoch != found->epoch || !id_equal(judged->generation, found->generation))
         return error_set(ret_error, ERROR_DATABASE_FENCED,
@@ -212,10 +214,12 @@ void claim_changes(const database_claim_t *claim, const database_status_t *found
     params_int8(&changes[0].params, seen + 1);
     params_id(&changes[0].params, claim->generation);
     params_text(&changes[0].params, owner);
-    changes[1] = (claim_statement_t){.sql =
-                                         "INSERT INTO ixn.epoch (epoch, generation, owner,"
-                                         " first_index, previous_hash, reason)"
-                                         " VALUES ($1, $2, $3, $4, $5, $6)"};
+#define EPOCH_SQL(reason)                                                                          \
+    "INSERT INTO ixn.epoch (epoch, generation, owner, first_index, previous_hash, reason)"         \
+    " VALUES ($1, $2, $3, $4, $5, " reason ")"
+    changes[1] = (claim_statement_t){.sql = claim->batches_len > 0
+                                                ? EPOCH_SQL("'lost entries written back: ' || $6")
+                                                : EPOCH_SQL("$6")};
     params_int8(&changes[1].params, seen + 1);
     params_id(&changes[1].params, claim->generation);
     params_text(&changes[1].params, owner);
@@ -246,6 +250,7 @@ static bool s_prepare(claiming_t *self, const database_status_t *judged,
     return s_begin(self, ret_error) && s_lock(self, judged, ret_error) &&
            database_read_status(self->connection, &judged->known, &found, ret_error) &&
            s_compare(judged, claim, &found, ret_error) &&
+           (claim->batches_len == 0 || heal_write(self->connection, claim, &found, ret_error)) &&
            s_change(self, claim, &found, ret_error) &&
            database_read_status(self->connection, &judged->known, ret_status, ret_error);
 }
@@ -256,7 +261,7 @@ bool database_claim(database_t *self, const database_status_t *judged,
 {
     database_status_t status;
     error_t error = {0};
-    CHECK(!id_is_zero(claim->generation));
+    CHECK(!id_is_zero(claim->generation) && (claim->with_head || claim->batches_len == 0));
     claiming_t claiming = {.connection = database_connection(self, ret_error)};
     if (!claiming.connection)
         return false;

@@ -16,7 +16,7 @@
 #include "dap/params.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
-#define DATABASE_SCHEMA_VERSION 12
+#define DATABASE_SCHEMA_VERSION 13
 
 /* How a database stands to a place that the pair knows to be committed. Everything in one snapshot.
  */
@@ -115,6 +115,11 @@ typedef struct {
     id128_t generation; /* fresh, random */
     const char *owner;  /* node name */
     const char *reason;
+    /* Committed batches that the judged database lost: in the same transaction they are written
+     * back behind its head (dap/heal.h), up to `judged->known`; `reason` is then the operator's.
+     * With `with_head`. 0: none. */
+    batch_t *const *batches;
+    size_t batches_len;
 } database_claim_t;
 bool database_claim(database_t *self, const database_status_t *judged,
                     const database_claim_t *claim, database_status_t *ret_status,

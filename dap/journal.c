@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -658,8 +659,11 @@ journal_t *journal_new(const journal_options_t *options)
     lane->unheard = zlist_new();
     self->socket = s_end_new();
     lane->socket = s_end_new();
-    CHECK(zsock_bind(self->socket, "inproc://ixn-journal-%p", (void *)self) == 0);
-    CHECK(zsock_connect(lane->socket, "inproc://ixn-journal-%p", (void *)self) == 0);
+    /* A socket that is closed keeps its name for a moment, so the next lane needs another one. */
+    static atomic_uint lanes;
+    unsigned number = atomic_fetch_add(&lanes, 1);
+    CHECK(zsock_bind(self->socket, "inproc://ixn-journal-%u", number) == 0);
+    CHECK(zsock_connect(lane->socket, "inproc://ixn-journal-%u", number) == 0);
     s_use(lane, options->use);
     self->actor = zactor_new(s_lane, lane);
     CHECK(self->actor);

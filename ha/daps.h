@@ -128,8 +128,16 @@ void daps_judge(daps_t *self, dap_t *dap);
 bool daps_replace(daps_t *self, usec_t now);
 /* The proven server is the pair's own no longer; which one is, is not known. */
 void daps_forget_server(daps_t *self);
-/* Nobody reaches the proven server any more, and what is reached has lost commits: what it showed;
- * NULL: it is not so. */
+/* From now on this is the proven server. Commits that were seen to land elsewhere before are of the
+ * time when that one was. */
+void daps_move(daps_t *self, const instance_t *instance, usec_t now);
+/* One that reaches the proven server, or that does not answer and may reach it again; NULL: none.
+ */
+const dap_t *daps_reaching(const daps_t *self, usec_t now);
+/* One that reaches the pair's database, on another server than the proven one, without its newest
+ * commits, while none reaches one that has them all; NULL: none. */
+const dap_t *daps_short(const daps_t *self);
+/* The same, and nobody reaches the proven server any more. */
 const dap_t *daps_loss(const daps_t *self, usec_t now);
 
 /* One that is used, free and proven, in weighted turn; false: none. */

@@ -126,9 +126,7 @@ static void s_say_why(const daps_t *self, dap_t *dap, const char *why)
               why);
 }
 
-/* From now on this is the proven server. Commits that were seen to land elsewhere before are of the
- * time when that one was. */
-static void s_move(daps_t *self, const instance_t *instance, usec_t now)
+void daps_move(daps_t *self, const instance_t *instance, usec_t now)
 {
     if (instance_equal(&self->instance, instance))
         return;
@@ -158,7 +156,7 @@ static dap_verdict_t s_verdict(daps_t *self, dap_t *dap)
         s_say_why(self, dap, "no commit of the pair was seen there yet" HINT);
         return DAP_PROVING;
     }
-    s_move(self, &dap->status.instance, dap->seen_at);
+    daps_move(self, &dap->status.instance, dap->seen_at);
     self->warm = true;
     dap->reached_at = dap->asked_at;
     return DAP_PROVEN;
@@ -173,9 +171,7 @@ void daps_judge(daps_t *self, dap_t *dap)
 
 /* ---- Another server in the place of the proven one ---- */
 
-/* One that reaches the proven server, or that does not answer and may reach it again; NULL: none.
- */
-static const dap_t *s_reaches(const daps_t *self, usec_t now)
+const dap_t *daps_reaching(const daps_t *self, usec_t now)
 {
     for (size_t i = 0; i < self->len; i++) {
         const dap_t *dap = &self->daps[i];
@@ -276,7 +272,7 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
         return "a DAP of the other node reaches another server; correct the one that is wrong";
     if (!instance_is_known(&self->instance))
         return s_first_objection(self, dap);
-    if (s_reaches(self, now))
+    if (daps_reaching(self, now))
         return "a DAP of this node reaches that one, or may do so again";
     if (self->word.reaches)
         return "a DAP of the other node reaches that one, or may do so again";
@@ -324,7 +320,7 @@ bool daps_replace(daps_t *self, usec_t now)
         s_say_why(self, dap, objection);
         return false;
     }
-    s_move(self, &dap->status.instance, now);
+    daps_move(self, &dap->status.instance, now);
     for (size_t i = 0; i < self->len; i++)
         if (dap_is_here(&self->daps[i]) && self->daps[i].verdict == DAP_PROVING)
             daps_judge(self, &self->daps[i]);
@@ -342,18 +338,23 @@ void daps_forget_server(daps_t *self)
     }
 }
 
-const dap_t *daps_loss(const daps_t *self, usec_t now)
+const dap_t *daps_short(const daps_t *self)
 {
-    if (!self->known || s_reaches(self, now) || self->word.reaches)
-        return NULL;
-    for (size_t i = 0; i < self->len; i++) {
+    for (size_t i = 0; i < self->len && self->known; i++) {
         const dap_t *dap = &self->daps[i];
+        if (dap_is_here(dap) && dap->verdict == DAP_PROVING)
+            return NULL;
         if (dap_is_here(dap) && dap->verdict == DAP_WRONG && dap->reachable &&
             identity_equal(&dap->status.identity, &self->own) && !s_is_proven_server(self, dap) &&
             dap->status.lineage == LINEAGE_SHORT)
             return dap;
-        if (dap_is_here(dap) && dap->verdict == DAP_PROVING)
-            return NULL;
     }
     return NULL;
+}
+
+const dap_t *daps_loss(const daps_t *self, usec_t now)
+{
+    bool reached =
+        daps_reaching(self, now) || (self->word.exists && !self->word.silent && self->word.reaches);
+    return reached ? NULL : daps_short(self);
 }

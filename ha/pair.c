@@ -46,7 +46,9 @@ pair_t *pair_new(const pair_options_t *options)
     snprintf(self->admin_url, sizeof self->admin_url, "%s",
              options->admin_url ? options->admin_url : "");
     self->arena = wire_arena_new();
+    self->recent = recent_new();
     self->replica = replica_new();
+    replica_keep(self->replica, self->recent);
     pair_init_poison(self);
     self->now = self->role_since = self->began = options->boot_time;
     self->wall = options->wall_time;
@@ -79,10 +81,14 @@ void pair_destroy(pair_t **self_p)
     while (pair_next_action(self, &action)) {
         free(action.bytes);
         batch_destroy(&action.batch);
+        for (size_t i = 0; i < action.batches_len; i++)
+            batch_destroy(&action.batches[i]);
+        free(action.batches);
     }
     free(self->actions);
     node_destroy(&self->node);
     replica_destroy(&self->replica);
+    recent_destroy(&self->recent);
     batch_destroy(&self->in_flight);
     batch_destroy(&self->next_batch);
     ixn__v1__engine_configuration__free_unpacked(self->configuration, NULL);
@@ -324,6 +330,7 @@ void pair_turn_end(pair_t *self, bool drained)
     pair_follow_turn(self);
     pair_takeover_turn(self);
     pair_daps_turn(self);
+    pair_heal_turn(self);
     pair_serve_turn(self);
     s_stop_turn(self);
     s_look(self);

@@ -197,6 +197,11 @@ typedef struct {
     database_status_t judged;
     bool claim_head;
     uint64_t highest_seen;
+    /* CLAIM: committed batches that the judged database lost, to be written back behind its head
+     * in the same transaction; array and batches owned by the taker; 0: none. `text` is then the
+     * operator's reason. */
+    batch_t **batches;
+    size_t batches_len;
     instance_t instance; /* FOLLOW, OPEN, PROVE: the proven server */
     /* FOLLOW, OPEN */
     identity_t identity;

@@ -21,6 +21,8 @@ typedef struct {
     Ixn__V1__PairDap *lists[2 * DAPS_MAX];
     Ixn__V1__PairPoison poison[POISON_MAX];
     Ixn__V1__PairPoison *poison_list[POISON_MAX];
+    Ixn__V1__PairHeal heal;
+    error_t objection;
     char database[IDENTITY_TEXT_SIZE];
     char readiness[PAIR_REASON];
 } status_view_t;
@@ -138,6 +140,8 @@ static void s_fill_status(const pair_t *self, status_view_t *view)
     message->poison = view->poison_list;
     message->n_poison = pair_fill_poison(self, view->poison, view->poison_list);
     message->last_takeover_ms = (uint32_t)(self->last_takeover / USEC_PER_MS);
+    pair_fill_heal(self, &view->heal, &view->objection);
+    message->heal = &view->heal;
 }
 
 /* ---- Commands ---- */
@@ -191,6 +195,8 @@ static bool s_command(pair_t *self, const Ixn__V1__PairCommand *command, error_t
         return s_switchover(self, command, ret_error);
     case IXN__V1__PAIR_COMMAND__KIND__FAILOVER:
         return s_failover(self, command, ret_error);
+    case IXN__V1__PAIR_COMMAND__KIND__HEAL:
+        return pair_heal(self, command, ret_error);
     case IXN__V1__PAIR_COMMAND__KIND__PAUSE:
     case IXN__V1__PAIR_COMMAND__KIND__RESUME:
         if (command->dry_run || self->manual == pause)

@@ -3,9 +3,12 @@
 #define IXN_HA_PAIR_INTERNAL_H
 
 #include "core/base/buffer.h"
+#include "core/base/limits.h"
+#include "core/wire/client.pb-c.h"
 #include "core/wire/peer.pb-c.h"
 #include "ha/daps.h"
 #include "ha/pair.h"
+#include "ha/recent.h"
 #include "ha/replica.h"
 
 /* What the other node said last. */
@@ -74,6 +77,20 @@ typedef struct {
     bool abandoned; /* the database is lost: nothing is waited for */
     char reason[PAIR_REASON];
 } hand_over_t;
+
+/* Committed batches are written back to a database that lost them, as an operator demands. */
+typedef enum { HEAL_NONE, HEAL_WANTED, HEAL_ASKED, HEAL_DONE, HEAL_FAILED } heal_state_t;
+typedef struct {
+    heal_state_t state;
+    usec_t give_up; /* WANTED: until then the access point must be free */
+    bool without_other;
+    size_t dap;     /* ASKED */
+    uint64_t lost;  /* the exact number that the operator said */
+    uint64_t first; /* ASKED, DONE */
+    uint64_t last;
+    char reason[LIMIT_TEXT + 1];
+    error_t error; /* FAILED */
+} heal_t;
 
 struct pair {
     pair_options_t options;
@@ -146,6 +163,8 @@ struct pair {
     guard_t guard;
     char stopped[PAIR_REASON]; /* before which entry of the log, and what to do; empty: it is not */
     usec_t stopped_at;         /* … it was tried last */
+    recent_t *recent;          /* committed batches, in case the database loses them */
+    heal_t heal;
     /* the peer */
     peer_view_t peer;
     usec_t hello_at; /* the next one */
@@ -243,6 +262,23 @@ void pair_takeover_turn(pair_t *self);
 void pair_lost_epoch(pair_t *self);
 /* Judges: in STARTING and FENCED whether anybody serves, in READY whether the primary is gone. */
 void pair_judge_turn(pair_t *self);
+
+/* The epoch that was claimed is this node's own, whatever it is used for. */
+void pair_own_epoch(pair_t *self, const database_status_t *status, id128_t generation);
+/* … and the role is TAKING_OVER: the state is brought to its head. */
+void pair_takeover_claimed(pair_t *self, size_t dap, const database_status_t *status,
+                           id128_t generation);
+
+/* pair_heal.c */
+/* An operator's demand: taken, or why not. */
+bool pair_heal(pair_t *self, const Ixn__V1__PairCommand *command, error_t *ret_error);
+void pair_heal_turn(pair_t *self);
+/* CLAIM's answer was one to this. True: it was, and is dealt with. */
+bool pair_healed(pair_t *self, size_t dap, const database_status_t *status, id128_t generation,
+                 const error_t *error);
+/* What is missing, and whether it can be written back: `objection` is room for the reason why not.
+ */
+void pair_fill_heal(const pair_t *self, Ixn__V1__PairHeal *message, error_t *objection);
 
 /* pair_peer.c */
 void pair_peer_turn(pair_t *self);

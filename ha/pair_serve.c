@@ -84,7 +84,11 @@ void pair_cease(pair_t *self)
         return;
     }
     pair_do(self, PAIR_CLOSE);
-    s_save(self, self->in_flight);
+    /* The head that was seen may have told of a commit that the journal's lane did not. */
+    if (self->in_flight && self->in_flight->last <= self->daps.place.index)
+        recent_add(self->recent, self->in_flight);
+    else
+        s_save(self, self->in_flight);
     self->in_flight = NULL;
     batch_destroy(&self->next_batch);
     s_save(self, node_abandon(self->node));
@@ -122,8 +126,11 @@ void pair_journal_committed(pair_t *self, uint64_t index, bool clean)
 {
     if (!self->node)
         return;
-    if (self->in_flight && self->in_flight->last == index)
+    if (self->in_flight && self->in_flight->last == index) {
         pair_note_place(self, index, self->in_flight->hash);
+        recent_add(self->recent, self->in_flight);
+        self->in_flight = NULL;
+    }
     batch_destroy(&self->in_flight);
     node_journal_committed(self->node, index, clean);
     if (clean) {

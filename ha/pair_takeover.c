@@ -293,10 +293,38 @@ static void s_drop_if_tables_are_older(pair_t *self, const database_status_t *st
     replica_unload(self->replica);
 }
 
+void pair_takeover_claimed(pair_t *self, size_t dap, const database_status_t *status,
+                           id128_t generation)
+{
+    takeover_t *takeover = &self->takeover;
+    self->own_epoch = status->epoch;
+    takeover->claimed = true;
+    takeover->status = *status;
+    takeover->generation = generation;
+    s_drop_if_tables_are_older(self, status);
+    replica_head(self->replica, status->head_index, status->head_hash);
+    pair_say(self, false, "pair.claimed", "dap=%s epoch=%" PRIu64 " head=%" PRIu64 " ms=%" PRId64,
+             self->daps.daps[dap].name, status->epoch, status->head_index,
+             (self->now - takeover->begun) / USEC_PER_MS);
+}
+
+/* The epoch in the row is this node's own from now on, whatever it is used for. */
+void pair_own_epoch(pair_t *self, const database_status_t *status, id128_t generation)
+{
+    pair_set_epoch(self, status->epoch, generation);
+    self->own_generation = generation;
+    pair_note_place(self, status->head_index, status->head_hash);
+    pair_remember(self);
+    self->seen = *status;
+    self->has_seen = true;
+}
+
 void pair_claimed(pair_t *self, size_t dap, const database_status_t *status, id128_t generation,
                   const error_t *error)
 {
     takeover_t *takeover = &self->takeover;
+    if (pair_healed(self, dap, status, generation, error))
+        return;
     if (!self->daps.known && status) { /* the first start: this is our database */
         self->daps.instance = status->instance;
         daps_learn(&self->daps, &status->identity);
@@ -318,23 +346,9 @@ void pair_claimed(pair_t *self, size_t dap, const database_status_t *status, id1
             s_lose(self, "another node has claimed after this one");
         return;
     }
-    pair_set_epoch(self, status->epoch, generation);
-    self->own_generation = generation;
-    pair_note_place(self, status->head_index, status->head_hash);
-    pair_remember(self);
-    self->seen = *status;
-    self->has_seen = true;
-    if (self->role != ROLE_TAKING_OVER)
-        return; /* the process ends: nobody serves under this epoch */
-    self->own_epoch = status->epoch;
-    takeover->claimed = true;
-    takeover->status = *status;
-    takeover->generation = generation;
-    s_drop_if_tables_are_older(self, status);
-    replica_head(self->replica, status->head_index, status->head_hash);
-    pair_say(self, false, "pair.claimed", "dap=%s epoch=%" PRIu64 " head=%" PRIu64 " ms=%" PRId64,
-             self->daps.daps[dap].name, status->epoch, status->head_index,
-             (self->now - takeover->begun) / USEC_PER_MS);
+    pair_own_epoch(self, status, generation);
+    if (self->role == ROLE_TAKING_OVER) /* otherwise the process ends: nobody serves under it */
+        pair_takeover_claimed(self, dap, status, generation);
 }
 
 /* True when the state is exactly what the journal holds. */

@@ -1,23 +1,14 @@
 #include "ha/replica.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "core/base/mutation.h"
+#include "ha/line.h"
 
 /* A stream that is so far ahead of what is applied is dropped; the journal has it. */
 #define BUFFER_BYTES ((size_t)128 * 1024 * 1024)
-
-/* Oldest first. */
-typedef struct {
-    batch_t **batches;
-    size_t first;
-    size_t len; /* behind `first` */
-    size_t capacity;
-    size_t bytes;
-} line_t;
 
 struct replica {
     state_t *state; /* NULL: not loaded */
@@ -28,65 +19,9 @@ struct replica {
     line_t stream;
     uint64_t known;
     const guard_t *guard;
-    bool stopped; /* by the guard */
+    bool stopped;     /* by the guard */
+    recent_t *recent; /* not its own; NULL: what was applied is not kept */
 };
-
-/* ---- Lines of batches ---- */
-
-static batch_t *s_at(const line_t *self, size_t position)
-{
-    return self->batches[self->first + position];
-}
-
-static batch_t *s_newest(const line_t *self)
-{
-    return self->len > 0 ? s_at(self, self->len - 1) : NULL;
-}
-
-/* What a batch costs: many small ones cost more than their entries. */
-static size_t s_bytes(const batch_t *batch)
-{
-    return sizeof *batch + batch->entries.len;
-}
-
-static void s_drop_newest(line_t *self)
-{
-    batch_t *batch = s_newest(self);
-    self->bytes -= s_bytes(batch);
-    self->len--;
-    batch_destroy(&batch);
-}
-
-static void s_drop_oldest(line_t *self)
-{
-    batch_t *batch = s_at(self, 0);
-    self->bytes -= s_bytes(batch);
-    self->first++;
-    self->len--;
-    batch_destroy(&batch);
-}
-
-static void s_empty(line_t *self)
-{
-    while (self->len > 0)
-        s_drop_newest(self);
-    self->first = 0;
-}
-
-static void s_push(line_t *self, batch_t *batch)
-{
-    if (self->first + self->len == self->capacity) {
-        if (self->first > self->capacity / 2) {
-            memmove(self->batches, self->batches + self->first, self->len * sizeof *self->batches);
-            self->first = 0;
-        } else {
-            self->capacity = self->capacity * 2 + 64;
-            self->batches = memory_resize(self->batches, self->capacity * sizeof *self->batches);
-        }
-    }
-    self->batches[self->first + self->len++] = batch;
-    self->bytes += s_bytes(batch);
-}
 
 /* ---- Life ---- */
 
@@ -102,14 +37,17 @@ void replica_destroy(replica_t **self_p)
     replica_t *self = *self_p;
     if (!self)
         return;
-    s_empty(&self->stream);
-    s_empty(&self->journal);
+    line_free(&self->stream);
+    line_free(&self->journal);
     state_destroy(&self->state);
     wire_arena_destroy(&self->arena);
-    free(self->stream.batches);
-    free(self->journal.batches);
     free(self);
     *self_p = NULL;
+}
+
+void replica_keep(replica_t *self, recent_t *recent)
+{
+    self->recent = recent;
 }
 
 bool replica_is_loaded(const replica_t *self)
@@ -132,6 +70,17 @@ uint64_t replica_known(const replica_t *self)
     return self->known;
 }
 
+const batch_t *replica_beyond(const replica_t *self, uint64_t index, id128_t hash, size_t number)
+{
+    const line_t *stream = &self->stream;
+    for (size_t i = 0; i < stream->len; i++) {
+        const batch_t *batch = line_at(stream, i);
+        if (batch->first == index + 1 && id_equal(batch->previous, hash))
+            return i + number < stream->len ? line_at(stream, i + number) : NULL;
+    }
+    return NULL;
+}
+
 size_t replica_buffered_bytes(const replica_t *self)
 {
     return self->stream.bytes + self->journal.bytes;
@@ -141,14 +90,14 @@ size_t replica_buffered_bytes(const replica_t *self)
 
 void replica_forget_stream(replica_t *self)
 {
-    s_empty(&self->stream);
+    line_empty(&self->stream);
 }
 
 /* True when the stream has this very batch. */
 static bool s_has(const line_t *stream, const batch_t *batch)
 {
     for (size_t i = stream->len; i > 0; i--) {
-        const batch_t *mine = s_at(stream, i - 1);
+        const batch_t *mine = line_at(stream, i - 1);
         if (mine->last == batch->last)
             return id_equal(mine->hash, batch->hash);
         if (mine->last < batch->last)
@@ -160,7 +109,7 @@ static bool s_has(const line_t *stream, const batch_t *batch)
 /* True when the batch may come right behind what is there (or into an empty line). */
 static bool s_continues(const replica_t *self, const batch_t *batch)
 {
-    const batch_t *before = s_newest(&self->stream);
+    const batch_t *before = line_newest(&self->stream);
     if (before)
         return batch->first == before->last + 1 && id_equal(batch->previous, before->hash);
     if (!self->state || batch->first != self->state->index + 1)
@@ -171,7 +120,7 @@ static bool s_continues(const replica_t *self, const batch_t *batch)
 void replica_add(replica_t *self, batch_t *batch)
 {
     line_t *stream = &self->stream;
-    const batch_t *newest = s_newest(stream);
+    const batch_t *newest = line_newest(stream);
     bool applied = self->state && batch->last <= self->state->index;
     bool late = newest && batch->epoch < newest->epoch && /* of an epoch that is over */
                 !MUTATION(LOWER_EPOCH_ACCEPTED);
@@ -179,12 +128,12 @@ void replica_add(replica_t *self, batch_t *batch)
         batch_destroy(&batch);
         return;
     }
-    while (stream->len > 0 && s_newest(stream)->last >= batch->first)
-        s_drop_newest(stream); /* replaced by a later epoch */
+    while (stream->len > 0 && line_newest(stream)->last >= batch->first)
+        line_drop_newest(stream); /* replaced by a later epoch */
     if (!s_continues(self, batch) || stream->bytes > BUFFER_BYTES)
-        s_empty(stream); /* a gap: the journal fills it up to this batch */
+        line_empty(stream); /* a gap: the journal fills it up to this batch */
     if (s_continues(self, batch))
-        s_push(stream, batch);
+        line_push(stream, batch);
     else
         batch_destroy(&batch); /* it does not continue the state itself */
 }
@@ -192,7 +141,7 @@ void replica_add(replica_t *self, batch_t *batch)
 void replica_add_journal(replica_t *self, batch_t *batch)
 {
     replica_committed(self, batch->last);
-    s_push(&self->journal, batch);
+    line_push(&self->journal, batch);
 }
 
 void replica_committed(replica_t *self, uint64_t index)
@@ -204,13 +153,13 @@ void replica_committed(replica_t *self, uint64_t index)
 void replica_head(replica_t *self, uint64_t index, id128_t hash)
 {
     for (size_t i = 0; i < self->stream.len; i++) {
-        const batch_t *batch = s_at(&self->stream, i);
+        const batch_t *batch = line_at(&self->stream, i);
         if (batch->last < index)
             continue;
         /* A head before the stream begins was read earlier than the stream was heard. */
         bool inside = batch->first <= index;
         if (inside && (batch->last > index || !id_equal(batch->hash, hash)))
-            s_empty(&self->stream);
+            line_empty(&self->stream);
         break;
     }
     replica_committed(self, index);
@@ -222,22 +171,22 @@ void replica_head(replica_t *self, uint64_t index, id128_t hash)
 static void s_fit(replica_t *self)
 {
     line_t *stream = &self->stream;
-    while (stream->len > 0 && s_at(stream, 0)->last <= self->state->index)
-        s_drop_oldest(stream);
+    while (stream->len > 0 && line_at(stream, 0)->last <= self->state->index)
+        line_drop_oldest(stream);
     if (stream->len == 0)
         return;
-    const batch_t *oldest = s_at(stream, 0);
+    const batch_t *oldest = line_at(stream, 0);
     bool overlaps = oldest->first <= self->state->index;
     bool next = oldest->first == self->state->index + 1;
     if (overlaps || (next && !id_equal(oldest->previous, self->state->hash)))
-        s_empty(stream);
+        line_empty(stream);
 }
 
 void replica_load(replica_t *self, state_t *state)
 {
     state_destroy(&self->state);
-    s_empty(&self->journal);
     self->stopped = false;
+    line_empty(&self->journal);
     self->state = state;
     replica_committed(self, state->index);
     s_fit(self);
@@ -248,8 +197,8 @@ state_t *replica_take(replica_t *self)
     state_t *state = self->state;
     self->state = NULL;
     self->stopped = false;
-    s_empty(&self->stream);
-    s_empty(&self->journal);
+    line_empty(&self->stream);
+    line_empty(&self->journal);
     self->known = 0;
     return state;
 }
@@ -263,12 +212,15 @@ void replica_unload(replica_t *self)
 static bool s_apply(replica_t *self, line_t *line, error_t *ret_error)
 {
     error_t error = {0};
-    if (!state_apply_batch(self->state, s_at(line, 0), self->arena, self->guard, &error)) {
+    if (!state_apply_batch(self->state, line_at(line, 0), self->arena, self->guard, &error)) {
         self->stopped = error.code == ERROR_POISON;
         *ret_error = error;
         return false;
     }
-    s_drop_oldest(line);
+    if (self->recent)
+        recent_add(self->recent, line_take(line));
+    else
+        line_drop_oldest(line);
     s_fit(self);
     return true;
 }
@@ -278,7 +230,7 @@ static bool s_stream_is_ready(const replica_t *self)
 {
     if (self->stream.len == 0)
         return false;
-    const batch_t *next = s_at(&self->stream, 0);
+    const batch_t *next = line_at(&self->stream, 0);
     return next->first == self->state->index + 1 &&
            (next->last <= self->known || MUTATION(FOLLOWS_UNCOMMITTED));
 }
@@ -286,8 +238,8 @@ static bool s_stream_is_ready(const replica_t *self)
 /* The line to apply from; NULL: none. */
 static line_t *s_next(replica_t *self)
 {
-    while (self->journal.len > 0 && s_at(&self->journal, 0)->last <= self->state->index)
-        s_drop_oldest(&self->journal); /* the stream was quicker */
+    while (self->journal.len > 0 && line_at(&self->journal, 0)->last <= self->state->index)
+        line_drop_oldest(&self->journal); /* the stream was quicker */
     if (self->journal.len > 0)
         return &self->journal;
     return s_stream_is_ready(self) ? &self->stream : NULL;
@@ -320,7 +272,7 @@ bool replica_has_gap(const replica_t *self)
 {
     if (!self->state || self->stopped || self->known <= self->state->index || self->journal.len > 0)
         return false;
-    return self->stream.len == 0 || s_at(&self->stream, 0)->first != self->state->index + 1;
+    return self->stream.len == 0 || line_at(&self->stream, 0)->first != self->state->index + 1;
 }
 
 void replica_checkpoint(replica_t *self, uint64_t index)

@@ -10,11 +10,14 @@
 #define IXN_HA_REPLICA_H
 
 #include "core/state.h"
+#include "ha/recent.h"
 
 typedef struct replica replica_t;
 
 replica_t *replica_new(void);
 void replica_destroy(replica_t **self_p);
+/* Batches go there when they were applied, instead of being freed; it outlives the replica. */
+void replica_keep(replica_t *self, recent_t *recent);
 
 /* The loaded state, in following mode; the replica owns it. What is buffered stays. */
 void replica_load(replica_t *self, state_t *state);
@@ -54,6 +57,9 @@ uint64_t replica_known(const replica_t *self);
 /* True when what is known to be committed is not all in the buffer: ask the journal for what comes
  * after replica_index. */
 bool replica_has_gap(const replica_t *self);
+/* Of what the primary has sent and nobody knows to be committed, behind a place that is: the batch
+ * of this number, from 0; NULL: no more. It goes without gaps from there. */
+const batch_t *replica_beyond(const replica_t *self, uint64_t index, id128_t hash, size_t number);
 size_t replica_buffered_bytes(const replica_t *self);
 
 #endif

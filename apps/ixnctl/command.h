@@ -19,6 +19,7 @@ command_fn command_database_adopt;
 command_fn command_database_skip;
 command_fn command_poison_list;
 command_fn command_poison_forgive;
+command_fn command_database_heal;
 command_fn command_submit;
 command_fn command_get;
 command_fn command_stop;

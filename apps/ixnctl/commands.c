@@ -22,6 +22,8 @@ const command_t commands[] = {
      "ixnctl database adopt --reason \"moved to db-2\"", command_database_adopt},
     {"database", "skip", NULL, "Pass over an entry of the log on which nodes crash",
      "ixnctl database skip --index 4711 --reason \"crashes\"", command_database_skip},
+    {"database", "heal", NULL, "Write back what the database lost, from a node's memory",
+     "ixnctl database heal --lost 42 --reason \"db-1 died\"", command_database_heal},
     {NULL, "daps", NULL, "Each node's ways to it: proven, in use, how quick",
      "ixnctl -n tcp://a:7420 -n tcp://b:7420 daps", command_daps},
     {"config", "check", "The configuration", "Check a file, and where each of its DAPs leads",

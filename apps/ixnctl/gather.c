@@ -7,6 +7,9 @@
 
 #include "core/base/alloc.h"
 
+/* Whoever looks for what is wrong must not wait long for what is not to be had. */
+enum { WORK_MS = 2000 };
+
 struct gather {
     common_t *common;
     pair_call_t pair;
@@ -54,6 +57,7 @@ static bool s_connect(gather_t *self, error_t *ret_error)
         return true;
     ixn_client_destroy(&self->client);
     common_t common = *self->common;
+    common.timeout_ms = common.timeout_ms < WORK_MS ? common.timeout_ms : WORK_MS;
     common.nodes_len = self->pair.view.len < COMMON_NODES ? self->pair.view.len : COMMON_NODES;
     for (size_t i = 0; i < common.nodes_len; i++)
         common.nodes[i] = self->pair.endpoints[i];

@@ -105,6 +105,14 @@ static void s_clean(Ixn__V1__PairNode *node)
     }
 }
 
+static void s_clean_heal(Ixn__V1__PairHeal *heal)
+{
+    wire_clean_text(heal->dap);
+    wire_clean_text(heal->server);
+    wire_clean_text(heal->objection);
+    wire_clean_text(heal->error);
+}
+
 /* Makes a node's answer of a message. */
 static void s_take(pair_call_t *self, pair_view_node_t *node, const Ixn__V1__Message *message)
 {
@@ -117,6 +125,8 @@ static void s_take(pair_call_t *self, pair_view_node_t *node, const Ixn__V1__Mes
         s_clean(message->pair_status->peer);
         wire_clean_text(message->pair_status->database);
         wire_clean_text(message->pair_status->role_reason);
+        if (message->pair_status->heal)
+            s_clean_heal(message->pair_status->heal);
         node->status = message->pair_status;
         node->error = (error_t){0};
     } else if (message->body_case == IXN__V1__MESSAGE__BODY_ERROR) {

@@ -177,7 +177,9 @@ static void s_claim(server_t *self, const pair_action_t *action)
                                   .claim_head = action->claim_head,
                                   .highest_seen = action->highest_seen,
                                   .owner = self->config->node_name,
-                                  .reason = action->text};
+                                  .reason = action->text,
+                                  .batches = action->batches,
+                                  .batches_len = action->batches_len};
     access_claim(self->access[action->dap], &claim);
 }
 

@@ -37,6 +37,10 @@
  * when it has reached a quarter of it, so that one more packet always fits. */
 #define LIMIT_BATCH (32 * 1024 * 1024)
 #define LIMIT_BATCH_ENTRIES 100000
+/* The newest committed batches that a node keeps in memory, in case the database loses them: bytes,
+ * and how many. A beat every 40 ms fills the number in 43 minutes. */
+#define LIMIT_RECENT (64 * 1024 * 1024)
+#define LIMIT_RECENT_BATCHES 65536
 /* Steps in the journey of one interaction. The first is kept, then the newest. */
 #define LIMIT_JOURNEY 32
 /* Names that the state can hold of one kind (they have 16-bit numbers). */
@@ -80,6 +84,7 @@
 _Static_assert(LIMIT_ATTRIBUTES_STORED + 65536 < LIMIT_PACKET,
                "a packet holds an interaction and a change of it");
 _Static_assert(LIMIT_PACKET * 2 < LIMIT_BATCH / 2, "a batch holds the largest packets of a turn");
+_Static_assert(LIMIT_RECENT >= 2 * LIMIT_BATCH, "the largest batch does not drop all before it");
 _Static_assert(LIMIT_STRATEGY + 65536 < LIMIT_PACKET, "a packet holds a strategy");
 _Static_assert(LIMIT_SYMBOLS < UINT16_MAX, "symbols have 16 bits");
 _Static_assert(LIMIT_INTERACTIONS < UINT32_MAX, "handles have 32 bits");

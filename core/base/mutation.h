@@ -25,6 +25,7 @@
     X(LINEAGE_SKIPPED, "an access point may reach a copy that stayed behind")                      \
     X(LIVE_PROOF_SKIPPED, "an access point may reach a fresh clone")                               \
     X(SERVER_UNCHECKED, "what an access point reaches is not checked inside the transaction")      \
+    X(HEAL_UNPROVEN, "lost batches are written back behind whatever the database ends with")       \
     X(CURSOR_LOST, "whose turn it is does not come back from the tables")                          \
     X(RETURNED_TO_TAIL, "work that comes back goes to the end of the line")                        \
     X(TURNS_FORGOTTEN, "the first router with room gets the work")                                 \

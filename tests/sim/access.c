@@ -57,9 +57,26 @@ static input_kind_t s_input_of(pair_action_kind_t kind)
     }
 }
 
+static void s_drop_batches(access_lane_t *lane)
+{
+    for (size_t i = 0; i < lane->batches_len; i++)
+        batch_destroy(&lane->batches[i]);
+    free(lane->batches);
+    lane->batches = NULL;
+    lane->batches_len = 0;
+}
+
+void access_clear(machine_t *self)
+{
+    for (size_t i = 0; i < PAIR_MAX_DAPS; i++)
+        s_drop_batches(&self->access[i]);
+    memset(self->access, 0, sizeof self->access);
+}
+
 static input_t *s_finish(machine_t *self, size_t dap)
 {
     access_lane_t *lane = &self->access[dap];
+    s_drop_batches(lane);
     input_t *input = machine_input(self, s_input_of(lane->kind));
     input->dap = dap;
     input->generation = lane->generation;
@@ -95,8 +112,8 @@ static bool s_compare(const access_lane_t *lane, const database_status_t *found,
     bool same = identity_equal(&judged->identity, &found->identity) ||
                 mutation_is(MUTATION_STATIC_SKIPPED) || outside;
     bool server = instance_equal(&judged->instance, &found->instance) || outside;
-    bool lineage =
-        (found->lineage != LINEAGE_SHORT && found->lineage != LINEAGE_DIVERGED) || outside;
+    bool lacking = found->lineage == LINEAGE_SHORT && lane->batches_len == 0;
+    bool lineage = (!lacking && found->lineage != LINEAGE_DIVERGED) || outside;
     if (!same)
         return error_set(ret_error, ERROR_DATABASE_WRONG, "another database answers");
     if (!server || !lineage)
@@ -129,6 +146,10 @@ static void s_on_lock(machine_t *self, const ask_t *lock)
     ask->generation = lane->generation;
     ask->index = lane->highest_seen;
     snprintf(ask->owner, sizeof ask->owner, "%s", self->name);
+    ask->batches = lane->batches;
+    ask->batches_len = lane->batches_len;
+    lane->batches = NULL;
+    lane->batches_len = 0;
     lane->changing = true;
     s_send(self, ask);
 }
@@ -200,6 +221,8 @@ void access_begin(machine_t *self, const pair_action_t *action)
                             .judged = action->judged,
                             .claim_head = action->claim_head,
                             .highest_seen = action->highest_seen,
+                            .batches = action->batches,
+                            .batches_len = action->batches_len,
                             .generation = random_id(&self->world->random)};
     ask_t *ask = ask_new(self, kinds[action->kind], action->dap, s_answered);
     ask->index = action->index;

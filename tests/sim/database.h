@@ -214,8 +214,11 @@ const batch_t *tables_head(const database_sim_t *self);
 void tables_status(const database_sim_t *self, const place_t *known, database_status_t *ret_status);
 void tables_begin_epoch(database_sim_t *self);
 void tables_copy(database_sim_t *self, const database_sim_t *original);
-/* The newest batches are lost. */
-void tables_lose(database_sim_t *self, size_t batches);
+/* The newest batches are lost, and with them the epochs that began later; false: less than that,
+ * as the checkpoint has the rest. */
+bool tables_lose(database_sim_t *self, size_t batches);
+/* Somebody else writes a batch of his own. */
+void tables_forge(database_sim_t *self);
 void tables_append(database_sim_t *self, const batch_t *batch);
 void tables_follow(const database_sim_t *self, ask_t *ask);
 bool tables_load(const database_sim_t *self, state_t **ret_state, error_t *ret_error);

@@ -2,6 +2,7 @@
 
 #include "tests/sim/checker.h"
 #include "tests/sim/database.h"
+#include "tests/sim/loss.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/network.h"
 #include "tests/sim/schedule_internal.h"
@@ -56,7 +57,11 @@ void liveness_begin(world_t *world, void *data)
     world_trace(world, "faults", "all-heals", 0, 0);
     s_check_peace(world);
     network_set_noise(world, &no_noise);
-    database_sim_start(world);
+    bool lost = loss_is_open(world);
+    if (lost)
+        loss_heal(world);
+    else
+        database_sim_start(world);
     database_sim_thaw(world);
     database_sim_slow(world, 0);
     database_sim_errors(world, 0);
@@ -65,7 +70,8 @@ void liveness_begin(world_t *world, void *data)
     database_sim_read_only(world, false);
     for (int node = 0; node < WORLD_NODES; node++) {
         network_cut(world, node, CUT_NONE);
-        schedule_lead_home(world, node, NULL);
+        if (!lost)
+            schedule_lead_home(world, node, NULL);
         for (size_t dap = 0; dap < world->options.daps_len; dap++)
             database_sim_cut(world, node, dap, CUT_NONE);
         for (size_t i = 0; i < world->talkers_len; i++)

@@ -59,7 +59,7 @@ static void s_clear(machine_t *self)
     }
     self->postponed_len = 0;
     lanes_close(self);
-    memset(self->access, 0, sizeof self->access);
+    access_clear(self);
     memset(self->sessions, 0, sizeof self->sessions);
     memset(self->connections, 0, sizeof self->connections);
 }

@@ -85,6 +85,8 @@ typedef struct {
     uint64_t index;
     id128_t hash;
     id128_t generation;
+    batch_t **batches; /* CLAIM: to be written back; they go with the change */
+    size_t batches_len;
     bool changing; /* CLAIM: the commit was sent */
     bool looking;  /* CLAIM: the outcome is looked for */
     error_t error;
@@ -178,6 +180,7 @@ void lanes_prove(machine_t *self, const instance_t *instance);
 void lanes_open(machine_t *self, const pair_action_t *action);
 void lanes_use(machine_t *self, const pair_action_t *action); /* also of lanes_open */
 void lanes_close(machine_t *self);
+void access_clear(machine_t *self); /* what is under way comes to nothing */
 void lanes_append(machine_t *self, batch_t *batch);
 void lanes_write(machine_t *self, checkpoint_image_t *image);
 /* access.c */

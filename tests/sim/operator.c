@@ -1,10 +1,13 @@
 #include "tests/sim/checker.h"
+#include "tests/sim/loss.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/talker.h"
 #include "tests/sim/told.h"
 #include "tests/sim/wires.h"
 
-/* Operators: ask either node how it stands, and give commands. */
+/* Operators: ask either node how it stands, and give commands. Where commits are lost they have a
+ * node write them back, and now and then have the number wrong. */
+enum { WRONG_PER_MILLE = 300, WRONG = 1000 };
 
 static void s_send(talker_t *self, int node, const Ixn__V1__Request *request)
 {
@@ -50,9 +53,30 @@ static void s_status(talker_t *self, int node)
     s_send(self, node, &request);
 }
 
+static void s_heal(talker_t *self, int node, const Ixn__V1__PairHeal *heal)
+{
+    world_t *world = self->world;
+    bool wrong = world_chance(world, WRONG_PER_MILLE);
+    Ixn__V1__PairCommand body = IXN__V1__PAIR_COMMAND__INIT;
+    body.kind = IXN__V1__PAIR_COMMAND__KIND__HEAL;
+    body.reason = (char *)"the simulator says so";
+    body.lost = wrong ? heal->lost + 1 : heal->lost;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.id = s_number(self, ASKED_COMMAND, body.kind + (wrong ? WRONG : 0));
+    request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
+    request.pair_command = &body;
+    world_trace(world, self->name, "heal", body.lost, (uint64_t)node);
+    s_send(self, node, &request);
+}
+
 void operator_tick(talker_t *self)
 {
     world_t *world = self->world;
+    if (loss_is_open(world) && world->now >= self->next_command) {
+        self->next_command = world->now + world_between(world, 50, 500) * USEC_PER_MS;
+        s_status(self, (int)world_between(world, 0, 1));
+        return;
+    }
     if (self->quiet || world->now < self->next_command)
         return;
     self->next_command = world->now + world_between(world, 200 * USEC_PER_MS, 4 * USEC_PER_SECOND);
@@ -71,9 +95,16 @@ void operator_tick(talker_t *self)
 void operator_answer(talker_t *self, const answer_t *answer)
 {
     const Ixn__V1__Message *message = answer->message;
+    bool status = message->body_case == IXN__V1__MESSAGE__BODY_PAIR_STATUS;
+    const Ixn__V1__PairHeal *heal = status ? message->pair_status->heal : NULL;
+    if (answer->request->what == ASKED_STATUS && heal && heal->lost > 0 && !heal->objection[0] &&
+        heal->state != IXN__V1__PAIR_HEAL__STATE__UNDER_WAY)
+        s_heal(self, answer->node, heal);
     if (answer->request->what != ASKED_COMMAND)
         return;
-    bool taken = message->body_case == IXN__V1__MESSAGE__BODY_PAIR_STATUS;
-    world_trace(self->world, self->name, taken ? "command-taken" : "command-refused",
+    world_trace(self->world, self->name, status ? "command-taken" : "command-refused",
                 answer->request->item, (uint64_t)answer->node);
+    if (status && answer->request->item >= WRONG)
+        world_violation(self->world, "P5", "node %c heals though the number was wrong",
+                        'a' + answer->node);
 }

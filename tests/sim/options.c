@@ -33,9 +33,9 @@ static uint32_t s_draw_faults(random_t *random)
 {
     uint32_t faults = 0;
     if (random_below(random, 8) == 0)
-        return 1u << random_below(random, FAULTS_LEN);
+        return 1u << random_below(random, FAULT_LOSS);
     size_t share = 20 + random_below(random, 40);
-    for (fault_t fault = 0; fault < FAULTS_LEN; fault++)
+    for (fault_t fault = 0; fault < FAULT_LOSS; fault++)
         if (random_below(random, 100) < share)
             faults |= 1u << fault;
     /* A node that forgot everything, and hears nobody, cannot know a copy from the original. */
@@ -43,6 +43,18 @@ static uint32_t s_draw_faults(random_t *random)
         faults &=
             ~(1u << FAULT_CLONE | 1u << FAULT_STALE | 1u << FAULT_STRANGER | 1u << FAULT_PROMOTION);
     return faults;
+}
+
+/* Commits that are lost need time to be healed, by nodes that live on: beside them there is only
+ * what leaves both nodes alive. */
+static uint32_t s_draw_loss(uint64_t seed, uint32_t faults)
+{
+    const uint32_t beside = 1u << FAULT_PEER_NOISE | 1u << FAULT_CLIENT_CUT | 1u << FAULT_ROUTER |
+                            1u << FAULT_CLOCK | 1u << FAULT_COMMAND | 1u << FAULT_DATABASE_SLOW;
+    random_t random = {(seed * 2 + 1) ^ UINT64_C(0x9E3779B97F4A7C15)};
+    if (random_below(&random, 12) != 0)
+        return faults;
+    return 1u << FAULT_LOSS | (random_below(&random, 3) == 0 ? 0 : faults & beside);
 }
 
 /* What only some seeds have: half of them have servers, agents or stored strategies. */
@@ -86,6 +98,7 @@ void options_draw(options_t *self, uint64_t seed)
         .router_limit = (uint32_t)s_between(&random, 2, 20),
         .client_heartbeat = s_between(&random, 300 * MS, 1000 * MS),
     };
+    self->faults = s_draw_loss(seed, self->faults);
     self->manual[1] = self->manual[0];
     s_draw_parts(self, &random);
 }

@@ -35,7 +35,8 @@
     X(DISK_FULL, "disk-full") /* the database reads, and can write nothing */                      \
     X(READ_ONLY, "read-only") /* … and locks nothing (default_transaction_read_only) */          \
     X(DRIFT, "drift")         /* a node's clock of its boot time goes too fast or too slow */      \
-    X(SKEW, "skew")           /* a node is started as another version */
+    X(SKEW, "skew")           /* a node is started as another version */                           \
+    X(LOSS, "loss")           /* … a replica that lacks the newest commits; operators heal it */
 
 typedef enum {
 #define X(name, text) FAULT_##name,

@@ -34,12 +34,24 @@ static const batch_t *s_batch_at(const checker_t *self, uint64_t last)
     return NULL;
 }
 
+/* Each row continues the one before. */
+static bool s_is_chain(const database_sim_t *server)
+{
+    for (size_t i = 1; i < server->journal_len; i++) {
+        const batch_t *before = server->journal[i - 1];
+        const batch_t *batch = server->journal[i];
+        if (batch->first != before->last + 1 || !id_equal(batch->previous, before->hash))
+            return false;
+    }
+    return true;
+}
+
 static bool s_has_all_that_was_told(const checker_t *self, const database_sim_t *server)
 {
     const batch_t *head = tables_head(server);
     const batch_t *own = s_batch_at(self, head->last);
     return identity_equal(&server->row.identity, &self->world->database->row.identity) &&
-           head->last >= self->told_index && server->row.epoch >= self->told_epoch &&
+           head->last >= self->told_index && s_is_chain(server) &&
            (head->last == 0 || (own && id_equal(own->hash, head->hash)));
 }
 
@@ -48,8 +60,6 @@ static void s_go_back(checker_t *self, const database_sim_t *server)
 {
     uint64_t head = tables_head(server)->last;
     size_t len = 0;
-    while (self->epochs_len > 0 && self->epochs[self->epochs_len - 1].epoch > server->row.epoch)
-        self->epochs_len--;
     if (head == self->index)
         return;
     world_trace(self->world, "database", "lost", head, self->index);
@@ -61,16 +71,13 @@ static void s_go_back(checker_t *self, const database_sim_t *server)
     checker_replay(self);
 }
 
-void checker_accepts(checker_t *self, int node, const identity_memory_t *memory)
+/* `told`: everything that anybody was told is there. */
+static void s_take(checker_t *self, int node, database_sim_t *server, bool told)
 {
     world_t *world = self->world;
-    database_sim_t *server = s_find(world, memory);
-    if (!server || server == self->accepted[node])
-        return;
     self->accepted[node] = server;
     if (server == world->database)
         return;
-    bool told = s_has_all_that_was_told(self, server);
     bool left = self->left_at && world->now - self->left_at < LEFT_US;
     if (!told || !left) {
         world_violation(world, "P5",
@@ -91,10 +98,31 @@ void checker_accepts(checker_t *self, int node, const identity_memory_t *memory)
     self->moved_at = world->now;
 }
 
+void checker_accepts(checker_t *self, int node, const identity_memory_t *memory)
+{
+    database_sim_t *server = s_find(self->world, memory);
+    if (!server || server == self->accepted[node])
+        return;
+    bool own = server == self->world->database;
+    s_take(self, node, server,
+           server->row.epoch >= self->told_epoch && s_has_all_that_was_told(self, server));
+    while (!own && self->epochs_len > 0 &&
+           self->epochs[self->epochs_len - 1].epoch > server->row.epoch)
+        self->epochs_len--;
+}
+
+/* What writes lost batches back takes a higher epoch, too. */
+static void s_heals(checker_t *self, const ask_t *ask)
+{
+    s_take(self, ask->node, ask->server, s_has_all_that_was_told(self, ask->server));
+}
+
 writes_t checker_writes(checker_t *self, const ask_t *ask)
 {
     world_t *world = self->world;
     const database_sim_t *server = ask->server;
+    if (ask->kind == ASK_CHANGE && ask->batches_len > 0)
+        s_heals(self, ask);
     if (server == world->database)
         return WRITES_OWN;
     /* It was sent to what was the own server then, and nobody believes the answer. */

@@ -6,6 +6,7 @@
 #include "core/base/alloc.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/database.h"
+#include "tests/sim/loss.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/network.h"
 #include "tests/sim/talker.h"
@@ -471,6 +472,9 @@ static void s_break(world_t *world, fault_t fault, size_t number)
         return;
     case FAULT_PROMOTION:
         s_promote(world);
+        return;
+    case FAULT_LOSS:
+        loss_break(world);
         return;
     case FAULT_COMMAND: /* operators do it (operator.c) */
         return;

@@ -272,6 +272,35 @@ static void s_lock(database_sim_t *self, ask_t *ask)
     s_wait(self, &self->pair, ask);
 }
 
+/* As dap/heal.c: each continues the head, and the last is what is known to be committed; otherwise
+ * nothing of it happens. */
+static bool s_write_back(database_sim_t *self, ask_t *ask)
+{
+    bool unproven = mutation_is(MUTATION_HEAL_UNPROVEN);
+    const batch_t *head = tables_head(self);
+    if (ask->batches_len == 0)
+        return true;
+    for (size_t i = 0; i < ask->batches_len; i++) {
+        const batch_t *batch = ask->batches[i];
+        bool continues = batch->first == head->last + 1 && id_equal(batch->previous, head->hash);
+        if (!continues && !unproven) {
+            statement_release(self, ask->session);
+            return database_sim_refuse(self, ask, ERROR_DATABASE_DIVERGED,
+                                       "a batch does not continue what the journal ends with");
+        }
+        head = batch;
+    }
+    if (!unproven && (head->last != ask->known.index || !id_equal(head->hash, ask->known.hash))) {
+        statement_release(self, ask->session);
+        return database_sim_refuse(self, ask, ERROR_DATABASE_DIVERGED,
+                                   "another batch is known to be committed there");
+    }
+    for (size_t i = 0; i < ask->batches_len; i++)
+        tables_append(self, ask->batches[i]);
+    world_trace(self->world, s_node(ask), "written-back", ask->batches[0]->first, head->last);
+    return true;
+}
+
 static void s_change_commit(world_t *world, void *data)
 {
     ask_t *ask = data;
@@ -281,6 +310,8 @@ static void s_change_commit(world_t *world, void *data)
                             "terminating connection due to administrator command");
         return;
     }
+    if (!s_write_back(self, ask))
+        return;
     writes_t writes = checker_writes(world->checker, ask);
     uint64_t seen = self->row.epoch > ask->index ? self->row.epoch : ask->index;
     self->row.epoch = seen + 1;

@@ -130,6 +130,33 @@ void tables_append(database_sim_t *self, const batch_t *batch)
     self->journal_at[self->journal_len++] = self->world->now;
 }
 
+bool tables_lose(database_sim_t *self, size_t batches)
+{
+    while (batches > 0 && self->journal_len > 1 &&
+           self->journal[self->journal_len - 2]->last >= self->row.checkpoint_index) {
+        batch_destroy(&self->journal[--self->journal_len]);
+        batches--;
+    }
+    /* A claim is older than its first batch, so the newest that is left may have none. */
+    while (self->epochs_len > 1 &&
+           self->epochs[self->epochs_len - 1].first > tables_head(self)->last + 1)
+        self->epochs_len--;
+    const begun_t *begun = &self->epochs[self->epochs_len - 1];
+    self->row.epoch = begun->epoch;
+    self->row.generation = self->checkpoint_generation = begun->generation;
+    return batches == 0;
+}
+
+void tables_forge(database_sim_t *self)
+{
+    static const char beat[] = {0x0a, 0x02, 0x12, 0x00};
+    const batch_t *head = tables_head(self);
+    batch_t *batch = batch_new(self->row.epoch, head->last + 1, head->last + 1, head->hash,
+                               head->log_time, head->wall_time, (text_t){beat, sizeof beat});
+    tables_append(self, batch);
+    batch_destroy(&batch);
+}
+
 static void s_copy_rows(kept_row_t **table, kept_row_t *original)
 {
     kept_row_t *kept, *next;

@@ -55,6 +55,8 @@ struct world {
     database_sim_t *servers[WORLD_SERVERS];
     size_t servers_len;
     database_sim_t *paths[WORLD_NODES][WORLD_DAPS]; /* what each access point leads to */
+    database_sim_t *loss; /* a replica that lacks commits, or lacked them; NULL: none */
+    bool forged;          /* … and somebody else has written to it */
     uint64_t boots;
     uint64_t asks;
     network_t *network;

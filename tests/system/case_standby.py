@@ -2,10 +2,12 @@
 
 One access point names all servers (target_session_attrs=read-write); each time the primary server
 is killed with all its processes and the standby is promoted. After the synchronous one the pair
-goes on by itself and nothing is lost. The asynchronous one ends before what was acknowledged:
-nobody serves from it, until an operator gives up exactly what is missing.
+goes on by itself and nothing is lost. The asynchronous ones end before what was acknowledged:
+nobody serves from them, until an operator has a node write back what it still holds (heal), or, as
+the nodes were started again, gives up exactly what is missing (adopt).
 """
 
+import json
 import re
 
 import clusters
@@ -18,6 +20,7 @@ from world import World
 
 GAP_SECONDS = 15.0  # on a busy machine, with the promotion itself
 ACKS = 20
+NAMES = ("second", "third", "fourth")
 MISSING = re.compile(r"it lost (\d+) entries")
 
 
@@ -59,15 +62,66 @@ def lose_commits(pair, old, new):
     return prober
 
 
-def refused(pair, new, prober):
-    """Each node that runs names the number; nobody writes there, nobody answers."""
-    before = clusters.contents(new)
+def each_names_loss(pair):
+    """Each node that runs names the number."""
 
     def names_loss(node):
         return not node.process.alive() or MISSING.search(node.process.log())
 
     for node in pair.nodes:
         pair.wait(f"{node.name} naming what is lost", lambda: names_loss(node), 30)
+
+
+def heal(pair, *arguments):
+    return pair.ctl("database", "heal", "--reason", "a test", *arguments, check=False)
+
+
+def lost_of(pair):
+    """What both nodes say is lost and can be written back; None: not yet, or they differ."""
+    output, _, _ = pair.ctl("pair", "status", "-o", "json", check=False)
+    nodes = json.loads(output or "{}").get("nodes", [])
+    lost = [node.get("lost") for node in nodes if node["answered"]]
+    agree = len(lost) == 2 and all(lost) and lost[0]["entries"] == lost[1]["entries"]
+    return lost[0] if agree and not all(each["objection"] for each in lost) else None
+
+
+def healed(pair, servers):
+    """Nothing that was acknowledged is missing afterwards; what was refused on the way."""
+    world, new = pair.world, servers[1]
+    prober = lose_commits(pair, *servers)
+    before = clusters.contents(new)
+    pair.wait("both nodes naming what can be written back", lambda: lost_of(pair), 30)
+    lost = lost_of(pair)
+    entries = lost["entries"]
+    for wrong in (entries + 1, entries - 1 or entries + 2):
+        _, error, code = heal(pair, "--lost", wrong)
+        expect(code == 1 and f"{entries} entries are lost" in error and
+               f"--lost says {wrong}" in error, f"heal --lost {wrong}: {code}: {error.strip()}")
+    output, error, code = heal(pair, "--dry-run")
+    expect(code == 0 and f"--lost {entries} " in output, f"--dry-run: {code}: {output}{error}")
+    changed = clusters.differences(before, clusters.contents(new))
+    expect(not changed, f"it was written to before it was healed: {changed}")
+    output, error, code = heal(pair, "--lost", entries)
+    expect(code == 0, f"heal --lost {entries} ended with {code}: {output}{error}")
+    acks = len(prober.acks())
+    prober.wait_acks(acks + ACKS)
+    pair.wait_ready()
+    prober.stop()
+    recorded = new.value("SELECT entries || ' ' || first_lost || ' ' || healed_index FROM"
+                         " (SELECT *, head_index + 1 AS first_lost FROM ixn.heal) AS heal")
+    expect(recorded == f"{entries} {lost['first']} {lost['last']}",
+           f"ixn.heal has {recorded}, expected {lost}")
+    again = heal(pair, "--lost", entries)
+    expect(again[2] == 1 and "nothing to write back" in again[1], f"healed twice: {again}")
+    checkpointed(world, 30)
+    check_record(world, prober.path, completed=False, alone=False)
+    return {"healed": entries}
+
+
+def refused(pair, new, prober):
+    """Nobody writes there, nobody answers."""
+    before = clusters.contents(new)
+    each_names_loss(pair)
     heard = len(prober.acks())
     for node in pair.nodes:
         node.process.popen.terminate()
@@ -96,8 +150,8 @@ def give_up(pair):
 
 
 def asynchronous(pair, servers):
-    world, new = pair.world, servers[2]
-    prober = lose_commits(pair, *servers[1:])
+    world, new = pair.world, servers[1]
+    prober = lose_commits(pair, *servers)
     refused(pair, new, prober)
     prober.process.kill()
     lost = give_up(pair)
@@ -115,8 +169,9 @@ def asynchronous(pair, servers):
 def run(options):
     with World(options, "standby") as world:
         world.start_database(pgbouncer=False)
-        servers = [world.postgres, clusters.plan(world, "second"), clusters.plan(world, "third")]
+        servers = [world.postgres, *(clusters.plan(world, name) for name in NAMES)]
         clusters.standby(*servers[:2], synchronous=True)
         pair = world.start_pair(daps=lambda _: main(servers), dedupe=DEDUPE)
         figures = synchronous(pair, servers)
-        return {**figures, **asynchronous(pair, servers)}
+        figures.update(healed(pair, servers[1:3]))
+        return {**figures, **asynchronous(pair, servers[2:])}

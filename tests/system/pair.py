@@ -129,8 +129,8 @@ class Pair:
         self.wait_ready()
         return self
 
-    def ctl(self, *arguments, seconds=120):
-        return self.world.ctl(*self.node_arguments, *arguments, seconds=seconds,
+    def ctl(self, *arguments, seconds=120, check=True):
+        return self.world.ctl(*self.node_arguments, *arguments, seconds=seconds, check=check,
                               prefix=self.client_prefix)
 
     def epoch(self):

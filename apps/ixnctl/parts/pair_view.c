@@ -206,6 +206,19 @@ static void s_print_table(const pair_view_t *self, table_style_t style, buffer_t
     table_free(&table);
 }
 
+/* Whether the node can write back what the database lost. */
+static void s_print_heal(const Ixn__V1__PairHeal *heal, buffer_t *out)
+{
+    buffer_printf(out, "; %llu committed entries are lost on %s, %llu … %llu: ",
+                  (unsigned long long)heal->lost, heal->server, (unsigned long long)heal->first,
+                  (unsigned long long)heal->last);
+    if (heal->objection[0])
+        buffer_append_text(out, heal->objection);
+    else
+        buffer_printf(out, "this node can write them back (ixnctl database heal --lost %llu)",
+                      (unsigned long long)heal->lost);
+}
+
 /* What a row has no room for. */
 static void s_print_rest(const pair_view_t *self, buffer_t *out)
 {
@@ -230,6 +243,8 @@ static void s_print_rest(const pair_view_t *self, buffer_t *out)
             buffer_printf(&line, "; its last take-over took %u ms", status->last_takeover_ms);
         if (*status->database)
             buffer_printf(&line, "; database %s", status->database);
+        if (status->heal && status->heal->lost)
+            s_print_heal(status->heal, &line);
         table_add(&table, (text_t){(const char *)line.bytes, line.len});
         buffer_free(&line);
     }
@@ -273,6 +288,16 @@ static json_t *s_node_json(const Ixn__V1__PairNode *node)
     return json;
 }
 
+/* Null: nothing is missing that this node knows of. */
+static json_t *s_heal_json(const Ixn__V1__PairHeal *heal)
+{
+    if (!heal || !heal->lost)
+        return json_null();
+    return json_pack("{s:I, s:I, s:I, s:s, s:s, s:s}", "entries", (json_int_t)heal->lost, "first",
+                     (json_int_t)heal->first, "last", (json_int_t)heal->last, "dap", heal->dap,
+                     "server", heal->server, "objection", heal->objection);
+}
+
 static json_t *s_answer_json(const pair_view_node_t *node)
 {
     const Ixn__V1__PairStatus *status = node->status;
@@ -284,15 +309,16 @@ static json_t *s_answer_json(const pair_view_node_t *node)
     bool known = wire_read_id(status->database_id, &id);
     uint64_t lag = 0;
     bool follows = pair_view_lag(status, status->own, &lag);
-    return json_pack("{s:s, s:b, s:o, s:o*, s:b, s:b, s:f, s:I, s:s?, s:s, s:f, s:s, s:I, s:o}",
-                     "endpoint", node->endpoint, "answered", 1, "own", s_node_json(status->own),
-                     "peer", status->peer ? s_node_json(status->peer) : NULL, "has_peer",
-                     status->has_peer, "link", status->link, "link_silent_seconds",
-                     (double)status->link_silent_ms / 1000, "epoch", (json_int_t)status->epoch,
-                     "database_id", known ? id_text(id, text) : NULL, "database", status->database,
-                     "role_since_seconds", (double)status->role_since_ms / 1000, "role_reason",
-                     status->role_reason, "last_takeover_ms", (json_int_t)status->last_takeover_ms,
-                     "lag_entries", follows ? json_integer((json_int_t)lag) : json_null());
+    return json_pack(
+        "{s:s, s:b, s:o, s:o*, s:b, s:b, s:f, s:I, s:s?, s:s, s:f, s:s, s:I, s:o, s:o}", "endpoint",
+        node->endpoint, "answered", 1, "own", s_node_json(status->own), "peer",
+        status->peer ? s_node_json(status->peer) : NULL, "has_peer", status->has_peer, "link",
+        status->link, "link_silent_seconds", (double)status->link_silent_ms / 1000, "epoch",
+        (json_int_t)status->epoch, "database_id", known ? id_text(id, text) : NULL, "database",
+        status->database, "role_since_seconds", (double)status->role_since_ms / 1000, "role_reason",
+        status->role_reason, "last_takeover_ms", (json_int_t)status->last_takeover_ms,
+        "lag_entries", follows ? json_integer((json_int_t)lag) : json_null(), "lost",
+        s_heal_json(status->heal));
 }
 
 json_t *pair_view_json(const pair_view_t *self)

@@ -111,7 +111,9 @@ static void s_find_daps(const picture_t *self, picture_problems_t *list)
                   : dap->reachable ? "wait a moment; if it stays so: ixnctl daps"
                                    : "see whether that server or pooler runs: ixnctl config check",
                   "DAP %s of %s is %s%s%s", dap->name, status->own->name,
-                  strcmp(verdict, "proving") == 0 ? "not proven yet" : verdict,
+                  strcmp(verdict, "proving") == 0   ? "not proven yet"
+                  : strcmp(verdict, "not now") == 0 ? "of no use now"
+                                                    : verdict,
                   *dap->trouble ? ": " : "", dap->trouble);
         }
     }
