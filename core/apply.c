@@ -8,8 +8,6 @@
 /* One function an entry. Each first finds what the entry speaks of and refuses what does not fit,
  * then changes the state: never half of it. */
 
-enum { PREFETCH_AHEAD = 4 }; /* entries */
-
 bool state_misfit(const state_t *self, const char *entry, const char *what, error_t *ret_error)
 {
     return error_set(ret_error, ERROR_DATABASE_DIVERGED,
@@ -514,48 +512,4 @@ bool state_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_error)
 void state_end_batch(state_t *self, id128_t hash)
 {
     self->hash = hash;
-}
-
-/* An entry that comes a little later: completed keys are in tables too large for the cache. */
-static void s_prefetch(const state_t *self, const Ixn__V1__Entry *entry)
-{
-    id128_t id;
-    if (entry->body_case == IXN__V1__ENTRY__BODY_SUBMITTED &&
-        wire_read_id(entry->submitted->interaction_id, &id)) {
-        state_remembered_prefetch(self, &id, NULL);
-    } else if (entry->body_case == IXN__V1__ENTRY__BODY_STOPPED &&
-               wire_read_id(entry->stopped->interaction_id, &id)) {
-        const interaction_t *interaction = state_find(self, &id);
-        state_remembered_prefetch(self, &id, interaction ? &interaction->key_hash : NULL);
-    }
-}
-
-bool state_apply_batch(state_t *self, const batch_t *batch, wire_arena_t *arena, error_t *ret_error)
-{
-    if (batch->first != self->index + 1 || !id_equal(batch->previous, self->hash)) {
-        char is[ID_TEXT_SIZE], should[ID_TEXT_SIZE];
-        return error_set(ret_error, ERROR_DATABASE_DIVERGED,
-                         "batch %llu with previous hash %s does not continue index %llu with "
-                         "hash %s",
-                         (unsigned long long)batch->first, id_text(batch->previous, is),
-                         (unsigned long long)self->index, id_text(self->hash, should));
-    }
-    wire_arena_reset(arena);
-    Ixn__V1__Batch *decoded = wire_decode_batch(arena, (const uint8_t *)batch->entries.data,
-                                                batch->entries.len, ret_error);
-    if (!decoded)
-        return false;
-    if (decoded->n_entries != batch->last - batch->first + 1)
-        return error_set(ret_error, ERROR_DATABASE_DIVERGED, "batch %llu … %llu holds %zu entries",
-                         (unsigned long long)batch->first, (unsigned long long)batch->last,
-                         decoded->n_entries);
-    state_begin_batch(self, batch->epoch, batch->log_time, batch->wall_time);
-    for (size_t i = 0; i < decoded->n_entries; i++) {
-        if (i + PREFETCH_AHEAD < decoded->n_entries)
-            s_prefetch(self, decoded->entries[i + PREFETCH_AHEAD]);
-        if (!state_apply(self, decoded->entries[i], ret_error))
-            return false;
-    }
-    state_end_batch(self, batch->hash);
-    return true;
 }

@@ -646,8 +646,14 @@ void engine_request(engine_t *self, session_t session, const Ixn__V1__Request *r
     }
 }
 
-void engine_malformed(engine_t *self, session_t session, const error_t *error)
+void engine_turn_away(engine_t *self, session_t session, uint64_t request, const error_t *error)
 {
     if (engine_slot(self, session))
-        engine_refuse_now(self, session, 0, error);
+        engine_refuse_now(self, session, request, error);
+}
+
+const char *engine_session_name(const engine_t *self, session_t session)
+{
+    const engine_session_t *slot = engine_slot((engine_t *)self, session);
+    return slot ? slot->name : "";
 }

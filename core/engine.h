@@ -61,8 +61,9 @@ session_t engine_session_open(engine_t *self);
 void engine_session_lost(engine_t *self, session_t session);
 /* A frame of a session; the requests are valid during the call. */
 void engine_request(engine_t *self, session_t session, const Ixn__V1__Request *request);
-/* A frame that could not be decoded. */
-void engine_malformed(engine_t *self, session_t session, const error_t *error);
+/* A request that is not looked at, or (0) a frame that could not be decoded: only its answer. */
+void engine_turn_away(engine_t *self, session_t session, uint64_t request, const error_t *error);
+const char *engine_session_name(const engine_t *self, session_t session); /* "": it has none */
 /* Deadlines, the end of the reconcile window and silent sessions. Call at the end of every turn.
  * `drained`: everything that had arrived was handed in; only then silence is told from the node's
  * own delay. */

@@ -17,6 +17,12 @@ bool state_load_checkpoint(state_t *self, uint64_t index, id128_t hash, usec_t l
     return true;
 }
 
+void state_load_skip(state_t *self, uint64_t index, id128_t batch_hash)
+{
+    self->skips = memory_resize(self->skips, (self->skips_len + 1) * sizeof *self->skips);
+    self->skips[self->skips_len++] = (guard_skip_t){index, batch_hash};
+}
+
 bool state_load_configuration(state_t *self, text_t encoded, error_t *ret_error)
 {
     Ixn__V1__EngineConfiguration *configuration =

@@ -535,6 +535,7 @@ void state_destroy(state_t **self_p)
         free(self->queues[i]);
     for (size_t i = 0; i < self->routers_len; i++)
         free(self->routers[i]);
+    free(self->skips);
     free(self->chunks);
     free(self->free_handles);
     free(self->tenants);

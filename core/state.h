@@ -16,6 +16,7 @@
 #include "core/batch.h"
 #include "core/catalog.h"
 #include "core/checkpoint.h"
+#include "core/guard.h"
 #include "core/index.h"
 #include "core/interaction.h"
 #include "core/service.h"
@@ -127,6 +128,8 @@ struct state {
     /* configuration: decoded, owned; never NULL */
     Ixn__V1__EngineConfiguration *configuration;
     bool configuration_changed; /* since the image in work was begun */
+    guard_skip_t *skips;        /* entries that an operator has skipped, ascending */
+    size_t skips_len;
     image_t *image;
 };
 
@@ -140,8 +143,10 @@ bool state_apply(state_t *self, const Ixn__V1__Entry *entry, error_t *ret_error)
 /* Ends it: the chain goes on from its hash. */
 void state_end_batch(state_t *self, id128_t hash);
 /* All of it, from the journal or the peer: checks that it continues the state. `arena` is reset. */
+/* An entry at which `guard` stops is not applied, nor is anything of its batch: POISON. NULL: there
+ * is no guard. What an operator has skipped is passed over: it has an index and changes nothing. */
 bool state_apply_batch(state_t *self, const batch_t *batch, wire_arena_t *arena,
-                       error_t *ret_error);
+                       const guard_t *guard, error_t *ret_error);
 
 /* ---- Reading ---- */
 
@@ -191,6 +196,8 @@ uint64_t change_of_token(uint64_t epoch, uint64_t index);
 /* ---- Loading (recovery): before the first batch ---- */
 
 bool state_load_checkpoint(state_t *self, uint64_t index, id128_t hash, usec_t log_time);
+/* An entry that is passed over when it comes. */
+void state_load_skip(state_t *self, uint64_t index, id128_t batch_hash);
 bool state_load_configuration(state_t *self, text_t encoded, error_t *ret_error);
 /* After the configuration; activations after the strategies. */
 bool state_load_catalog(state_t *self, const catalog_row_t *row, error_t *ret_error);

@@ -36,7 +36,9 @@ typedef struct {
     instance_t instance; /* FOLLOW */
     uint32_t connect_timeout_ms;
     uint32_t statement_timeout_ms;
-    place_t known; /* OBSERVE */
+    place_t known;       /* OBSERVE */
+    guard_stop_t *stops; /* LOAD; the lane's to free */
+    size_t stops_len;
 } order_t;
 #define ACCESS_STOPPED ((access_kind_t)-1) /* the answer to ORDER_STOP; never leaves this file */
 
@@ -44,6 +46,7 @@ typedef struct {
 typedef struct {
     zsock_t *pipe;
     int stop;
+    hand_t *hand;
     char name[CONFIG_NAME_SIZE]; /* of the DAP */
     database_t *database;        /* with this one DAP */
 } lane_t;
@@ -58,6 +61,7 @@ static bool s_is_stopped(const lane_t *self)
 
 typedef struct {
     const lane_t *lane;
+    guard_t guard;
     state_t *state;
     wire_arena_t *arena;
     database_status_t status;
@@ -84,6 +88,14 @@ static bool s_on_checkpoint(void *context, uint64_t index, id128_t hash, usec_t 
     loading_t *self = context;
     return state_load_checkpoint(self->state, index, hash, log_time) ||
            error_set(ret_error, ERROR_DATABASE_DIVERGED, "a second checkpoint in one load");
+}
+
+static bool s_on_skip(void *context, uint64_t index, id128_t batch_hash, error_t *ret_error)
+{
+    loading_t *self = context;
+    (void)ret_error;
+    state_load_skip(self->state, index, batch_hash);
+    return true;
 }
 
 static bool s_on_configuration(void *context, text_t encoded, error_t *ret_error)
@@ -126,7 +138,7 @@ static bool s_on_batch(void *context, const batch_t *batch, error_t *ret_error)
 {
     loading_t *self = context;
     return s_goes_on(self, ret_error) &&
-           state_apply_batch(self->state, batch, self->arena, ret_error);
+           state_apply_batch(self->state, batch, self->arena, &self->guard, ret_error);
 }
 
 static void s_on_progress(void *context, uint64_t interactions, uint64_t batches)
@@ -136,11 +148,15 @@ static void s_on_progress(void *context, uint64_t interactions, uint64_t batches
              interactions, batches);
 }
 
-static void s_load(lane_t *self, access_event_t *event)
+static void s_load(lane_t *self, const order_t *order, access_event_t *event)
 {
-    loading_t loading = {.lane = self, .state = state_new(), .arena = wire_arena_new()};
+    loading_t loading = {.lane = self,
+                         .guard = {self->hand, order->stops, order->stops_len},
+                         .state = state_new(),
+                         .arena = wire_arena_new()};
     const database_load_t callbacks = {.status = s_on_status,
                                        .checkpoint = s_on_checkpoint,
+                                       .skip = s_on_skip,
                                        .configuration = s_on_configuration,
                                        .dedupe_window = s_on_dedupe_window,
                                        .catalog = s_on_catalog,
@@ -212,7 +228,7 @@ static void s_do(lane_t *self, const order_t *order, access_event_t *event)
         break;
     case ORDER_LOAD:
         event->kind = ACCESS_LOADED;
-        s_load(self, event);
+        s_load(self, order, event);
         break;
     case ORDER_FOLLOW:
         event->kind = ACCESS_FOLLOWED;
@@ -256,6 +272,7 @@ static void s_order_free(order_t *order)
     for (size_t i = 0; i < claim->batches_len; i++)
         batch_destroy(&claim->batches[i]);
     free(claim->batches);
+    free(order->stops);
 }
 
 static void s_say(lane_t *self, const access_event_t *event)
@@ -269,6 +286,7 @@ static void s_thread(zsock_t *pipe, void *argument)
     lane_t *self = argument;
     order_t order;
     self->pipe = pipe;
+    hand_bind(self->hand);
     zsock_signal(pipe, 0);
     while (s_hear(self, &order)) {
         access_event_t event = {0};
@@ -283,7 +301,7 @@ static void s_thread(zsock_t *pipe, void *argument)
 
 /* ---- The owner ---- */
 
-access_t *access_new(const config_t *config, size_t dap)
+access_t *access_new(const config_t *config, size_t dap, hand_t *hand)
 {
     CHECK(dap < config->daps_len);
     access_t *self = memory_zero(1, sizeof *self);
@@ -291,6 +309,7 @@ access_t *access_new(const config_t *config, size_t dap)
     CHECK(self->stop >= 0);
     lane_t *lane = memory_zero(1, sizeof *lane);
     lane->stop = self->stop;
+    lane->hand = hand;
     memcpy(lane->name, config->daps[dap].name, sizeof lane->name);
     lane->database = database_of_dap(config, dap, self->stop);
     self->actor = zactor_new(s_thread, lane);
@@ -356,9 +375,13 @@ void access_claim(access_t *self, const access_claim_t *claim)
     s_send(self, &order);
 }
 
-void access_load(access_t *self)
+void access_load(access_t *self, const guard_t *guard)
 {
-    const order_t order = {.kind = ORDER_LOAD};
+    order_t order = {.kind = ORDER_LOAD, .stops_len = guard ? guard->stops_len : 0};
+    if (order.stops_len > 0) {
+        order.stops = memory_new(order.stops_len * sizeof *order.stops);
+        memcpy(order.stops, guard->stops, order.stops_len * sizeof *order.stops);
+    }
     s_send(self, &order);
 }
 

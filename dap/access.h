@@ -13,8 +13,9 @@
 
 typedef struct access access_t;
 
-/* The lane of config->daps[dap]; `config` is read during the call only. Starts the thread. */
-access_t *access_new(const config_t *config, size_t dap);
+/* The lane of config->daps[dap]; `config` is read during the call only. Starts the thread,
+ * which notes what it applies in `work` (NULL: nowhere). */
+access_t *access_new(const config_t *config, size_t dap, hand_t *hand);
 /* Does not wait for what is under way longer than it takes to cancel it. */
 void access_destroy(access_t **self_p);
 
@@ -37,8 +38,9 @@ typedef struct {
     size_t batches_len;
 } access_claim_t;
 void access_claim(access_t *self, const access_claim_t *claim);
-/* The whole state; it is in following mode (state_follow_begin). */
-void access_load(access_t *self);
+/* The whole state; it is in following mode (state_follow_begin). Stops where `guard` does; NULL:
+ * nowhere. Its stops are copied. */
+void access_load(access_t *self, const guard_t *guard);
 /* At most ACCESS_FOLLOW_BYTES of batches after `index`, whose batch has this hash, on the server
  * that is proven. */
 #define ACCESS_FOLLOW_BYTES ((size_t)8 * 1024 * 1024)

@@ -153,7 +153,7 @@ const char database_status_sql[] =
     " k.first_index, k.last_index, k.hash,"
     " (SELECT generation FROM ixn.epoch WHERE epoch = $2),"
     " EXISTS (SELECT FROM ixn.epoch WHERE epoch > $2 AND first_index <= $1),"
-    " coalesce(host(inet_server_addr()), ''), " MOVES_SQL
+    " coalesce(host(inet_server_addr()), ''), (SELECT count(*) FROM ixn.skip), " MOVES_SQL
     " FROM ixn.pair AS p LEFT JOIN ixn.checkpoint AS c ON true LEFT JOIN"
     " (SELECT * FROM ixn.journal ORDER BY last_index DESC LIMIT 1) AS j ON true LEFT JOIN"
     " (SELECT first_index, last_index, hash FROM ixn.journal WHERE last_index >= $1"
@@ -166,8 +166,9 @@ enum {
     FIELD_COVER = 15,
     FIELD_EPOCH = 18,
     FIELD_ADDRESS = 20,
-    FIELD_MOVES = 21,
-    STATUS_FIELDS = 22
+    FIELD_SKIPS = 21,
+    FIELD_MOVES = 22,
+    STATUS_FIELDS = 23
 };
 
 void database_status_params(params_t *params, const place_t *known)
@@ -210,7 +211,7 @@ bool database_parse_status(const PGresult *result, const place_t *known,
         OID_UUID,        OID_INT8, OID_OID,  OID_INT8,        OID_UUID, OID_TEXT,
         OID_INT8,        OID_UUID, OID_INT8, OID_TIMESTAMPTZ, OID_INT8, OID_TEXT,
         OID_TIMESTAMPTZ, OID_INT4, OID_BOOL, OID_INT8,        OID_INT8, OID_UUID,
-        OID_UUID,        OID_BOOL, OID_TEXT, OID_BYTEA};
+        OID_UUID,        OID_BOOL, OID_TEXT, OID_INT8,        OID_BYTEA};
     if (!field_check(result, "the status of the database", types, STATUS_FIELDS, ret_error))
         return false;
     if (PQntuples(result) != 1 || field_is_null(field_of(result, 0, FIELD_HEAD)) ||
@@ -235,6 +236,7 @@ bool database_parse_status(const PGresult *result, const place_t *known,
         .checkpoint_index = field_int8(field_of(result, 0, FIELD_CHECKPOINT)),
         .instance = {.started_at = field_wall(field_of(result, 0, FIELD_STARTED)),
                      .port = (uint32_t)field_int4(field_of(result, 0, FIELD_STARTED + 1))},
+        .skips = field_int8(field_of(result, 0, FIELD_SKIPS)),
         .standby = field_bool(field_of(result, 0, FIELD_STARTED + 2)),
         .lineage = lineage,
         .known = known ? *known : (place_t){0},

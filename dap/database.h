@@ -16,7 +16,7 @@
 #include "dap/params.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
-#define DATABASE_SCHEMA_VERSION 12
+#define DATABASE_SCHEMA_VERSION 13
 
 /* How a database stands to a place that the pair knows to be committed. Everything in one snapshot.
  */
@@ -42,6 +42,7 @@ typedef struct {
     uint64_t checkpoint_index;
     moves_t moves;       /* which database it was before */
     instance_t instance; /* which run of which server answers */
+    uint64_t skips;      /* entries of the log that an operator has skipped (ixn.skip) */
     bool standby;        /* it is in recovery: read only, and behind its primary */
     lineage_t lineage;
     place_t known; /* what `lineage` was asked for */
@@ -133,6 +134,7 @@ typedef struct {
     void (*status)(void *context, const database_status_t *status);
     bool (*checkpoint)(void *context, uint64_t index, id128_t hash, usec_t log_time,
                        error_t *ret_error);
+    bool (*skip)(void *context, uint64_t index, id128_t batch_hash, error_t *ret_error);
     bool (*configuration)(void *context, text_t encoded,
                           error_t *ret_error); /* absent: not called */
     /* How far before the checkpoint's log time completed ones are remembered: asked once the

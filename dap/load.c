@@ -197,6 +197,19 @@ static bool s_checkpoint(load_t *self, error_t *ret_error)
                                                self->checkpoint_log, ret_error);
 }
 
+static bool s_skips(load_t *self, error_t *ret_error)
+{
+    static const Oid types[] = {OID_INT8, OID_UUID};
+    PGresult *result = connection_query(
+        self->connection, "SELECT index, batch_hash FROM ixn.skip ORDER BY index", NULL, ret_error);
+    bool read = result && field_check(result, "ixn.skip", types, 2, ret_error);
+    for (int i = 0; read && self->callbacks->skip && i < PQntuples(result); i++)
+        read = self->callbacks->skip(self->callbacks->context, field_int8(field_of(result, i, 0)),
+                                     field_id(field_of(result, i, 1)), ret_error);
+    PQclear(result);
+    return read;
+}
+
 static bool s_configuration(load_t *self, error_t *ret_error)
 {
     static const Oid types[] = {OID_BYTEA};
@@ -292,7 +305,8 @@ bool database_load(database_t *self, const database_load_t *callbacks, error_t *
         connection_command(load.connection, "SET LOCAL jit = off", ret_error) &&
         connection_command(load.connection, "SET LOCAL work_mem = '64MB'", ret_error) &&
         database_read_status(load.connection, NULL, &status, ret_error) && s_told(&load, &status) &&
-        s_checkpoint(&load, ret_error) && s_configuration(&load, ret_error) &&
+        s_checkpoint(&load, ret_error) && s_skips(&load, ret_error) &&
+        s_configuration(&load, ret_error) &&
         catalog_rows_read(load.connection, callbacks->catalog, callbacks->context, ret_error) &&
         s_interactions(&load, ret_error) &&
         s_stream(&load, &service_rows_query, s_on_service, ret_error) &&

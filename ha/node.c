@@ -133,15 +133,29 @@ void node_session_lost(node_t *self, session_t session)
 void node_receive(node_t *self, session_t session, const uint8_t *bytes, size_t len)
 {
     error_t error = {0};
+    desk_t *desk = self->options.desk;
+    hand_begin_frame(desk, bytes, len);
     wire_arena_reset(self->arena);
     Ixn__V1__ToNode *frame = wire_decode_to_node(self->arena, bytes, len, &error);
     if (!frame) {
         self->figures.malformed++;
-        engine_malformed(self->engine, session, &error);
-        return;
+        engine_turn_away(self->engine, session, 0, &error);
     }
-    for (size_t i = 0; i < frame->n_requests; i++)
+    for (size_t i = 0; frame && i < frame->n_requests; i++) {
+        hand_begin_request(desk, i);
         engine_request(self->engine, session, frame->requests[i]);
+    }
+    hand_end_frame(desk, frame ? frame->n_requests : 0);
+}
+
+void node_refuse(node_t *self, session_t session, uint64_t request, const error_t *error)
+{
+    engine_turn_away(self->engine, session, request, error);
+}
+
+const char *node_session_name(const node_t *self, session_t session)
+{
+    return engine_session_name(self->engine, session);
 }
 
 void node_journal_committed(node_t *self, uint64_t index, bool clean)
@@ -237,7 +251,7 @@ static void s_checkpoint(node_t *self)
     self->image = state_image_step(state, IMAGE_ROWS_A_TURN);
 }
 
-void node_turn_end(node_t *self, bool drained)
+static void s_end_turn(node_t *self, bool drained)
 {
     engine_tick(self->engine, drained);
     uint64_t submitted = engine_figures(self->engine).submitted;
@@ -250,6 +264,13 @@ void node_turn_end(node_t *self, bool drained)
         engine_beat(self->engine);
     s_take_batch(self, engine_turn_end(self->engine, can_take, &self->more));
     s_checkpoint(self);
+}
+
+void node_turn_end(node_t *self, bool drained)
+{
+    hand_begin_turn(self->options.desk);
+    s_end_turn(self, drained);
+    hand_end_turn(self->options.desk);
 }
 
 /* ---- Actions ---- */

@@ -9,6 +9,7 @@
 #ifndef IXN_HA_NODE_H
 #define IXN_HA_NODE_H
 
+#include "core/base/hand.h"
 #include "core/checkpoint.h"
 #include "core/engine.h"
 
@@ -26,6 +27,7 @@ typedef struct {
     usec_t beat;               /* nothing decided for so long: a beat; 0: never */
     usec_t
         gap; /* a loop that stood still for so long proves its epoch before it speaks; 0: never */
+    desk_t *desk;     /* where it notes what it works on; NULL: nowhere */
     usec_t boot_time; /* now, CLOCK_BOOTTIME */
     usec_t wall_time;
 } node_options_t;
@@ -43,6 +45,9 @@ session_t node_session_open(node_t *self); /* 0: max_clients are connected */
 void node_session_lost(node_t *self, session_t session);
 /* A frame of a session. Any bytes may come. */
 void node_receive(node_t *self, session_t session, const uint8_t *bytes, size_t len);
+/* The answer to a request that is not even looked at. */
+void node_refuse(node_t *self, session_t session, uint64_t request, const error_t *error);
+const char *node_session_name(const node_t *self, session_t session); /* "": it has none */
 /* The journal's answers. Not clean: it is there, but only a later clean commit releases it. */
 void node_journal_committed(node_t *self, uint64_t index, bool clean);
 void node_checkpoint_written(node_t *self, uint64_t index);

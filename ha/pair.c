@@ -49,6 +49,7 @@ pair_t *pair_new(const pair_options_t *options)
     self->recent = recent_new();
     self->replica = replica_new();
     replica_keep(self->replica, self->recent);
+    pair_init_poison(self);
     self->now = self->role_since = self->began = options->boot_time;
     self->wall = options->wall_time;
     self->peer.heard_at = self->peer.served_at = self->now;
@@ -334,6 +335,7 @@ void pair_turn_end(pair_t *self, bool drained)
     s_stop_turn(self);
     s_look(self);
     s_remember_turn(self);
+    pair_poison_turn(self);
     pair_peer_turn(self);
 }
 

@@ -22,6 +22,7 @@
 #include "dap/database.h"
 #include "ha/daps.h"
 #include "ha/node.h"
+#include "ha/poison.h"
 #include "ha/role.h"
 
 #define PAIR_MAX_DAPS DAPS_MAX
@@ -62,6 +63,8 @@ typedef struct {
      * database_id, beat, clocks) is filled in then. */
     node_options_t node;
     const Ixn__V1__EngineConfiguration *configuration; /* of this node's file; copied */
+    const poison_t *poison; /* what state_dir remembers of crashes; NULL: nothing; copied */
+    desk_t *desk;           /* where it notes what it works on; NULL: nowhere */
     usec_t boot_time;
     usec_t wall_time;
 } pair_options_t;
@@ -160,7 +163,7 @@ void pair_stop(pair_t *self);
 typedef enum {
     PAIR_OBSERVE, /* dap, known: read identity, instance, epoch, head, lineage */
     PAIR_CLAIM,   /* dap, claim_…: take the next epoch */
-    PAIR_LOAD,    /* dap: load the whole state */
+    PAIR_LOAD,    /* dap: load the whole state, up to where pair_guard stops */
     PAIR_FOLLOW,  /* dap, index, hash: the batches after it */
     /* open journal and checkpoint lanes: identity, instance, epoch, generation, index, hash */
     PAIR_OPEN,
@@ -169,10 +172,11 @@ typedef enum {
     PAIR_USE,       /* daps, rearranged: what journal and checkpoint lanes may use from now on */
     PAIR_DAP_OPEN,  /* dap, route: open a lane for it */
     PAIR_DAP_CLOSE, /* dap: close its lane; nothing is under way on it */
-    PAIR_REMEMBER_DAPS, /* daps: their routes durably into state_dir; they are proven */
-    PAIR_REMEMBER,      /* memory: durably into state_dir, before anything else is done */
-    PAIR_SEND,          /* bytes: a frame to the peer; dropped when the link does not take it */
-    PAIR_BROADCAST,     /* bytes: a frame to every connection of a client; all sessions are over */
+    PAIR_REMEMBER_DAPS,   /* daps: their routes durably into state_dir; they are proven */
+    PAIR_REMEMBER,        /* memory: durably into state_dir, before anything else is done */
+    PAIR_REMEMBER_POISON, /* pair_poison: durably into state_dir */
+    PAIR_SEND,            /* bytes: a frame to the peer; dropped when the link does not take it */
+    PAIR_BROADCAST, /* bytes: a frame to every connection of a client; all sessions are over */
     PAIR_SAVE, /* batch: decided, but not part of the committed log: into a file of state_dir */
     PAIR_SAY,  /* event, text, error: a line for the log */
     PAIR_STOP, /* the process ends; error.code OK: in order */
@@ -231,5 +235,7 @@ role_t pair_role(const pair_t *self);
 node_t *pair_node(pair_t *self);         /* NULL while it does not serve */
 const state_t *pair_state(pair_t *self); /* of the node or of the replica; NULL: none yet */
 uint64_t pair_epoch(const pair_t *self); /* the highest it has heard of */
+const poison_t *pair_poison(const pair_t *self);
+const guard_t *pair_guard(const pair_t *self); /* of what it applies; valid until its next input */
 
 #endif

@@ -6,6 +6,7 @@
 #include "core/base/buffer.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/wire/packet.h"
 #include "ha/pair_internal.h"
 
 enum { RETRY_MS = 20 };
@@ -18,6 +19,8 @@ typedef struct {
     Ixn__V1__PairNode peer;
     Ixn__V1__PairDap daps[2 * DAPS_MAX];
     Ixn__V1__PairDap *lists[2 * DAPS_MAX];
+    Ixn__V1__PairPoison poison[POISON_MAX];
+    Ixn__V1__PairPoison *poison_list[POISON_MAX];
     Ixn__V1__PairHeal heal;
     error_t objection;
     char database[IDENTITY_TEXT_SIZE];
@@ -134,6 +137,8 @@ static void s_fill_status(const pair_t *self, status_view_t *view)
     }
     message->role_since_ms = (uint32_t)((self->now - self->role_since) / USEC_PER_MS);
     message->role_reason = (char *)self->role_reason;
+    message->poison = view->poison_list;
+    message->n_poison = pair_fill_poison(self, view->poison, view->poison_list);
     message->last_takeover_ms = (uint32_t)(self->last_takeover / USEC_PER_MS);
     pair_fill_heal(self, &view->heal, &view->objection);
     message->heal = &view->heal;
@@ -200,6 +205,8 @@ static bool s_command(pair_t *self, const Ixn__V1__PairCommand *command, error_t
         pair_say(self, false, "pair.automatic", "on=%d reason=\"%s\"", !pause, command->reason);
         pair_hello(self);
         return true;
+    case IXN__V1__PAIR_COMMAND__KIND__FORGIVE:
+        return pair_forgive(self, command->fingerprint, command->dry_run, ret_error);
     default:
         return error_set(ret_error, ERROR_INVALID_ARGUMENT, "the command %d is not known here",
                          (int)command->kind);
@@ -303,7 +310,46 @@ static void s_answer(pair_t *self, const Ixn__V1__Request *request, buffer_t *fr
         s_answer_status(self, request->id, frame);
 }
 
-bool pair_visit(pair_t *self, const uint8_t *bytes, size_t len, engine_frame_t *ret_frame)
+/* True: `frame` answers the packet, since something in it is poison; then none of it is tried. */
+static bool s_refuse(pair_t *self, text_t packet, buffer_t *frame)
+{
+    const poison_entry_t *whole = poison_find(&self->poison, poison_packet(packet));
+    size_t at = 0;
+    text_t request;
+    bool refused = false;
+    wire_append_from_node_head(frame, 0, 0);
+    while (packet_next(packet, &at, &request) || (whole && !refused)) {
+        const poison_entry_t *entry =
+            whole ? whole : poison_find(&self->poison, poison_request(request));
+        error_t error;
+        if (!entry) {
+            s_answer_retry(packet_request_id(request), "a request that is refused came with it",
+                           frame);
+            continue;
+        }
+        pair_poison_error(entry, &error);
+        pair_note_refused(self, entry, "a visitor");
+        s_answer_error(packet_request_id(request), &error, frame);
+        refused = true;
+    }
+    if (!refused)
+        buffer_free(frame);
+    return refused;
+}
+
+/* A first packet that is not for the pair is sifted by its session. */
+static bool s_is_for_a_session(const pair_t *self, text_t packet)
+{
+    size_t at = 0;
+    text_t request;
+    if (!self->node || !packet_next(packet, &at, &request))
+        return false;
+    const char *name = packet_request_name(request);
+    return strcmp(name, "pair_status") != 0 && strcmp(name, "pair_command") != 0 &&
+           strcmp(name, "figures") != 0;
+}
+
+static bool s_visit(pair_t *self, const uint8_t *bytes, size_t len, engine_frame_t *ret_frame)
 {
     buffer_t frame = {0};
     error_t error = {0};
@@ -319,6 +365,22 @@ bool pair_visit(pair_t *self, const uint8_t *bytes, size_t len, engine_frame_t *
         s_answer(self, asked->requests[i], &frame);
     *ret_frame = (engine_frame_t){0, frame.bytes, frame.len};
     return true;
+}
+
+bool pair_visit(pair_t *self, const uint8_t *bytes, size_t len, engine_frame_t *ret_frame)
+{
+    const text_t packet = {(const char *)bytes, len};
+    buffer_t refusal = {0};
+    if (self->poison.active > 0 && s_is_for_a_session(self, packet))
+        return false;
+    if (self->poison.active > 0 && s_refuse(self, packet, &refusal)) {
+        *ret_frame = (engine_frame_t){0, refusal.bytes, refusal.len};
+        return true;
+    }
+    hand_begin_frame(self->options.desk, bytes, len);
+    bool answered = s_visit(self, bytes, len, ret_frame);
+    hand_end(self->guard.hand);
+    return answered;
 }
 
 /* ---- To all ---- */

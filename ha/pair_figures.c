@@ -81,6 +81,10 @@ void pair_answer_figures(pair_t *self, uint64_t request, buffer_t *frame)
         message->index_bytes = memory.indexes;
         message->remembered_bytes = memory.remembered;
     }
+    message->poison_refused = self->poison_refused;
+    message->poison_active = (uint32_t)self->poison.active;
+    for (size_t i = 0; i < self->poison.len; i++)
+        message->crashes_remembered += self->poison.entries[i].own + self->poison.entries[i].other;
     if (self->node)
         s_fill_serving(self, &view);
     Ixn__V1__Message answer = IXN__V1__MESSAGE__INIT;

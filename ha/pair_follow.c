@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/check.h"
 #include "core/configuration.h"
@@ -11,6 +12,7 @@ enum {
     APPLY_A_TURN = 5000,     /* entries: what hearing the peer may wait for */
     BEHIND_ENTRIES = 100000, /* a ready backup that is so far behind is not ready */
     HEAD_AGE_MS = 3000,      /* the head must have been seen within this */
+    STOPPED_MS = 1000,       /* how often an entry that is not applied is looked at again */
 };
 
 /* ---- Loading and following through an own access point ---- */
@@ -18,7 +20,8 @@ enum {
 void pair_load(pair_t *self)
 {
     size_t dap;
-    if (self->loading || !daps_choose(&self->daps, &dap))
+    const bool rests = self->stopped[0] && self->now - self->stopped_at < STOPPED_MS * USEC_PER_MS;
+    if (self->loading || rests || !daps_choose(&self->daps, &dap))
         return;
     self->loading = true;
     daps_ask(&self->daps, dap, self->now);
@@ -30,6 +33,10 @@ void pair_loaded(pair_t *self, size_t dap, state_t *state, const database_status
 {
     bool proven = daps_answer(&self->daps, dap, status, error, self->now);
     self->loading = false;
+    if (!state && error->code == ERROR_POISON) {
+        pair_stop_before(self, error);
+        return;
+    }
     if (!state) {
         pair_say(self, true, "pair.load_failed", "dap=%s error=\"%s\"", self->daps.daps[dap].name,
                  error->text);
@@ -41,7 +48,7 @@ void pair_loaded(pair_t *self, size_t dap, state_t *state, const database_status
         return;
     }
     replica_load(self->replica, state);
-    self->replica_trouble[0] = '\0';
+    self->replica_trouble[0] = self->stopped[0] = '\0';
     pair_learn_epoch(self, status->epoch, status->generation);
     pair_say(self, false, "pair.loaded",
              "dap=%s index=%" PRIu64 " head=%" PRIu64 " interactions=%" PRIu32,
@@ -61,6 +68,45 @@ void pair_follow_journal(pair_t *self)
     action->index = self->following_from = replica_index(self->replica);
     action->hash = replica_state(self->replica)->hash;
     action->instance = self->daps.instance;
+}
+
+void pair_stop_before(pair_t *self, const error_t *error)
+{
+    char text[PAIR_REASON];
+    snprintf(text, sizeof text, "%.255s", error->text);
+    wire_clean_text(text);
+    self->stopped_at = self->now;
+    if (strcmp(text, self->stopped) == 0)
+        return;
+    memcpy(self->stopped, text, sizeof text);
+    pair_alarm(self, "poison.stopped", "error=\"%s\"", error->text);
+    if (role_follows(self->role))
+        pair_event(self, ROLE_EVENT_BEHIND, text);
+}
+
+bool pair_lacks_skip(const pair_t *self, const database_status_t *status)
+{
+    return replica_is_loaded(self->replica) &&
+           status->skips > replica_state(self->replica)->skips_len;
+}
+
+/* The tables have the entry by now: the node that decided it lives. Or an operator has skipped it.
+ */
+static bool s_is_passed(const pair_t *self)
+{
+    return self->has_seen && self->seen.checkpoint_index > replica_index(self->replica);
+}
+
+bool pair_step(pair_t *self, size_t entries, error_t *ret_error)
+{
+    error_t error = {0};
+    if (replica_step(self->replica, entries, &error))
+        return true;
+    if (error.code == ERROR_POISON)
+        pair_stop_before(self, &error);
+    else
+        *ret_error = error;
+    return error.code == ERROR_POISON;
 }
 
 void pair_distrust(pair_t *self, const char *why)
@@ -101,9 +147,11 @@ bool pair_is_ready(const pair_t *self, char *reason, size_t size)
 {
     const head_t *head = &self->head;
     reason[0] = '\0';
-    if (self->role == ROLE_TAKING_OVER || role_serves(self->role))
+    if (self->stopped[0] && !self->node)
+        snprintf(reason, size, "%s", self->stopped);
+    else if (self->role == ROLE_TAKING_OVER || role_serves(self->role))
         return true;
-    if (self->peer.trouble[0])
+    else if (self->peer.trouble[0])
         snprintf(reason, size, "%s", self->peer.trouble);
     else if (!self->daps.known)
         snprintf(reason, size,
@@ -154,11 +202,19 @@ void pair_follow_turn(pair_t *self)
         pair_load(self);
         return;
     }
-    if (!replica_step(self->replica, APPLY_A_TURN, &error)) {
+    if (self->has_seen && pair_lacks_skip(self, &self->seen)) {
+        pair_distrust(self, "an operator has skipped an entry; it loads the state without it");
+        return;
+    }
+    if (!pair_step(self, APPLY_A_TURN, &error)) {
         pair_distrust(self, error.text);
         return;
     }
+    if (self->stopped[0] && s_is_passed(self))
+        replica_unload(self->replica); /* and loaded again, without applying it */
     const state_t *state = replica_state(self->replica);
+    if (!state)
+        return;
     if (state->epoch == self->epoch)
         pair_note_place(self, state->index, state->hash);
     replica_checkpoint(self->replica, self->peer.checkpoint);

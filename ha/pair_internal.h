@@ -155,7 +155,15 @@ struct pair {
     uint64_t digest_told; /* the index it was told at last */
     takeover_t takeover;
     hand_over_t hand_over;
-    recent_t *recent; /* committed batches, in case the database loses them */
+    /* what crashed nodes */
+    poison_t poison;
+    bool poison_changed;     /* and state_dir does not know */
+    uint64_t poison_refused; /* requests */
+    guard_stop_t stops[POISON_MAX];
+    guard_t guard;
+    char stopped[PAIR_REASON]; /* before which entry of the log, and what to do; empty: it is not */
+    usec_t stopped_at;         /* … it was tried last */
+    recent_t *recent;          /* committed batches, in case the database loses them */
     heal_t heal;
     /* the peer */
     peer_view_t peer;
@@ -216,10 +224,30 @@ bool pair_is_ready(const pair_t *self, char *reason, size_t size);
  * not ready either, and says where. It would serve the one in force, so it takes over all the same.
  */
 bool pair_reports_ready(const pair_t *self, char *reason, size_t size);
+/* Applies what is committed; false: it does not fit, distrust it. Stops before a poisoned entry. */
+bool pair_step(pair_t *self, size_t entries, error_t *ret_error);
+/* The state was made without a skip that the database knows of. */
+bool pair_lacks_skip(const pair_t *self, const database_status_t *status);
+/* This node does not apply the next entry: until that changes it cannot follow or take over. */
+void pair_stop_before(pair_t *self, const error_t *error);
 /* What follows is not the log: the state is dropped and loaded anew. */
 void pair_distrust(pair_t *self, const char *why);
 void pair_load(pair_t *self);
 void pair_follow_journal(pair_t *self);
+
+/* pair_poison.c */
+void pair_init_poison(pair_t *self);
+void pair_poison_turn(pair_t *self);
+size_t pair_fill_poison(const pair_t *self, Ixn__V1__PairPoison messages[POISON_MAX],
+                        Ixn__V1__PairPoison *list[POISON_MAX]);
+void pair_hear_poison(pair_t *self, const Ixn__V1__PeerHello *hello);
+void pair_say_poison(pair_t *self, const poison_entry_t *entry);
+bool pair_forgive(pair_t *self, ProtobufCBinaryData fingerprint, bool dry_run, error_t *ret_error);
+/* The answer to what is refused. */
+void pair_poison_error(const poison_entry_t *entry, error_t *ret_error);
+void pair_note_refused(pair_t *self, const poison_entry_t *entry, const char *sender);
+/* A packet for the node that serves, while something is refused. */
+void pair_receive_sifted(pair_t *self, session_t session, text_t packet);
 
 /* pair_move.c */
 /* At a start: goes where an operator has declared that the pair's database is now, if that is what

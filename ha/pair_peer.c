@@ -104,6 +104,10 @@ void pair_say_hello(pair_t *self)
     Ixn__V1__PeerDap daps[DAPS_MAX];
     Ixn__V1__PeerDap *list[DAPS_MAX];
     char reason[PAIR_REASON];
+    Ixn__V1__PairPoison poison[POISON_MAX];
+    Ixn__V1__PairPoison *poison_list[POISON_MAX];
+    hello.poison = poison_list;
+    hello.n_poison = pair_fill_poison(self, poison, poison_list);
     for (size_t i = 0; i < self->daps.len; i++) {
         if (!dap_is_here(&self->daps.daps[i]))
             continue;
@@ -366,6 +370,7 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
     s_hear_daps(peer, hello);
     if (!s_is_ours(self, frame))
         return;
+    pair_hear_poison(self, hello);
     if (first || changed)
         pair_hello(self); /* so that it knows of this node as soon */
     if (!s_names_our_database(self, frame))
@@ -414,7 +419,7 @@ static void s_hear_committed(pair_t *self, const Ixn__V1__PeerCommitted *body)
     if (body->digest_index == 0 || !replica_is_loaded(self->replica))
         return;
     /* Now, before a later frame leads beyond this index. */
-    if (!replica_step(self->replica, SIZE_MAX / 2, &error)) {
+    if (!pair_step(self, SIZE_MAX / 2, &error)) {
         pair_distrust(self, error.text);
         return;
     }
@@ -444,7 +449,7 @@ static void s_hear_hand_over(pair_t *self, const Ixn__V1__PeerHandOver *body)
     self->takeover.handed_hash = hash;
 }
 
-void pair_peer_receive(pair_t *self, const uint8_t *bytes, size_t len)
+static void s_receive(pair_t *self, const uint8_t *bytes, size_t len)
 {
     wire_arena_reset(self->arena);
     Ixn__V1__PeerFrame *frame =
@@ -472,4 +477,11 @@ void pair_peer_receive(pair_t *self, const uint8_t *bytes, size_t len)
         s_hear_committed(self, frame->committed);
     else if (frame->body_case == IXN__V1__PEER_FRAME__BODY_HAND_OVER && frame->hand_over)
         s_hear_hand_over(self, frame->hand_over);
+}
+
+void pair_peer_receive(pair_t *self, const uint8_t *bytes, size_t len)
+{
+    hand_begin(self->guard.hand, HAND_PEER);
+    s_receive(self, bytes, len);
+    hand_end(self->guard.hand);
 }

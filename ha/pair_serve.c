@@ -32,6 +32,7 @@ void pair_serve(pair_t *self, state_t *state)
 {
     const database_status_t *status = &self->takeover.status;
     node_options_t options = self->options.node;
+    options.desk = self->options.desk;
     options.engine.state = state;
     options.engine.database_id = status->identity.database_id;
     options.engine.epoch = status->epoch;
@@ -176,7 +177,9 @@ void pair_session_lost(pair_t *self, session_t session)
 
 void pair_receive(pair_t *self, session_t session, const uint8_t *bytes, size_t len)
 {
-    if (self->node)
+    if (self->node && self->poison.active > 0)
+        pair_receive_sifted(self, session, (text_t){(const char *)bytes, len});
+    else if (self->node)
         node_receive(self->node, session, bytes, len);
 }
 

@@ -366,7 +366,11 @@ static void s_catch_up(pair_t *self)
         pair_load(self);
         return;
     }
-    if (!replica_step(self->replica, SIZE_MAX / 2, &error)) {
+    if (pair_lacks_skip(self, &self->takeover.status)) {
+        replica_unload(self->replica);
+        return;
+    }
+    if (!pair_step(self, SIZE_MAX / 2, &error)) {
         pair_say(self, true, "pair.replica_dropped", "reason=\"%s\"", error.text);
         replica_unload(self->replica);
         return;

@@ -18,6 +18,8 @@ struct replica {
      * always right after. */
     line_t stream;
     uint64_t known;
+    const guard_t *guard;
+    bool stopped;     /* by the guard */
     recent_t *recent; /* not its own; NULL: what was applied is not kept */
 };
 
@@ -183,6 +185,7 @@ static void s_fit(replica_t *self)
 void replica_load(replica_t *self, state_t *state)
 {
     state_destroy(&self->state);
+    self->stopped = false;
     line_empty(&self->journal);
     self->state = state;
     replica_committed(self, state->index);
@@ -193,6 +196,7 @@ state_t *replica_take(replica_t *self)
 {
     state_t *state = self->state;
     self->state = NULL;
+    self->stopped = false;
     line_empty(&self->stream);
     line_empty(&self->journal);
     self->known = 0;
@@ -207,8 +211,12 @@ void replica_unload(replica_t *self)
 
 static bool s_apply(replica_t *self, line_t *line, error_t *ret_error)
 {
-    if (!state_apply_batch(self->state, line_at(line, 0), self->arena, ret_error))
+    error_t error = {0};
+    if (!state_apply_batch(self->state, line_at(line, 0), self->arena, self->guard, &error)) {
+        self->stopped = error.code == ERROR_POISON;
+        *ret_error = error;
         return false;
+    }
     if (self->recent)
         recent_add(self->recent, line_take(line));
     else
@@ -237,9 +245,15 @@ static line_t *s_next(replica_t *self)
     return s_stream_is_ready(self) ? &self->stream : NULL;
 }
 
+void replica_guard(replica_t *self, const guard_t *guard)
+{
+    self->guard = guard;
+    self->stopped = false;
+}
+
 bool replica_step(replica_t *self, size_t entries, error_t *ret_error)
 {
-    if (!self->state)
+    if (!self->state || self->stopped)
         return true;
     uint64_t until = self->state->index + entries;
     line_t *line;
@@ -251,12 +265,12 @@ bool replica_step(replica_t *self, size_t entries, error_t *ret_error)
 
 bool replica_has_work(const replica_t *self)
 {
-    return self->state && (self->journal.len > 0 || s_stream_is_ready(self));
+    return self->state && !self->stopped && (self->journal.len > 0 || s_stream_is_ready(self));
 }
 
 bool replica_has_gap(const replica_t *self)
 {
-    if (!self->state || self->known <= self->state->index || self->journal.len > 0)
+    if (!self->state || self->stopped || self->known <= self->state->index || self->journal.len > 0)
         return false;
     return self->stream.len == 0 || line_at(&self->stream, 0)->first != self->state->index + 1;
 }

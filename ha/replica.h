@@ -40,8 +40,11 @@ void replica_head(replica_t *self, uint64_t index, id128_t hash);
 /* Another epoch began: what is buffered of the one before may not be part of the log. */
 void replica_forget_stream(replica_t *self);
 
+/* What it notes and where it stops; the replica reads it until another one is set. */
+void replica_guard(replica_t *self, const guard_t *guard);
 /* Applies what is committed, about `entries` entries at most. False and an error: what comes does
- * not fit the state; unload it. */
+ * not fit the state; unload it. With POISON the state is whole: it stopped before the batch, and
+ * stops there until there is another guard or another state. */
 bool replica_step(replica_t *self, size_t entries, error_t *ret_error);
 bool replica_has_work(const replica_t *self); /* replica_step has something to apply */
 

@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -333,14 +332,6 @@ static int s_tell(const input_t *input, const config_t *config, const adoption_r
 
 /* ---- The command ---- */
 
-static void s_name_operator(char *text, size_t size)
-{
-    char host[128] = "";
-    const struct passwd *user = getpwuid(getuid());
-    gethostname(host, sizeof host - 1);
-    snprintf(text, size, "%s@%s", user ? user->pw_name : "?", host);
-}
-
 static bool s_recall(const config_t *config, adoption_t *adoption, error_t *ret_error)
 {
     identity_memory_t memory;
@@ -369,14 +360,14 @@ static bool s_recall(const config_t *config, adoption_t *adoption, error_t *ret_
 static bool s_adopt(const input_t *input, const config_t *config, adoption_result_t *ret_result,
                     error_t *ret_error)
 {
-    char by[200];
+    char by[COMMON_OPERATOR_SIZE];
     survey_t survey = {.config = config};
     adoption_t adoption = {.accepts_loss = input->accepts_loss,
                            .loss = input->loss,
                            .dry_run = input->dry_run,
                            .reason = input->reason,
                            .adopted_by = by};
-    s_name_operator(by, sizeof by);
+    common_operator(by);
     if (!s_recall(config, &adoption, ret_error) ||
         !s_ask_nodes(input, config, &adoption, ret_error) ||
         !s_survey(&survey, input->dap, ret_error))

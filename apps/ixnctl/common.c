@@ -2,6 +2,7 @@
 #include "apps/ixnctl/common.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,4 +288,12 @@ table_style_t common_style(void)
 void common_free(common_t *self)
 {
     config_destroy(&self->config);
+}
+
+void common_operator(char text[COMMON_OPERATOR_SIZE])
+{
+    char host[128] = "";
+    const struct passwd *user = getpwuid(getuid());
+    gethostname(host, sizeof host - 1);
+    snprintf(text, COMMON_OPERATOR_SIZE, "%s@%s", user ? user->pw_name : "?", host);
 }

@@ -71,4 +71,8 @@ size_t common_terminal_width(int descriptor);
 
 void common_free(common_t *self);
 
+/* Who gives the command, for what is kept of it: user@host. */
+enum { COMMON_OPERATOR_SIZE = 200 };
+void common_operator(char text[COMMON_OPERATOR_SIZE]);
+
 #endif

@@ -13,51 +13,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apps/ixnd/state_dir.h"
 #include "core/base/buffer.h"
 
 #define TITLE "ixn daps 1"
 #define MAX_SIZE (64 * 1024)
 
-static bool s_failed(const char *path, error_t *ret_error)
-{
-    return error_set(ret_error, ERROR_SYSTEM,
-                     "cannot write %s: %s; the node needs a state_dir it can write to", path,
-                     strerror(errno ? errno : ENOSPC));
-}
-
-static bool s_sync_folder(const char *path)
-{
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool done = folder >= 0 && fsync(folder) == 0;
-    int failure = errno;
-    if (folder >= 0)
-        close(folder);
-    errno = failure;
-    return done;
-}
-
-static bool s_write(const char *path, const buffer_t *text)
-{
-    unlink(path); /* of an earlier try; perhaps with other permissions */
-    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (file < 0)
-        return false;
-    errno = 0;
-    bool done = write(file, text->bytes, text->len) == (ssize_t)text->len && fsync(file) == 0;
-    int failure = errno;
-    done = close(file) == 0 && done;
-    errno = failure;
-    return done;
-}
-
 bool dap_memory_write(const char *state_dir, const config_dap_t *daps, size_t len,
                       error_t *ret_error)
 {
-    char path[CONFIG_PATH_SIZE + 16];
-    char path_new[CONFIG_PATH_SIZE + 16];
     buffer_t text = {0};
-    snprintf(path, sizeof path, "%s/daps", state_dir);
-    snprintf(path_new, sizeof path_new, "%s/daps.new", state_dir);
     buffer_append_text(&text, TITLE "\n");
     for (size_t i = 0; i < len; i++) {
         if (strpbrk(daps[i].name, "\r\n") || strpbrk(daps[i].conninfo, "\r\n"))
@@ -65,9 +30,8 @@ bool dap_memory_write(const char *state_dir, const config_dap_t *daps, size_t le
         buffer_printf(&text, "name %s\nweight %" PRIu32 "\nconninfo %s\n", daps[i].name,
                       daps[i].weight, daps[i].conninfo);
     }
-    bool done = s_write(path_new, &text) && rename(path_new, path) == 0 && s_sync_folder(state_dir);
-    if (!done)
-        s_failed(path, ret_error);
+    bool done =
+        state_dir_write(state_dir, "daps", (text_t){(char *)text.bytes, text.len}, ret_error);
     explicit_bzero(text.bytes, text.len);
     buffer_free(&text);
     return done;

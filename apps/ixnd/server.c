@@ -183,6 +183,8 @@ static bool s_open_pair(server_t *self, error_t *ret_error)
         .heartbeat = config->peer_heartbeat_ms * USEC_PER_MS,
         .beat = config->beat_ms * USEC_PER_MS,
         .node = server_node_options(config),
+        .poison = crash_poison(self->crash),
+        .desk = crash_desk(self->crash),
         .boot_time = connection_now(),
         .wall_time = s_wall_time(),
     };
@@ -199,6 +201,9 @@ static bool s_open_pair(server_t *self, error_t *ret_error)
 static bool s_open(server_t *self, error_t *ret_error)
 {
     const config_t *config = self->config;
+    self->crash = crash_open(config->state_dir, s_wall_time(), ret_error);
+    if (!self->crash)
+        return false;
     self->transport = transport_new(config->client_endpoint, ret_error);
     if (!self->transport)
         return false;
@@ -221,6 +226,7 @@ static void s_close(server_t *self)
     pair_destroy(&self->pair);
     peer_destroy(&self->peer);
     transport_destroy(&self->transport);
+    crash_close(&self->crash);
 }
 
 bool server_run(const char *path, config_t *config, const server_signals_t *signals,

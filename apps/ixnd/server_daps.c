@@ -6,6 +6,8 @@
 #include "apps/ixnd/server_internal.h"
 #include "core/base/check.h"
 
+_Static_assert((size_t)PAIR_MAX_DAPS <= (size_t)CRASH_LANES, "every lane can note its work");
+
 /* Of its name, too: so it tells which DAP of the file is meant. */
 static id128_t s_route(const config_dap_t *dap)
 {
@@ -30,7 +32,7 @@ static void s_open_lane(server_t *self, size_t number, const config_dap_t *dap)
     self->daps[number] = *dap;
     config.daps = &self->daps[number];
     config.daps_len = 1;
-    self->access[number] = access_new(&config, 0);
+    self->access[number] = access_new(&config, 0, crash_lane(self->crash, number));
 }
 
 bool server_begin_daps(server_t *self, pair_options_t *options, error_t *ret_error)

@@ -3,6 +3,7 @@
 #define IXN_APPS_IXND_SERVER_INTERNAL_H
 
 #include "apps/ixnd/admin/admin.h"
+#include "apps/ixnd/crash.h"
 #include "apps/ixnd/peer.h"
 #include "apps/ixnd/server.h"
 #include "apps/ixnd/transport.h"
@@ -17,6 +18,7 @@ typedef struct {
     pair_t *pair;
     transport_t *transport;
     peer_t *peer;                     /* NULL: alone by configuration */
+    crash_t *crash;                   /* what it works on */
     admin_t *admin;                   /* NULL: no admin port by configuration */
     access_t *access[PAIR_MAX_DAPS];  /* by number; NULL: no lane */
     config_dap_t daps[PAIR_MAX_DAPS]; /* where each leads; holds passwords */

@@ -212,7 +212,7 @@ static void s_do(server_t *self, pair_action_t *action)
         s_claim(self, action);
         return;
     case PAIR_LOAD:
-        access_load(self->access[action->dap]);
+        access_load(self->access[action->dap], pair_guard(self->pair));
         return;
     case PAIR_FOLLOW:
         access_follow(self->access[action->dap], action->index, action->hash, &action->instance);
@@ -244,6 +244,10 @@ static void s_do(server_t *self, pair_action_t *action)
     case PAIR_REMEMBER:
         if (!identity_remember(self->config->state_dir, &action->memory, &error))
             s_fail(self, &error);
+        return;
+    case PAIR_REMEMBER_POISON:
+        if (!crash_remember(self->config->state_dir, pair_poison(self->pair), &error))
+            log_error("poison.not_remembered", "error=\"%s\"", error.text);
         return;
     case PAIR_SEND:
         if (self->peer)

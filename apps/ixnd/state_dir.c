@@ -53,3 +53,40 @@ bool state_dir_save_tail(const char *path, const batch_t *batch, error_t *ret_er
         return error_set(ret_error, ERROR_SYSTEM, "cannot write %s: %s", name, strerror(reason));
     return true;
 }
+
+static bool s_sync_folder(const char *path)
+{
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool done = folder >= 0 && fsync(folder) == 0;
+    int failure = errno;
+    if (folder >= 0)
+        close(folder);
+    errno = failure;
+    return done;
+}
+
+static bool s_write(const char *path, text_t text)
+{
+    unlink(path); /* of an earlier try; perhaps with other permissions */
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (file < 0)
+        return false;
+    errno = 0;
+    bool done = write(file, text.data, text.len) == (ssize_t)text.len && fsync(file) == 0;
+    int failure = errno;
+    done = close(file) == 0 && done;
+    errno = failure;
+    return done;
+}
+
+bool state_dir_write(const char *path, const char *name, text_t text, error_t *ret_error)
+{
+    char file[CONFIG_PATH_SIZE + 80];
+    char file_new[CONFIG_PATH_SIZE + 80];
+    snprintf(file, sizeof file, "%s/%s", path, name);
+    snprintf(file_new, sizeof file_new, "%s/%s.new", path, name);
+    return (s_write(file_new, text) && rename(file_new, file) == 0 && s_sync_folder(path)) ||
+           error_set(ret_error, ERROR_SYSTEM,
+                     "cannot write %s: %s; the node needs a state_dir it can write to", file,
+                     strerror(errno ? errno : ENOSPC));
+}

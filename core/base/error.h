@@ -42,6 +42,7 @@
     X(UNKNOWN_ROUTER, 21, "no such router")                                                        \
     X(UNKNOWN_CLUSTER, 26, "no such application cluster")                                          \
     X(NOT_DECLARED, 27, "the servers of this type do not say what they offer")                     \
+    X(POISON, 29, "this crashed the nodes that tried it")                                          \
     X(CONFIGURATION, 30, "the configuration is not valid")                                         \
     X(DATABASE_UNREACHABLE, 40, "the database cannot be reached")                                  \
     X(DATABASE_EMPTY, 41, "the database holds no ixn schema")                                      \

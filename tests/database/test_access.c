@@ -94,7 +94,7 @@ static void s_commit(id128_t *hashes, size_t len)
 
 static void s_looks(void)
 {
-    access_t *lane = access_new(&s_pair.config, s_pair.config.daps_len - 1);
+    access_t *lane = access_new(&s_pair.config, s_pair.config.daps_len - 1, NULL);
     access_event_t event = s_observe(lane);
     cr_assert(event.ok, "%s", event.error.text);
     cr_assert_gt(event.elapsed, 0);
@@ -132,7 +132,7 @@ Test(access, sees_it_through_a_transaction_pooler)
 
 Test(access, opens_again_what_was_lost)
 {
-    access_t *lane = access_new(&s_pair.config, 0);
+    access_t *lane = access_new(&s_pair.config, 0, NULL);
     for (int i = 0; i < 3; i++) {
         access_event_t event = s_observe(lane);
         cr_assert(event.ok, "%s", event.error.text);
@@ -146,7 +146,7 @@ Test(access, opens_again_what_was_lost)
 /* It answers each order once, in their order. */
 Test(access, does_one_thing_after_the_other)
 {
-    access_t *lane = access_new(&s_pair.config, 0);
+    access_t *lane = access_new(&s_pair.config, 0, NULL);
     access_observe(lane, &s_nowhere);
     access_follow(lane, 0, s_pair.hash, &s_pair.status.instance);
     access_observe(lane, &s_nowhere);
@@ -164,7 +164,7 @@ Test(access, does_one_thing_after_the_other)
 
 Test(access, of_two_lanes_that_claim_one_wins)
 {
-    access_t *lanes[2] = {access_new(&s_pair.config, 0), access_new(&s_pair.config, 0)};
+    access_t *lanes[2] = {access_new(&s_pair.config, 0, NULL), access_new(&s_pair.config, 0, NULL)};
     for (uint64_t round = 0; round < 10; round++) {
         access_event_t events[2];
         for (int i = 0; i < 2; i++) {
@@ -203,7 +203,7 @@ Test(access, of_two_lanes_that_claim_one_wins)
 
 Test(access, claims_only_the_judged_head_where_it_should)
 {
-    access_t *lane = access_new(&s_pair.config, 0);
+    access_t *lane = access_new(&s_pair.config, 0, NULL);
     access_claim_t claim = {
         .judged = s_pair.status, .claim_head = true, .owner = "node-b", .reason = "test"};
     s_commit((id128_t[4]){0}, 2);
@@ -222,7 +222,7 @@ Test(access, claims_only_the_judged_head_where_it_should)
 Test(access, follows_the_journal)
 {
     id128_t hashes[32] = {s_pair.hash};
-    access_t *lane = access_new(&s_pair.config, 0);
+    access_t *lane = access_new(&s_pair.config, 0, NULL);
     s_commit(hashes, 20);
     access_event_t event = s_follow(lane, 0, hashes[0]);
     cr_assert(event.ok && !event.gone, "%s", event.error.text);
@@ -246,7 +246,7 @@ Test(access, follows_the_journal)
 Test(access, knows_when_what_is_asked_for_is_gone)
 {
     id128_t hashes[32] = {s_pair.hash};
-    access_t *lane = access_new(&s_pair.config, 0);
+    access_t *lane = access_new(&s_pair.config, 0, NULL);
     s_commit(hashes, 20);
     s_expect_gone(lane, 10, hashes[9]);         /* another batch is there */
     s_expect_gone(lane, 20, hashes[19]);        /* … also at the head */
@@ -271,7 +271,7 @@ Test(access, knows_when_what_is_asked_for_is_gone)
 Test(access, does_not_take_a_damaged_journal)
 {
     id128_t hashes[32] = {s_pair.hash};
-    access_t *lane = access_new(&s_pair.config, 0);
+    access_t *lane = access_new(&s_pair.config, 0, NULL);
     s_commit(hashes, 20);
     pair_ask(s_pair.pq, "DELETE FROM ixn.journal WHERE last_index = 15");
     access_event_t event = s_follow(lane, 12, hashes[12]);
@@ -301,7 +301,7 @@ Test(access, follows_in_pieces)
         journal_append(s_pair.journal, batch);
         pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
     }
-    access_t *lane = access_new(&s_pair.config, 0);
+    access_t *lane = access_new(&s_pair.config, 0, NULL);
     size_t pieces = 0;
     for (uint64_t index = 0; index < BATCHES; pieces++) {
         access_event_t event = s_follow(lane, index, hash);
@@ -394,7 +394,7 @@ static server_t s_serve(void)
 
 static state_t *s_load(access_t *lane, uint64_t checkpoint)
 {
-    access_load(lane);
+    access_load(lane, NULL);
     access_event_t event = s_next(lane, ACCESS_LOADED);
     cr_assert(event.ok && event.state, "%s", event.error.text);
     cr_assert_eq(event.status.head_index, event.state->index);
@@ -410,7 +410,7 @@ static void s_takes_over(void)
 {
     error_t error = {0};
     server_t server = s_serve();
-    access_t *lane = access_new(&s_pair.config, s_pair.config.daps_len - 1);
+    access_t *lane = access_new(&s_pair.config, s_pair.config.daps_len - 1, NULL);
     s_decide(&server, 30);
     uint64_t checkpoint = s_checkpoint(&server);
     s_decide(&server, 10); /* comes from the journal */
@@ -423,7 +423,8 @@ static void s_takes_over(void)
     access_event_t event = s_follow(lane, follower->index, follower->hash);
     cr_assert(event.ok && event.batches_len == 20, "%s", event.error.text);
     for (size_t i = 0; i < event.batches_len; i++)
-        cr_assert(state_apply_batch(follower, event.batches[i], arena, &error), "%s", error.text);
+        cr_assert(state_apply_batch(follower, event.batches[i], arena, NULL, &error), "%s",
+                  error.text);
     s_drop(&event);
     wire_arena_destroy(&arena);
     cr_assert_eq(state_digest(follower), state_digest(server.driver->state));
@@ -475,12 +476,12 @@ Test(access, an_answer_that_nobody_takes_is_freed)
 {
     id128_t hashes[32] = {s_pair.hash};
     s_commit(hashes, 5);
-    access_t *lane = access_new(&s_pair.config, 0);
+    access_t *lane = access_new(&s_pair.config, 0, NULL);
     access_follow(lane, 0, hashes[0], &s_pair.status.instance);
     zmq_pollitem_t item = {.socket = zsock_resolve(access_socket(lane)), .events = ZMQ_POLLIN};
     cr_assert_eq(zmq_poll(&item, 1, PATIENCE_MS), 1);
     access_follow(lane, 0, hashes[0], &s_pair.status.instance); /* perhaps answered, perhaps not */
-    access_load(lane);
+    access_load(lane, NULL);
     access_destroy(&lane);
 }
 
@@ -519,7 +520,7 @@ static int s_silent_server(void)
 Test(access, tells_in_time_that_a_session_is_frozen)
 {
     s_pair.config.statement_timeout_ms = 400;
-    access_t *lane = access_new(&s_pair.config, 0);
+    access_t *lane = access_new(&s_pair.config, 0, NULL);
     access_event_t event = s_observe(lane);
     cr_assert(event.ok, "%s", event.error.text);
     pid_t frozen = s_freeze();
@@ -536,7 +537,7 @@ Test(access, tells_in_time_that_nobody_answers)
 {
     s_pair.config.connect_timeout_ms = 300;
     int server = s_silent_server();
-    access_t *lane = access_new(&s_pair.config, 1);
+    access_t *lane = access_new(&s_pair.config, 1, NULL);
     for (int i = 0; i < 2; i++) {
         access_event_t event = s_observe(lane);
         cr_assert(!event.ok && event.error.code == ERROR_DATABASE_UNREACHABLE);
@@ -545,6 +546,11 @@ Test(access, tells_in_time_that_nobody_answers)
     }
     access_destroy(&lane);
     close(server);
+}
+
+static void s_order_load(access_t *lane)
+{
+    access_load(lane, NULL);
 }
 
 static void s_expect_quick_end(access_t **lane)
@@ -559,10 +565,10 @@ static void s_expect_quick_end(access_t **lane)
 
 Test(access, ends_at_once_while_a_session_is_frozen)
 {
-    static void (*const orders[])(access_t *) = {s_order_observe, access_load};
+    static void (*const orders[])(access_t *) = {s_order_observe, s_order_load};
     s_pair.config.statement_timeout_ms = 60000;
     for (int i = 0; i < 2; i++) {
-        access_t *lane = access_new(&s_pair.config, 0);
+        access_t *lane = access_new(&s_pair.config, 0, NULL);
         access_event_t event = s_observe(lane);
         cr_assert(event.ok, "%s", event.error.text);
         pid_t frozen = s_freeze();
@@ -584,8 +590,8 @@ Test(access, ends_at_once_while_it_connects)
 {
     s_pair.config.connect_timeout_ms = 60000;
     int server = s_silent_server();
-    access_t *lane = access_new(&s_pair.config, 1);
-    access_load(lane);
+    access_t *lane = access_new(&s_pair.config, 1, NULL);
+    access_load(lane, NULL);
     struct pollfd item = {.fd = server, .events = POLLIN};
     cr_assert_eq(poll(&item, 1, PATIENCE_MS), 1);
     s_expect_quick_end(&lane);
@@ -600,7 +606,7 @@ Test(access, ends_at_once_while_it_claims)
     s_pair.database = pair_open_as_ixn(&s_pair, 60000);
     snprintf(s_pair.daps[0].conninfo + strlen(s_pair.daps[0].conninfo),
              sizeof s_pair.daps[0].conninfo - strlen(s_pair.daps[0].conninfo), " user=ixn");
-    access_t *lane = access_new(&s_pair.config, 0);
+    access_t *lane = access_new(&s_pair.config, 0, NULL);
     pair_ask(s_pair.pq, "BEGIN; SELECT 1 FROM ixn.pair FOR UPDATE");
     const access_claim_t claim = {.judged = s_pair.status, .owner = "node-b", .reason = "test"};
     access_claim(lane, &claim);

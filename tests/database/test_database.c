@@ -213,7 +213,7 @@ Test(database, of_an_older_version_is_migrated)
              "DROP VIEW ixn.role_history;"
              "DROP TABLE ixn.strategy, ixn.strategy_activation, ixn.strategy_turn, ixn.agent, "
              "ixn.router_drain;"
-             "DROP TABLE ixn.adoption, ixn.audit, ixn.service_request, ixn.heal;"
+             "DROP TABLE ixn.adoption, ixn.audit, ixn.service_request, ixn.skip, ixn.heal;"
              "DELETE FROM ixn.schema_migration WHERE version > 1");
     cr_assert(!database_status(s_pair.database, NULL, &after, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);

@@ -214,6 +214,7 @@ void machine_start(machine_t *self)
         .incarnation = random_id(&world->random),
         .has_memory = self->has_memory,
         .memory = self->memory,
+        .poison = &self->poison,
         .failover_timeout = options->failover_timeout,
         .heartbeat = options->heartbeat,
         .beat = options->beat,
@@ -549,6 +550,9 @@ static bool s_act(machine_t *self, pair_action_t *action)
         return true;
     case PAIR_REMEMBER:
         s_remember(self, &action->memory);
+        return true;
+    case PAIR_REMEMBER_POISON:
+        self->poison = *pair_poison(self->pair);
         return true;
     case PAIR_SEND:
         network_send(world, self->number, action->bytes, action->len);

@@ -113,6 +113,7 @@ struct machine {
     /* what the host keeps */
     bool has_memory;
     identity_memory_t memory;
+    poison_t poison; /* likewise */
     usec_t boot_offset;
     usec_t drift_since; /* its clock of the boot time goes too fast by so much since then */
     int64_t drift_ppm;

@@ -279,7 +279,7 @@ static bool s_load_journal(const database_sim_t *self, state_t *state, error_t *
     bool ok = true;
     for (size_t i = 0; ok && i < self->journal_len; i++)
         if (self->journal[i]->last > self->row.checkpoint_index)
-            ok = state_apply_batch(state, self->journal[i], arena, ret_error);
+            ok = state_apply_batch(state, self->journal[i], arena, NULL, ret_error);
     wire_arena_destroy(&arena);
     return ok;
 }

@@ -210,7 +210,7 @@ void world_restart(world_t *self, const world_options_t *options, bool from_tabl
     for (size_t i = 0; i < self->journal_len; i++) {
         const batch_t *batch = self->journal[i];
         if (batch->last > state->index)
-            cr_assert(state_apply_batch(state, batch, self->arena, &error), "%s", error.text);
+            cr_assert(state_apply_batch(state, batch, self->arena, NULL, &error), "%s", error.text);
     }
     s_start(self, state);
 }

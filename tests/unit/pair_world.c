@@ -167,7 +167,7 @@ static void s_load(pair_world_t *self, member_t *member, const model_t *model, s
     database_status_t status = s_status(model);
     state_t *state = state_new();
     for (size_t i = 0; i < model->len; i++)
-        if (!state_apply_batch(state, model->journal[i], self->arena, &error)) {
+        if (!state_apply_batch(state, model->journal[i], self->arena, NULL, &error)) {
             state_destroy(&state);
             pair_loaded(member->pair, dap, NULL, NULL, &error);
             return;
@@ -450,6 +450,8 @@ static void s_do(pair_world_t *self, int node, pair_action_t *action)
     case PAIR_REMEMBER:
         member->has_memory = true;
         member->memory = action->memory;
+        return;
+    case PAIR_REMEMBER_POISON:
         return;
     case PAIR_SEND:
         s_send(self, node, action->bytes, action->len);

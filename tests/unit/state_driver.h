@@ -484,7 +484,8 @@ static inline void driver_replay(const driver_t *self, state_t *state, uint64_t 
     wire_arena_t *arena = wire_arena_new();
     for (size_t i = 0; i < self->batches_len; i++)
         if (self->batches[i]->last > state->index && self->batches[i]->last < until)
-            cr_assert(state_apply_batch(state, self->batches[i], arena, &error), "%s", error.text);
+            cr_assert(state_apply_batch(state, self->batches[i], arena, NULL, &error), "%s",
+                      error.text);
     wire_arena_destroy(&arena);
 }
 

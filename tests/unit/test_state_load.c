@@ -202,13 +202,14 @@ Test(load, journal_alone_makes_the_state_that_was)
     wire_arena_t *arena = wire_arena_new();
     error_t error;
     for (size_t i = 0; i < driver->batches_len; i++)
-        cr_assert(state_apply_batch(state, driver->batches[i], arena, &error), "%s", error.text);
+        cr_assert(state_apply_batch(state, driver->batches[i], arena, NULL, &error), "%s",
+                  error.text);
     s_same(driver->state, state);
     /* A batch twice, or one that does not follow, is refused. */
-    cr_assert_not(state_apply_batch(state, driver->batches[0], arena, &error));
+    cr_assert_not(state_apply_batch(state, driver->batches[0], arena, NULL, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_DIVERGED);
     cr_assert_not(
-        state_apply_batch(state, driver->batches[driver->batches_len - 1], arena, &error));
+        state_apply_batch(state, driver->batches[driver->batches_len - 1], arena, NULL, &error));
     s_same(driver->state, state);
     wire_arena_destroy(&arena);
     state_destroy(&state);

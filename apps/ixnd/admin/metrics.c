@@ -239,6 +239,12 @@ static void s_print_serving(const Ixn__V1__Figures *figures, buffer_t *out)
     s_counter(out, "ixn_interactions_returned_total", "Came back from a router without a result.",
               figures->returned);
     s_counter(out, "ixn_requests_refused_total", "Requests that were refused.", figures->refused);
+    s_counter(out, "ixn_poison_refused_total", "Requests that were refused, as they crashed nodes.",
+              figures->poison_refused);
+    s_gauge(out, "ixn_poison_inputs", "Inputs that are not tried again, as they crashed nodes.",
+            figures->poison_active);
+    s_gauge(out, "ixn_poison_crashes", "Crashes of both nodes that are remembered with an input.",
+            figures->crashes_remembered);
     s_counter(out, "ixn_frames_malformed_total", "Frames that could not be decoded.",
               figures->malformed);
     for (size_t i = 0; i < figures->n_latencies; i++)

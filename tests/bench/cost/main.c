@@ -40,6 +40,8 @@ typedef struct {
     char attributes[S_PAYLOAD + 1];
 } cost_t;
 
+static desk_t s_desk; /* as in a process that notes what it works on */
+
 /* What happens between these two is counted. */
 static void s_begin(const cost_t *self)
 {
@@ -94,6 +96,7 @@ static void s_start(cost_t *self)
         .max_unfinished = 64 << 20,
         .checkpoint_interval = S_PER_CHECKPOINT * S_TURN,
         .checkpoint_max_lag = (size_t)1 << 30,
+        .desk = &s_desk,
         .boot_time = self->now,
         .wall_time = S_WALL + self->now,
     };

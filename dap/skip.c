@@ -1,0 +1,169 @@
+#include "dap/skip.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "core/wire/wire.h"
+#include "dap/field.h"
+#include "dap/params.h"
+
+#define LOCK_TIMEOUT "2s"
+
+static bool s_run(connection_t *connection, const char *sql, const params_t *params,
+                  error_t *ret_error)
+{
+    connection_params_t all = params_all(params);
+    PGresult *result = connection_query(connection, sql, &all, ret_error);
+    PQclear(result);
+    return result != NULL;
+}
+
+static bool s_lock(connection_t *connection, skip_result_t *result, error_t *ret_error)
+{
+    static const params_t none = {0};
+    return connection_command(connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ret_error) &&
+           connection_command(connection, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'",
+                              ret_error) &&
+           s_run(connection, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, ret_error) &&
+           s_run(connection, "SELECT 1 FROM ixn.checkpoint FOR UPDATE", &none, ret_error) &&
+           database_read_status(connection, NULL, &result->before, ret_error);
+}
+
+/* ---- Is there something to skip? ---- */
+
+static void s_name(text_t entries, uint64_t number, char *name, size_t size)
+{
+    error_t error;
+    wire_arena_t *arena = wire_arena_new();
+    const Ixn__V1__Batch *batch =
+        wire_decode_batch(arena, (const uint8_t *)entries.data, entries.len, &error);
+    const ProtobufCFieldDescriptor *body =
+        batch && number < batch->n_entries
+            ? protobuf_c_message_descriptor_get_field(&ixn__v1__entry__descriptor,
+                                                      batch->entries[number]->body_case)
+            : NULL;
+    snprintf(name, size, "%s", body ? body->name : "unknown");
+    wire_arena_destroy(&arena);
+}
+
+static bool s_find(connection_t *connection, const skip_t *skip, skip_result_t *result,
+                   error_t *ret_error)
+{
+    static const Oid types[] = {OID_INT8, OID_INT8, OID_INT8, OID_UUID, OID_BYTEA, OID_BOOL};
+    params_t params = {0};
+    params_int8(&params, skip->index);
+    connection_params_t all = params_all(&params);
+    PGresult *found = connection_query(
+        connection,
+        "SELECT first_index, last_index, epoch, hash, entries,"
+        " EXISTS (SELECT FROM ixn.skip AS s WHERE s.index = $1 AND s.batch_hash = j.hash)"
+        " FROM ixn.journal AS j WHERE last_index >= $1 ORDER BY last_index LIMIT 1",
+        &all, ret_error);
+    bool read = found && field_check(found, "ixn.journal", types, 6, ret_error);
+    bool there = read && PQntuples(found) == 1 && field_int8(field_of(found, 0, 0)) <= skip->index;
+    bool skipped = there && field_bool(field_of(found, 0, 5));
+    if (there) {
+        result->first = field_int8(field_of(found, 0, 0));
+        result->last = field_int8(field_of(found, 0, 1));
+        result->batch_epoch = field_int8(field_of(found, 0, 2));
+        result->batch_hash = field_id(field_of(found, 0, 3));
+        s_name(field_text(field_of(found, 0, 4)), skip->index - result->first, result->what,
+               sizeof result->what);
+    }
+    PQclear(found);
+    if (!read)
+        return false;
+    if (!there)
+        return error_set(ret_error, ERROR_DATABASE_REFUSED,
+                         "the journal of %s holds no entry %" PRIu64 ": its head is index %" PRIu64,
+                         result->before.server, skip->index, result->before.head_index);
+    return !skipped ||
+           error_set(ret_error, ERROR_DATABASE_REFUSED,
+                     "entry %" PRIu64 " is skipped already (table ixn.skip)", skip->index);
+}
+
+static bool s_judge(connection_t *connection, const skip_t *skip, skip_result_t *result,
+                    error_t *ret_error)
+{
+    const database_status_t *before = &result->before;
+    if (before->standby)
+        return error_set(ret_error, ERROR_DATABASE_REFUSED,
+                         "DAP %s reaches a standby, %s, which takes no writes",
+                         connection_name(connection), before->server);
+    if (skip->index <= before->checkpoint_index)
+        return error_set(ret_error, ERROR_DATABASE_REFUSED,
+                         "entry %" PRIu64 " is in the tables already (the checkpoint is at %" PRIu64
+                         "): no node applies it any more, and it cannot be taken back",
+                         skip->index, before->checkpoint_index);
+    return s_find(connection, skip, result, ret_error);
+}
+
+/* ---- The change ---- */
+
+/* The epoch is a claim of nobody's: a node that has applied the entry can commit nothing more. */
+static bool s_change(connection_t *connection, const skip_t *skip, const skip_result_t *result,
+                     error_t *ret_error)
+{
+    char reason[400];
+    id128_t generation = id_random();
+    snprintf(reason, sizeof reason, "skipped entry %" PRIu64 ": %s", skip->index, skip->reason);
+    params_t row = {0};
+    params_int8(&row, skip->index);
+    params_int8(&row, result->batch_epoch);
+    params_id(&row, result->batch_hash);
+    params_int8(&row, result->epoch);
+    params_text(&row, text_of(skip->reason));
+    params_text(&row, text_of(skip->by));
+    params_t pair = {0};
+    params_int8(&pair, result->epoch);
+    params_id(&pair, generation);
+    params_text(&pair, text_of(skip->by));
+    params_t epoch = {0};
+    params_int8(&epoch, result->epoch);
+    params_id(&epoch, generation);
+    params_text(&epoch, text_of(skip->by));
+    params_int8(&epoch, result->before.head_index + 1);
+    params_id(&epoch, result->before.head_hash);
+    params_text(&epoch, text_of(reason));
+    params_t checkpoint = {0};
+    params_id(&checkpoint, generation);
+    return s_run(connection,
+                 "INSERT INTO ixn.skip (index, batch_epoch, batch_hash, epoch, reason, skipped_by)"
+                 " VALUES ($1, $2, $3, $4, $5, $6)",
+                 &row, ret_error) &&
+           s_run(connection,
+                 "UPDATE ixn.pair SET epoch = $1, generation = $2, owner = $3,"
+                 " claimed_at = clock_timestamp()",
+                 &pair, ret_error) &&
+           s_run(connection,
+                 "INSERT INTO ixn.epoch (epoch, generation, owner, first_index, previous_hash,"
+                 " reason) VALUES ($1, $2, $3, $4, $5, $6)",
+                 &epoch, ret_error) &&
+           s_run(connection, "UPDATE ixn.checkpoint SET generation = $1", &checkpoint, ret_error);
+}
+
+static bool s_transaction(connection_t *connection, const skip_t *skip, skip_result_t *result,
+                          error_t *ret_error)
+{
+    if (!s_lock(connection, result, ret_error) || !s_judge(connection, skip, result, ret_error))
+        return false;
+    uint64_t heard = skip->highest_epoch;
+    result->epoch = (result->before.epoch > heard ? result->before.epoch : heard) + 1;
+    return skip->dry_run || (s_change(connection, skip, result, ret_error) &&
+                             connection_command(connection, "COMMIT", ret_error));
+}
+
+bool skip_perform(database_t *self, const skip_t *skip, skip_result_t *ret_result,
+                  error_t *ret_error)
+{
+    skip_result_t result = {0};
+    connection_t *connection = database_connection(self, ret_error);
+    if (!connection)
+        return false;
+    bool done = s_transaction(connection, skip, &result, ret_error);
+    if (!done || skip->dry_run)
+        connection_rollback(connection);
+    if (done)
+        *ret_result = result;
+    return done;
+}
