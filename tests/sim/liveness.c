@@ -16,6 +16,8 @@ enum {
     LOOK_US = 20000,
     AGAIN_US = 1500000,
     BOUND_US = 40000000,       /* everything comes true within this after the faults end */
+    FARTHEST_US = 160000000,   /* … or within this, while what is left becomes less … */
+    SHRINK_US = 5000000,       /* … at least so often: one agent may be all that much waits for */
     LEVEL_US = 500000,         /* the nodes were level so recently */
     SWITCH_BOUND_US = 8000000, /* a switchover in peace comes true within this */
 };
@@ -102,8 +104,8 @@ static int s_primary(const world_t *world)
     return primary;
 }
 
-/* What is not as it has to be, for people; NULL: all is. */
-static const char *s_missing(const world_t *world, int primary)
+/* What is not as it has to be with the nodes, for people; NULL: all is. */
+static const char *s_missing_in_pair(const world_t *world, int primary)
 {
     if (primary < 0)
         return "no node serves";
@@ -117,6 +119,11 @@ static const char *s_missing(const world_t *world, int primary)
     usec_t level = checker_level_at(world->checker);
     if (level == USEC_NEVER || world->now - level > LEVEL_US)
         return "the nodes are not level";
+    return NULL;
+}
+
+static const char *s_missing_work(const world_t *world)
+{
     if (!told_all_completed(world))
         return "not every submit is acknowledged and completed";
     if (checker_live(world->checker) > 0)
@@ -163,6 +170,18 @@ static bool s_switch(world_t *world, int primary)
     return primary != self->asked;
 }
 
+/* What is left to complete becomes less. */
+static bool s_shrinks(world_t *world)
+{
+    schedule_t *self = world->schedule;
+    size_t live = checker_live(world->checker);
+    if (self->shrunk_at == 0 || live < self->least_live) {
+        self->least_live = live;
+        self->shrunk_at = world->now;
+    }
+    return live > 0 && world->now - self->shrunk_at < SHRINK_US;
+}
+
 static void s_look(world_t *world, void *data)
 {
     free(data);
@@ -173,7 +192,10 @@ static void s_look(world_t *world, void *data)
             world->talkers[i]->quiet = true;
     if (primary < 0 && world->now - self->resumed_at > AGAIN_US)
         s_resume(world);
-    const char *missing = s_missing(world, primary);
+    const char *missing = s_missing_in_pair(world, primary);
+    usec_t bound = s_shrinks(world) && !missing ? FARTHEST_US : BOUND_US;
+    if (!missing)
+        missing = s_missing_work(world);
     if (!missing && (!checker_compare(world->checker, primary) || s_switch(world, primary))) {
         world->over = true;
         return;
@@ -181,9 +203,9 @@ static void s_look(world_t *world, void *data)
     usec_t asked = world->now - self->asked_at;
     if (self->asked >= 0 && primary == self->asked && asked > SWITCH_BOUND_US)
         s_give_up(world, missing ? missing : "the same node serves", "a switchover");
-    else if (missing && self->asked < 0 && world->now - self->healed_at > BOUND_US)
+    else if (missing && self->asked < 0 && world->now - self->healed_at > bound)
         s_give_up(world, missing, "the faults ended");
-    else if (missing && self->asked >= 0 && asked > BOUND_US)
+    else if (missing && self->asked >= 0 && asked > bound)
         s_give_up(world, missing, "a switchover");
     world_at(world, world->now + LOOK_US, s_look, NULL, NULL);
 }

@@ -13,6 +13,8 @@ struct schedule {
     usec_t asked_at;
     usec_t said_at; /* the command may have been lost on its way */
     usec_t resumed_at;
+    size_t least_live; /* of what is left to complete, since `shrunk_at`; 0: not looked yet */
+    usec_t shrunk_at;
 };
 
 /* All access points of a node lead to this server again; NULL: to the pair's own. */
