@@ -24,6 +24,9 @@
     "; nothing is written there: correct the DAP or, if the database was moved on purpose, see "   \
     "ixnctl database adopt"
 
+/* Ends every objection to another server that an operator may overrule. */
+#define ON_PURPOSE ", or, if the database was moved on purpose: ixnctl database adopt"
+
 /* ---- Static, lineage ---- */
 
 static bool s_wrong(dap_t *dap, const char *what, const char *found, const char *own)
@@ -273,22 +276,17 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
     if (!instance_is_known(&self->instance))
         return s_first_objection(self, dap);
     if (daps_reaching(self, now))
-        return "a DAP of this node reaches that one, or may do so again";
+        return "a DAP of this node reaches that one, or may do so again" ON_PURPOSE;
     if (self->word.reaches)
-        return "a DAP of the other node reaches that one, or may do so again";
+        return "a DAP of the other node reaches that one, or may do so again" ON_PURPOSE;
     if (s_may_be_elsewhere(self, dap))
         return "this one is at another address or port, and a DAP that does not answer may lead to "
-               "that one: mend it or take it out of the file (ixnctl config reload); if the "
-               "database was moved on purpose: ixnctl database adopt";
+               "that one: mend it or take it out of the file (ixnctl config reload)" ON_PURPOSE;
     if (s_needs_place(self, dap))
         return "all that was committed is not known, as a node was killed or is not heard, and "
-               "this "
-               "is another DAP text, address or port; start the other node, or, if the database "
-               "was "
-               "moved on purpose: ixnctl database adopt";
+               "this is another DAP text, address or port; start the other node" ON_PURPOSE;
     if (!self->warm && !dap->remembered)
-        return "the DAP's text is not the one it was proven under; if the database was moved on "
-               "purpose: ixnctl database adopt";
+        return "the DAP's text is not the one it was proven under" ON_PURPOSE;
     return NULL;
 }
 
