@@ -3,19 +3,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "dap/claim.h"
 #include "dap/field.h"
 #include "dap/params.h"
 
 #define LOCK_TIMEOUT "2s"
-
-static bool s_run(connection_t *connection, const char *sql, const params_t *params,
-                  error_t *ret_error)
-{
-    connection_params_t all = params_all(params);
-    PGresult *result = connection_query(connection, sql, &all, ret_error);
-    PQclear(result);
-    return result != NULL;
-}
 
 /* ---- Is it the pair's own, moved? ---- */
 
@@ -145,7 +137,7 @@ static bool s_lock(connection_t *connection, adoption_result_t *result, error_t 
                          connection_name(connection), result->before.server);
     return connection_command(connection, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'",
                               ret_error) &&
-           s_run(connection, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, ret_error) &&
+           params_run(connection, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, ret_error) &&
            database_read_status(connection, NULL, &result->before, ret_error);
 }
 
@@ -168,47 +160,26 @@ static bool s_insert(connection_t *connection, const adoption_t *adoption,
     params_int8(&params, result->epoch);
     params_text(&params, text_of(adoption->reason));
     params_text(&params, text_of(adoption->adopted_by));
-    return s_run(connection,
-                 "INSERT INTO ixn.adoption (database_id, system_identifier, database_oid,"
-                 " server_started_at, server_port, previous_database_id,"
-                 " previous_system_identifier, previous_database_oid, head_index, head_hash,"
-                 " known_index, entries_lost, epoch, reason, adopted_by)"
-                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-                 &params, ret_error);
+    return params_run(connection,
+                      "INSERT INTO ixn.adoption (database_id, system_identifier, database_oid,"
+                      " server_started_at, server_port, previous_database_id,"
+                      " previous_system_identifier, previous_database_oid, head_index, head_hash,"
+                      " known_index, entries_lost, epoch, reason, adopted_by)"
+                      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                      &params, ret_error);
 }
 
-/* The epoch is a claim of nobody's: what could still write here, or remembers this database as it
- * was, cannot any more. */
 static bool s_change(connection_t *connection, const adoption_t *adoption,
                      const adoption_result_t *result, error_t *ret_error)
 {
     char reason[300];
-    id128_t generation = id_random();
     snprintf(reason, sizeof reason, "adopted: %s", adoption->reason);
     params_t pair = {0};
     params_id(&pair, result->adopted.database_id);
-    params_int8(&pair, result->epoch);
-    params_id(&pair, generation);
-    params_text(&pair, text_of(adoption->adopted_by));
-    params_t epoch = {0};
-    params_int8(&epoch, result->epoch);
-    params_id(&epoch, generation);
-    params_text(&epoch, text_of(adoption->adopted_by));
-    params_int8(&epoch, result->before.head_index + 1);
-    params_id(&epoch, result->before.head_hash);
-    params_text(&epoch, text_of(reason));
-    params_t checkpoint = {0};
-    params_id(&checkpoint, generation);
     return s_insert(connection, adoption, result, ret_error) &&
-           s_run(connection,
-                 "UPDATE ixn.pair SET database_id = $1, epoch = $2, generation = $3, owner = $4,"
-                 " claimed_at = clock_timestamp()",
-                 &pair, ret_error) &&
-           s_run(connection,
-                 "INSERT INTO ixn.epoch (epoch, generation, owner, first_index, previous_hash,"
-                 " reason) VALUES ($1, $2, $3, $4, $5, $6)",
-                 &epoch, ret_error) &&
-           s_run(connection, "UPDATE ixn.checkpoint SET generation = $1", &checkpoint, ret_error);
+           params_run(connection, "UPDATE ixn.pair SET database_id = $1", &pair, ret_error) &&
+           claim_by_nobody(connection, result->epoch, &result->before, adoption->adopted_by, reason,
+                           ret_error);
 }
 
 static bool s_transaction(connection_t *connection, const adoption_t *adoption,

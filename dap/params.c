@@ -66,3 +66,12 @@ connection_params_t params_all(const params_t *self)
 {
     return (connection_params_t){self->count, self->types, self->values, self->lengths};
 }
+
+bool params_run(connection_t *connection, const char *sql, const params_t *params,
+                error_t *ret_error)
+{
+    connection_params_t all = params_all(params);
+    PGresult *result = connection_query(connection, sql, &all, ret_error);
+    PQclear(result);
+    return result != NULL;
+}

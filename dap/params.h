@@ -45,5 +45,8 @@ void params_bytes(params_t *self, text_t value);
 
 /* For connection_query; points into `self`. */
 connection_params_t params_all(const params_t *self);
+/* Runs a statement whose result nobody needs. */
+bool params_run(connection_t *connection, const char *sql, const params_t *params,
+                error_t *ret_error);
 
 #endif

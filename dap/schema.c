@@ -22,15 +22,6 @@ static bool s_begin(connection_t *connection, error_t *ret_error)
            connection_command(connection, "SELECT pg_advisory_xact_lock(6912110, 1)", ret_error);
 }
 
-static bool s_run(connection_t *connection, const char *sql, const params_t *params,
-                  error_t *ret_error)
-{
-    connection_params_t all = params_all(params);
-    PGresult *result = connection_query(connection, sql, &all, ret_error);
-    PQclear(result);
-    return result != NULL;
-}
-
 static bool s_apply(connection_t *connection, uint32_t after, uint32_t *ret_applied,
                     error_t *ret_error)
 {
@@ -44,8 +35,9 @@ static bool s_apply(connection_t *connection, uint32_t after, uint32_t *ret_appl
         params_int4(&params, (int32_t)migration->version);
         params_text(&params, text_of(migration->name));
         if (!connection_script(connection, migration->sql, SCRIPT_TIMEOUT_MS, ret_error) ||
-            !s_run(connection, "INSERT INTO ixn.schema_migration (version, name) VALUES ($1, $2)",
-                   &params, ret_error))
+            !params_run(connection,
+                        "INSERT INTO ixn.schema_migration (version, name) VALUES ($1, $2)", &params,
+                        ret_error))
             return false;
         applied++;
     }
@@ -64,15 +56,16 @@ static bool s_stamp(connection_t *connection, id128_t database_id, error_t *ret_
     params_id(&first, genesis);
     params_t checkpoint = {0};
     params_id(&checkpoint, genesis);
-    return s_run(connection, "INSERT INTO ixn.pair (database_id, epoch) VALUES ($1, 0)", &pair,
-                 ret_error) &&
-           s_run(connection,
-                 "INSERT INTO ixn.journal (last_index, first_index, epoch, previous_hash, hash,"
-                 " log_time_us, decided_at, entries) VALUES (0, 0, 0, $1, $2, 0, now(), '')",
-                 &first, ret_error) &&
-           s_run(connection,
-                 "INSERT INTO ixn.checkpoint (index, hash, log_time_us) VALUES (0, $1, 0)",
-                 &checkpoint, ret_error);
+    return params_run(connection, "INSERT INTO ixn.pair (database_id, epoch) VALUES ($1, 0)", &pair,
+                      ret_error) &&
+           params_run(
+               connection,
+               "INSERT INTO ixn.journal (last_index, first_index, epoch, previous_hash, hash,"
+               " log_time_us, decided_at, entries) VALUES (0, 0, 0, $1, $2, 0, now(), '')",
+               &first, ret_error) &&
+           params_run(connection,
+                      "INSERT INTO ixn.checkpoint (index, hash, log_time_us) VALUES (0, $1, 0)",
+                      &checkpoint, ret_error);
 }
 
 /* Texts that clients may send are UTF-8; a database of another encoding would refuse some of them

@@ -4,19 +4,11 @@
 #include <stdio.h>
 
 #include "core/wire/wire.h"
+#include "dap/claim.h"
 #include "dap/field.h"
 #include "dap/params.h"
 
 #define LOCK_TIMEOUT "2s"
-
-static bool s_run(connection_t *connection, const char *sql, const params_t *params,
-                  error_t *ret_error)
-{
-    connection_params_t all = params_all(params);
-    PGresult *result = connection_query(connection, sql, &all, ret_error);
-    PQclear(result);
-    return result != NULL;
-}
 
 static bool s_lock(connection_t *connection, skip_result_t *result, error_t *ret_error)
 {
@@ -24,8 +16,8 @@ static bool s_lock(connection_t *connection, skip_result_t *result, error_t *ret
     return connection_command(connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ret_error) &&
            connection_command(connection, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'",
                               ret_error) &&
-           s_run(connection, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, ret_error) &&
-           s_run(connection, "SELECT 1 FROM ixn.checkpoint FOR UPDATE", &none, ret_error) &&
+           params_run(connection, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, ret_error) &&
+           params_run(connection, "SELECT 1 FROM ixn.checkpoint FOR UPDATE", &none, ret_error) &&
            database_read_status(connection, NULL, &result->before, ret_error);
 }
 
@@ -100,12 +92,10 @@ static bool s_judge(connection_t *connection, const skip_t *skip, skip_result_t 
 
 /* ---- The change ---- */
 
-/* The epoch is a claim of nobody's: a node that has applied the entry can commit nothing more. */
 static bool s_change(connection_t *connection, const skip_t *skip, const skip_result_t *result,
                      error_t *ret_error)
 {
     char reason[400];
-    id128_t generation = id_random();
     snprintf(reason, sizeof reason, "skipped entry %" PRIu64 ": %s", skip->index, skip->reason);
     params_t row = {0};
     params_int8(&row, skip->index);
@@ -114,32 +104,11 @@ static bool s_change(connection_t *connection, const skip_t *skip, const skip_re
     params_int8(&row, result->epoch);
     params_text(&row, text_of(skip->reason));
     params_text(&row, text_of(skip->by));
-    params_t pair = {0};
-    params_int8(&pair, result->epoch);
-    params_id(&pair, generation);
-    params_text(&pair, text_of(skip->by));
-    params_t epoch = {0};
-    params_int8(&epoch, result->epoch);
-    params_id(&epoch, generation);
-    params_text(&epoch, text_of(skip->by));
-    params_int8(&epoch, result->before.head_index + 1);
-    params_id(&epoch, result->before.head_hash);
-    params_text(&epoch, text_of(reason));
-    params_t checkpoint = {0};
-    params_id(&checkpoint, generation);
-    return s_run(connection,
-                 "INSERT INTO ixn.skip (index, batch_epoch, batch_hash, epoch, reason, skipped_by)"
-                 " VALUES ($1, $2, $3, $4, $5, $6)",
-                 &row, ret_error) &&
-           s_run(connection,
-                 "UPDATE ixn.pair SET epoch = $1, generation = $2, owner = $3,"
-                 " claimed_at = clock_timestamp()",
-                 &pair, ret_error) &&
-           s_run(connection,
-                 "INSERT INTO ixn.epoch (epoch, generation, owner, first_index, previous_hash,"
-                 " reason) VALUES ($1, $2, $3, $4, $5, $6)",
-                 &epoch, ret_error) &&
-           s_run(connection, "UPDATE ixn.checkpoint SET generation = $1", &checkpoint, ret_error);
+    return params_run(connection,
+                      "INSERT INTO ixn.skip (index, batch_epoch, batch_hash, epoch, reason,"
+                      " skipped_by) VALUES ($1, $2, $3, $4, $5, $6)",
+                      &row, ret_error) &&
+           claim_by_nobody(connection, result->epoch, &result->before, skip->by, reason, ret_error);
 }
 
 static bool s_transaction(connection_t *connection, const skip_t *skip, skip_result_t *result,
