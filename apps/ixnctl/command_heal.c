@@ -54,10 +54,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
         argp_error(state, "\"%s\" is one word too many", argument);
         return 0;
     case 'r':
-        input->reason = argument;
-        if (strlen(argument) > LIMIT_TEXT)
-            argp_error(state, "--reason has %zu bytes, at most %d are allowed", strlen(argument),
-                       LIMIT_TEXT);
+        input->reason = common_reason(argument, state);
         return 0;
     case KEY_LOST:
         input->lost = (uint64_t)common_number(argument, 1, INT64_MAX, "--lost", state);

@@ -80,10 +80,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         return s_parse_end(input, state);
     case 'r':
-        input->reason = argument;
-        if (strlen(argument) > LIMIT_TEXT)
-            argp_error(state, "--reason has %zu bytes, at most %d are allowed", strlen(argument),
-                       LIMIT_TEXT);
+        input->reason = common_reason(argument, state);
         return 0;
     case 'p':
         input->has_priority = true;

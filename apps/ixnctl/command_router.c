@@ -49,10 +49,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
         input->name = argument;
         return 0;
     case 'r':
-        if (strlen(argument) == 0 || strlen(argument) > LIMIT_TEXT)
-            argp_error(state, "--reason has %zu bytes; it has 1 to %d", strlen(argument),
-                       LIMIT_TEXT);
-        input->reason = argument;
+        input->reason = common_reason(argument, state);
         return 0;
     case KEY_WAIT:
         input->wait_s =

@@ -39,10 +39,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
         input->index = (uint64_t)common_number(argument, 1, INT64_MAX, "--index", state);
         return 0;
     case 'r':
-        input->reason = argument;
-        if (strlen(argument) > LIMIT_TEXT)
-            argp_error(state, "--reason has %zu bytes, at most %d are allowed", strlen(argument),
-                       LIMIT_TEXT);
+        input->reason = common_reason(argument, state);
         return 0;
     case KEY_DRY_RUN:
         input->dry_run = true;

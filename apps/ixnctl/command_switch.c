@@ -105,10 +105,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
             argument ? (int)common_number(argument, 1, WAIT_MAX_S, "--wait", state) : WAIT_S;
         return 0;
     case 'r':
-        input->reason = argument;
-        if (strlen(argument) > LIMIT_TEXT)
-            argp_error(state, "--reason has %zu bytes, at most %d are allowed", strlen(argument),
-                       LIMIT_TEXT);
+        input->reason = common_reason(argument, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -13,6 +13,7 @@
 #include "apps/manual/manual.h"
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/limits.h"
 
 #define CONFIG_DEFAULT "/etc/ixn/ixnd.yaml"
 #define ENDPOINT_DEFAULT "tcp://127.0.0.1:7420"
@@ -108,6 +109,13 @@ long common_number(const char *text, long min, long max, const char *what,
     if (errno != 0 || end == text || *end || number < min || number > max)
         argp_error(state, "%s %s: must be a whole number from %ld to %ld", what, text, min, max);
     return number;
+}
+
+const char *common_reason(const char *text, const struct argp_state *state)
+{
+    if (!*text || strlen(text) > LIMIT_TEXT)
+        argp_error(state, "--reason has %zu bytes; it has 1 to %d", strlen(text), LIMIT_TEXT);
+    return text;
 }
 
 const config_t *common_config(common_t *self, error_t *ret_error)
