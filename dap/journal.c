@@ -65,7 +65,8 @@ typedef enum {
 typedef struct {
     way_t *way;
     phase_t phase;
-    bool may_prepare; /* what it sends, and has not yet */
+    bool may_prepare;   /* what it sends, and has not yet */
+    bool stays_unnamed; /* that failed on this connection: once is enough */
 } attempt_t;
 
 enum { MAIN, OVERTAKING, ATTEMPTS };
@@ -257,8 +258,10 @@ static bool s_preparing(lane_t *self, attempt_t *attempt)
         s_failed(self, attempt, &error);
     else if (step == CONNECTION_DONE && attempt->phase == PHASE_PLANNING)
         s_prepare(self, attempt, PHASE_PREPARING);
-    else
+    else {
         attempt->phase = PHASE_IDLE;
+        attempt->stays_unnamed = step == CONNECTION_FAILED;
+    }
     return true;
 }
 
@@ -329,8 +332,8 @@ static void s_judge(lane_t *self, attempt_t *attempt, const PGresult *result)
 static void s_inserted(lane_t *self, attempt_t *attempt, const PGresult *result)
 {
     connection_t *connection = attempt->way->connection;
-    attempt->may_prepare =
-        !connection_is_prepared(connection) && commit_may_prepare(connection, result);
+    attempt->may_prepare = !attempt->stays_unnamed && !connection_is_prepared(connection) &&
+                           commit_may_prepare(connection, result);
     s_committed(self, attempt, !connection_commit_in_doubt(connection));
 }
 
