@@ -67,12 +67,15 @@ class Client:
         return self.next_id
 
     def receive(self, seconds):
-        """Messages of the next frame, [] when none comes."""
-        if not self.socket.poll(max(0, int(seconds * 1000))):
-            return []
-        frame = pb.FromNode()
-        frame.ParseFromString(self.socket.recv())
-        return list(frame.messages)
+        """Messages of the next frame that has any, [] when none comes. A frame without is the
+        node's look whether the connection is alive; it may come at any time."""
+        deadline = now() + seconds
+        while self.socket.poll(max(0, int((deadline - now()) * 1000))):
+            frame = pb.FromNode()
+            frame.ParseFromString(self.socket.recv())
+            if frame.messages:
+                return list(frame.messages)
+        return []
 
     def call(self, seconds=5, version=1, **body):
         """The answer to one request, or None when the node is silent for so long."""
