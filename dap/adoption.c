@@ -3,11 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "dap/claim.h"
+#include "dap/decision.h"
 #include "dap/field.h"
 #include "dap/params.h"
-
-#define LOCK_TIMEOUT "2s"
 
 /* ---- Is it the pair's own, moved? ---- */
 
@@ -124,23 +122,6 @@ static bool s_judge(connection_t *connection, const adoption_t *adoption, adopti
 
 /* ---- The transaction ---- */
 
-/* What a standby holds is not locked, so it is looked at first. */
-static bool s_lock(connection_t *connection, adoption_result_t *result, error_t *ret_error)
-{
-    static const params_t none = {0};
-    if (!database_read_status(connection, NULL, &result->before, ret_error))
-        return false;
-    if (result->before.standby)
-        return error_set(ret_error, ERROR_DATABASE_REFUSED,
-                         "DAP %s reaches a standby, %s, which takes no writes; promote it first, "
-                         "when its primary is gone for good",
-                         connection_name(connection), result->before.server);
-    return connection_command(connection, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'",
-                              ret_error) &&
-           params_run(connection, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, ret_error) &&
-           database_read_status(connection, NULL, &result->before, ret_error);
-}
-
 static bool s_insert(connection_t *connection, const adoption_t *adoption,
                      const adoption_result_t *result, error_t *ret_error)
 {
@@ -170,52 +151,48 @@ static bool s_insert(connection_t *connection, const adoption_t *adoption,
 }
 
 static bool s_change(connection_t *connection, const adoption_t *adoption,
-                     const adoption_result_t *result, error_t *ret_error)
+                     const adoption_result_t *result, const decision_t *decision,
+                     error_t *ret_error)
 {
-    char reason[300];
-    snprintf(reason, sizeof reason, "adopted: %s", adoption->reason);
     params_t pair = {0};
     params_id(&pair, result->adopted.database_id);
     return s_insert(connection, adoption, result, ret_error) &&
            params_run(connection, "UPDATE ixn.pair SET database_id = $1", &pair, ret_error) &&
-           claim_by_nobody(connection, result->epoch, &result->before, adoption->adopted_by, reason,
-                           ret_error);
+           decision_claim(decision, connection, ret_error);
 }
 
-static bool s_transaction(connection_t *connection, const adoption_t *adoption,
-                          adoption_result_t *result, error_t *ret_error)
+static bool s_transaction(database_t *database, connection_t *connection,
+                          const adoption_t *adoption, adoption_result_t *result, error_t *ret_error)
 {
-    if (!connection_command(connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ret_error) ||
-        !s_lock(connection, result, ret_error) || !s_judge(connection, adoption, result, ret_error))
+    char reason[300];
+    if (!decision_begin(connection, &result->before, ret_error) ||
+        !s_judge(connection, adoption, result, ret_error))
         return false;
-    uint64_t heard = adoption->highest_epoch;
-    result->epoch = (result->before.epoch > heard ? result->before.epoch : heard) + 1;
+    result->epoch = decision_epoch(&result->before, adoption->highest_epoch);
     result->adopted = result->before.identity;
     if (adoption->dry_run)
         return true;
     result->adopted.database_id = id_random();
-    return s_change(connection, adoption, result, ret_error);
+    snprintf(reason, sizeof reason, "adopted: %s", adoption->reason);
+    decision_t decision = {.before = &result->before,
+                           .epoch = result->epoch,
+                           .generation = id_random(),
+                           .by = adoption->adopted_by,
+                           .reason = reason};
+    return s_change(connection, adoption, result, &decision, ret_error) &&
+           decision_commit(&decision, connection, database, ret_error);
 }
 
 bool adoption_perform(database_t *self, const adoption_t *adoption, adoption_result_t *ret_result,
                       error_t *ret_error)
 {
     adoption_result_t result = {0};
-    error_t error = {0};
     connection_t *connection = database_connection(self, ret_error);
     if (!connection)
         return false;
-    bool done = s_transaction(connection, adoption, &result, &error);
-    if (!done || adoption->dry_run)
-        connection_rollback(connection);
-    else if (!connection_command(connection, "COMMIT", &error)) {
-        /* If the answer is lost, the row tells whether it happened. */
-        database_status_t status;
-        done = database_status(self, NULL, &status, NULL) &&
-               id_equal(status.identity.database_id, result.adopted.database_id);
-    }
-    if (!done)
-        return error_set(ret_error, error.code, "%s", error.text);
-    *ret_result = result;
-    return true;
+    bool done = s_transaction(self, connection, adoption, &result, ret_error);
+    connection_rollback(connection); /* where it was not committed */
+    if (done)
+        *ret_result = result;
+    return done;
 }

@@ -230,32 +230,6 @@ void claim_changes(const database_claim_t *claim, const database_status_t *found
     params_id(&changes[2].params, claim->generation);
 }
 
-bool claim_by_nobody(connection_t *connection, uint64_t epoch, const database_status_t *before,
-                     const char *by, const char *reason, error_t *ret_error)
-{
-    id128_t generation = id_random();
-    params_t pair = {0};
-    params_int8(&pair, epoch);
-    params_id(&pair, generation);
-    params_text(&pair, text_of(by));
-    params_t history = pair; /* its values stay those of `pair`, which stays */
-    params_int8(&history, before->head_index + 1);
-    params_id(&history, before->head_hash);
-    params_text(&history, text_of(reason));
-    params_t checkpoint = {0};
-    params_id(&checkpoint, generation);
-    return params_run(connection,
-                      "UPDATE ixn.pair SET epoch = $1, generation = $2, owner = $3,"
-                      " claimed_at = clock_timestamp()",
-                      &pair, ret_error) &&
-           params_run(connection,
-                      "INSERT INTO ixn.epoch (epoch, generation, owner, first_index,"
-                      " previous_hash, reason) VALUES ($1, $2, $3, $4, $5, $6)",
-                      &history, ret_error) &&
-           params_run(connection, "UPDATE ixn.checkpoint SET generation = $1", &checkpoint,
-                      ret_error);
-}
-
 static bool s_change(claiming_t *self, const database_claim_t *claim,
                      const database_status_t *found, error_t *ret_error)
 {

@@ -30,10 +30,4 @@ enum { CLAIM_CHANGES = 3 };
 void claim_changes(const database_claim_t *claim, const database_status_t *found,
                    claim_statement_t changes[CLAIM_CHANGES]);
 
-/* An operator's change ends with a claim of nobody's, in the same transaction: whoever served, or
- * remembers the database as it was, can commit nothing more. `before` was read under the lock; `by`
- * is who gave the command. */
-bool claim_by_nobody(connection_t *connection, uint64_t epoch, const database_status_t *before,
-                     const char *by, const char *reason, error_t *ret_error);
-
 #endif

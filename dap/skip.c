@@ -4,22 +4,9 @@
 #include <stdio.h>
 
 #include "core/wire/wire.h"
-#include "dap/claim.h"
+#include "dap/decision.h"
 #include "dap/field.h"
 #include "dap/params.h"
-
-#define LOCK_TIMEOUT "2s"
-
-static bool s_lock(connection_t *connection, skip_result_t *result, error_t *ret_error)
-{
-    static const params_t none = {0};
-    return connection_command(connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ret_error) &&
-           connection_command(connection, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'",
-                              ret_error) &&
-           params_run(connection, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, ret_error) &&
-           params_run(connection, "SELECT 1 FROM ixn.checkpoint FOR UPDATE", &none, ret_error) &&
-           database_read_status(connection, NULL, &result->before, ret_error);
-}
 
 /* ---- Is there something to skip? ---- */
 
@@ -78,10 +65,6 @@ static bool s_judge(connection_t *connection, const skip_t *skip, skip_result_t 
                     error_t *ret_error)
 {
     const database_status_t *before = &result->before;
-    if (before->standby)
-        return error_set(ret_error, ERROR_DATABASE_REFUSED,
-                         "DAP %s reaches a standby, %s, which takes no writes",
-                         connection_name(connection), before->server);
     if (skip->index <= before->checkpoint_index)
         return error_set(ret_error, ERROR_DATABASE_REFUSED,
                          "entry %" PRIu64 " is in the tables already (the checkpoint is at %" PRIu64
@@ -93,10 +76,8 @@ static bool s_judge(connection_t *connection, const skip_t *skip, skip_result_t 
 /* ---- The change ---- */
 
 static bool s_change(connection_t *connection, const skip_t *skip, const skip_result_t *result,
-                     error_t *ret_error)
+                     const decision_t *decision, error_t *ret_error)
 {
-    char reason[400];
-    snprintf(reason, sizeof reason, "skipped entry %" PRIu64 ": %s", skip->index, skip->reason);
     params_t row = {0};
     params_int8(&row, skip->index);
     params_int8(&row, result->batch_epoch);
@@ -108,18 +89,27 @@ static bool s_change(connection_t *connection, const skip_t *skip, const skip_re
                       "INSERT INTO ixn.skip (index, batch_epoch, batch_hash, epoch, reason,"
                       " skipped_by) VALUES ($1, $2, $3, $4, $5, $6)",
                       &row, ret_error) &&
-           claim_by_nobody(connection, result->epoch, &result->before, skip->by, reason, ret_error);
+           decision_claim(decision, connection, ret_error);
 }
 
-static bool s_transaction(connection_t *connection, const skip_t *skip, skip_result_t *result,
-                          error_t *ret_error)
+static bool s_transaction(database_t *database, connection_t *connection, const skip_t *skip,
+                          skip_result_t *result, error_t *ret_error)
 {
-    if (!s_lock(connection, result, ret_error) || !s_judge(connection, skip, result, ret_error))
+    char reason[400];
+    if (!decision_begin(connection, &result->before, ret_error) ||
+        !s_judge(connection, skip, result, ret_error))
         return false;
-    uint64_t heard = skip->highest_epoch;
-    result->epoch = (result->before.epoch > heard ? result->before.epoch : heard) + 1;
-    return skip->dry_run || (s_change(connection, skip, result, ret_error) &&
-                             connection_command(connection, "COMMIT", ret_error));
+    result->epoch = decision_epoch(&result->before, skip->highest_epoch);
+    if (skip->dry_run)
+        return true;
+    snprintf(reason, sizeof reason, "skipped entry %" PRIu64 ": %s", skip->index, skip->reason);
+    decision_t decision = {.before = &result->before,
+                           .epoch = result->epoch,
+                           .generation = id_random(),
+                           .by = skip->by,
+                           .reason = reason};
+    return s_change(connection, skip, result, &decision, ret_error) &&
+           decision_commit(&decision, connection, database, ret_error);
 }
 
 bool skip_perform(database_t *self, const skip_t *skip, skip_result_t *ret_result,
@@ -129,9 +119,8 @@ bool skip_perform(database_t *self, const skip_t *skip, skip_result_t *ret_resul
     connection_t *connection = database_connection(self, ret_error);
     if (!connection)
         return false;
-    bool done = s_transaction(connection, skip, &result, ret_error);
-    if (!done || skip->dry_run)
-        connection_rollback(connection);
+    bool done = s_transaction(self, connection, skip, &result, ret_error);
+    connection_rollback(connection); /* where it was not committed */
     if (done)
         *ret_result = result;
     return done;

@@ -61,6 +61,11 @@ const char *pair_ask(PGconn *pq, const char *format, ...) __attribute__((format(
 /* Asks until the answer is this one; the test fails after 20 s. */
 void pair_await(PGconn *pq, const char *answer, const char *sql);
 
+/* From the next session on, the server's own function `call` ("pg_is_in_recovery()") answers this
+ * in the test's database: what only another server, or another run of it, would say. A second
+ * answer replaces the first, at once. */
+void pair_pretend(pair_t *self, const char *call, const char *type, const char *answer);
+
 /* How many sessions of the test's database wait for a lock. */
 #define PAIR_WAITING                                                                               \
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"                     \

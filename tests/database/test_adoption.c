@@ -5,6 +5,7 @@
 
 #include "dap/adoption.h"
 #include "tests/database/pair_fixture.h"
+#include "tests/database/proxy.h"
 
 static pair_t s_pair;
 
@@ -227,4 +228,50 @@ Test(adoption, gives_up_while_somebody_holds_the_row)
     pair_ask(other, "SELECT 1 FROM ixn.pair FOR NO KEY UPDATE");
     s_refused(&adoption, ERROR_DATABASE_REFUSED, "lock timeout");
     PQfinish(other);
+}
+
+/* Nothing of a standby can be locked, so it is told before that is tried. */
+Test(adoption, is_refused_on_a_standby)
+{
+    error_t error = {0};
+    adoption_t adoption = s_adoption();
+    pair_pretend(&s_pair, "pg_is_in_recovery()", "boolean", "true");
+    database_destroy(&s_pair.database);
+    s_pair.database = database_open(&s_pair.config, &error);
+    s_refused(&adoption, ERROR_DATABASE_REFUSED, "reaches a standby, database ");
+    pair_ask(s_pair.pq, "ALTER DATABASE %s SET default_transaction_read_only = on", s_pair.name);
+    database_destroy(&s_pair.database);
+    s_pair.database = database_open(&s_pair.config, &error);
+    s_refused(&adoption, ERROR_DATABASE_REFUSED, "reaches a standby, database ");
+}
+
+/* The answer to the commit is lost: the history of epochs tells whether it happened. */
+static void s_through_a_proxy(proxy_fault_t fault, bool done)
+{
+    error_t error = {0};
+    adoption_result_t result;
+    adoption_t adoption = s_adoption();
+    proxy_t *proxy = proxy_new(pair_port());
+    database_destroy(&s_pair.database);
+    pair_set_proxy(&s_pair, 0, proxy_port(proxy));
+    s_pair.database = database_open(&s_pair.config, &error);
+    cr_assert(s_pair.database, "%s", error.text);
+    proxy_arm(proxy, fault, "UPDATE ixn.checkpoint", "COMMIT");
+    cr_assert_eq(adoption_perform(s_pair.database, &adoption, &result, &error), done);
+    cr_assert(!proxy_is_armed(proxy));
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT count(*) FROM ixn.adoption"), done ? "1" : "0");
+    if (!done)
+        cr_assert(strstr(error.text, "; nothing was changed"), "%s", error.text);
+    database_destroy(&s_pair.database);
+    proxy_destroy(&proxy);
+}
+
+Test(adoption, whose_commit_was_not_answered_is_found)
+{
+    s_through_a_proxy(PROXY_LOSE_ANSWER, true);
+}
+
+Test(adoption, whose_commit_never_arrived_is_told)
+{
+    s_through_a_proxy(PROXY_LOSE_REQUEST, false);
 }
