@@ -309,11 +309,11 @@ static bool s_stopped(state_t *self, const Ixn__V1__Stopped *entry, error_t *ret
     free(interaction->more->reason);
     interaction->more->reason = memory_text(entry->reason);
     s_remember(self, interaction);
-    image_finish(self, interaction);
     self->touched = NULL; /* it leaves the digest */
     index_remove(self->by_id, &interaction->id);
     index_remove(self->by_key, &interaction->key_hash);
-    state_record_free(self, interaction);
+    self->count--;
+    image_finish(self, interaction);
     return true;
 }
 

@@ -14,7 +14,8 @@
  * While following, another node writes the tables and nothing is copied. The same two collections
  * then hold what a first image after a take-over would need: `work`, closed at some index, is
  * dropped whole when the other node's checkpoint has reached that index; `next` is closed then. So
- * what is remembered reaches back two checkpoints at most, and an idle log leaves nothing. */
+ * what is remembered reaches back two checkpoints at most, and an idle log leaves nothing. Of what
+ * is finished meanwhile the record itself is kept: nearly always it is dropped unread. */
 
 /* Beats alone make a checkpoint only now and then: often enough for people who read "as of". */
 enum { BEATS_A_CHECKPOINT = 5 };
@@ -29,6 +30,14 @@ typedef struct {
  * them as the image has rows. So many looks cost about one copy. */
 enum { LOOKS_A_ROW = 16 };
 
+/* Finished while following: the record is the image's. */
+typedef struct {
+    uint32_t handle;
+    uint64_t index; /* of the entry that finished it */
+    usec_t completed_at;
+    usec_t completed_log;
+} kept_t;
+
 /* What becomes a checkpoint_image_t; the public part is first. */
 typedef struct {
     checkpoint_image_t image;
@@ -38,6 +47,9 @@ typedef struct {
     interaction_row_t *finished;
     size_t finished_capacity;
     uint64_t *finished_at; /* beside `finished`: index of the entry that finished it */
+    kept_t *kept;          /* become `finished`, too, when an image is made */
+    size_t kept_len;
+    size_t kept_capacity;
     id128_t *gone;
     size_t gone_capacity;
     service_collection_t services;
@@ -73,6 +85,7 @@ static void s_collection_destroy(collection_t *self)
     free(self->changed);
     free(self->finished);
     free(self->finished_at);
+    free(self->kept);
     free(self->gone);
     service_collection_free(&self->services);
     free(self);
@@ -256,24 +269,47 @@ static void s_push_gone(collection_t *self, id128_t id)
     self->gone[self->image.gone_len++] = id;
 }
 
+static void s_keep(collection_t *self, const kept_t *kept)
+{
+    if (self->kept_len == self->kept_capacity) {
+        self->kept_capacity = self->kept_capacity * 2 + 256;
+        self->kept = memory_resize(self->kept, self->kept_capacity * sizeof *self->kept);
+    }
+    self->kept[self->kept_len++] = *kept;
+}
+
+/* Its row; the record is of no more use. */
+static void s_copy_finished(state_t *self, collection_t *to, const kept_t *kept)
+{
+    interaction_t *interaction = state_record(self, kept->handle);
+    interaction_row_t *row = s_push_finished(to, kept->index);
+    s_copy(self, &to->arena, interaction, row);
+    row->completed_at = kept->completed_at;
+    row->completed_log = kept->completed_log;
+    state_record_free(self, interaction);
+}
+
 void image_finish(state_t *self, interaction_t *interaction)
 {
     image_t *image = self->image;
-    interaction_row_t *row = s_push_finished(image->next, self->index + 1);
-    s_copy(self, &image->next->arena, interaction, row);
-    row->completed_at = self->wall_time;
-    row->completed_log = self->log_time;
-    /* Following: which rows are to go is known at its end (state_follow_end). */
-    if (!image->following && (interaction->flags & INTERACTION_IN_TABLE))
+    const kept_t kept = {interaction->handle, self->index + 1, self->wall_time, self->log_time};
+    if (image->following) {
+        /* It has changed for the last time. Which rows are to go is known at the end. */
+        interaction->flags &= INTERACTION_HELD;
+        s_keep(image->next, &kept);
+        return;
+    }
+    if (interaction->flags & INTERACTION_IN_TABLE)
         s_push_gone(image->next, interaction->id);
+    s_copy_finished(self, image->next, &kept);
 }
 
 static bool s_holds_changes(const state_t *self)
 {
     const image_t *image = self->image;
     return image->next_handles.len > 0 || image->next->image.finished_len > 0 ||
-           image->next->image.gone_len > 0 || services_hold_changes(self) ||
-           self->configuration_changed;
+           image->next->kept_len > 0 || image->next->image.gone_len > 0 ||
+           services_hold_changes(self) || self->configuration_changed;
 }
 
 static bool s_catalog_changed(const state_t *self)
@@ -349,6 +385,10 @@ checkpoint_image_t *state_image_step(state_t *self, size_t rows)
     if (image->work_at < handles->len)
         return NULL;
     collection_t *done = image->work;
+    for (; rows > 0 && done->kept_len > 0; rows--)
+        s_copy_finished(self, done, &done->kept[--done->kept_len]);
+    if (done->kept_len > 0)
+        return NULL;
     if (!services_copy_some(self, rows))
         return NULL;
     image->work = NULL;
@@ -385,6 +425,8 @@ void state_follow_begin(state_t *self)
 static void s_drop_work(state_t *self)
 {
     image_t *image = self->image;
+    for (size_t i = 0; i < image->work->kept_len; i++)
+        state_record_free(self, state_record(self, image->work->kept[i].handle));
     for (size_t i = 0; i < image->work_handles.len; i++)
         state_record(self, image->work_handles.handles[i])->flags &= (uint8_t)~image->work_bit;
     image->work_handles.len = 0;
@@ -430,6 +472,8 @@ static void s_merge(state_t *self)
     image->work_handles.len = 0;
     for (size_t i = 0; i < next->image.finished_len; i++)
         *s_push_finished(work, next->finished_at[i]) = next->finished[i];
+    for (size_t i = 0; i < next->kept_len; i++)
+        s_keep(work, &next->kept[i]);
     arena_join(&work->arena, &next->arena);
     services_merge(self);
     service_collection_join(&work->services, &next->services);
@@ -442,7 +486,7 @@ static void s_merge(state_t *self)
 
 /* Of the finished ones, those remain that the tables do not have yet. They are the only ones whose
  * row may still be in the live table; where it never was, there is nothing to delete. */
-static void s_keep_finished_after(collection_t *self, uint64_t index)
+static void s_keep_finished_after(state_t *state, collection_t *self, uint64_t index)
 {
     size_t kept = 0;
     for (size_t i = 0; i < self->image.finished_len; i++) {
@@ -455,6 +499,17 @@ static void s_keep_finished_after(collection_t *self, uint64_t index)
     self->image.gone_len = 0;
     for (size_t i = 0; i < kept; i++)
         s_push_gone(self, self->finished[i].id);
+    kept = 0;
+    for (size_t i = 0; i < self->kept_len; i++) {
+        interaction_t *interaction = state_record(state, self->kept[i].handle);
+        if (self->kept[i].index <= index) {
+            state_record_free(state, interaction);
+            continue;
+        }
+        s_push_gone(self, interaction->id);
+        self->kept[kept++] = self->kept[i];
+    }
+    self->kept_len = kept;
 }
 
 void state_follow_end(state_t *self, uint64_t index)
@@ -466,7 +521,7 @@ void state_follow_end(state_t *self, uint64_t index)
         s_drop_work(self); /* the tables are where the state is */
     if (image->work)
         s_merge(self);
-    s_keep_finished_after(image->next, index);
+    s_keep_finished_after(self, image->next, index);
     service_collection_keep_after(&image->next->services, index);
     image->following = false;
     image->base = index;

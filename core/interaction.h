@@ -68,7 +68,7 @@ struct interaction {
     uint32_t version;
     int32_t priority;
     uint16_t queue; /* number in the state's queues */
-    uint8_t state;  /* interaction_state_t; 0: a free record */
+    uint8_t state;  /* interaction_state_t; 0: a free record; COMPLETED: an image keeps it */
     uint8_t flags;
 };
 typedef struct interaction interaction_t;

@@ -164,6 +164,7 @@ bool state_load_interaction(state_t *self, const interaction_row_t *row, error_t
     bool ok = state_place_is_free(self, interaction) ||
               s_bad_row(row, "another one has its place in line", ret_error);
     if (!ok || !s_load_more(self, interaction, row, ret_error)) {
+        self->count--;
         state_record_free(self, interaction);
         return false;
     }

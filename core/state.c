@@ -105,7 +105,6 @@ void state_record_free(state_t *self, interaction_t *interaction)
     uint32_t handle = interaction->handle;
     *interaction = (interaction_t){0};
     self->free_handles[self->free_len++] = handle;
-    self->count--;
 }
 
 interaction_more_t *state_more(interaction_t *interaction)

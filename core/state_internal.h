@@ -9,6 +9,7 @@
 
 /* state.c */
 interaction_t *state_record_new(state_t *self);
+/* Its memory. Whoever takes it out of the state lowers `count`. */
 void state_record_free(state_t *self, interaction_t *interaction);
 interaction_t *state_record(const state_t *self, uint32_t handle);
 interaction_more_t *state_more(interaction_t *interaction); /* made when needed */
@@ -30,8 +31,9 @@ void state_set_configuration(state_t *self, const Ixn__V1__EngineConfiguration *
 bool state_misfit(const state_t *self, const char *entry, const char *what, error_t *ret_error);
 
 /* image.c */
-void image_touch(state_t *self, interaction_t *interaction);  /* before it changes */
-void image_finish(state_t *self, interaction_t *interaction); /* completed: before it is freed */
+void image_touch(state_t *self, interaction_t *interaction); /* before it changes */
+/* Completed, and no longer part of the state: the record is the image's from now on. */
+void image_finish(state_t *self, interaction_t *interaction);
 void image_destroy(image_t **self_p);
 image_t *image_new(void);
 void image_set_base(image_t *self, uint64_t index); /* where the tables are */

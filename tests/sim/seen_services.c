@@ -169,10 +169,12 @@ void seen_services_waits(seen_services_t *self, uint64_t index, const Ixn__V1__S
         seen->server[0] = '\0';
 }
 
+/* By the server that has it. What another one makes up counts once that one is asked itself. */
 static bool s_was_done(const seen_service_t *seen, const char *outcome)
 {
     for (size_t i = 0; i < seen->outcomes_len; i++)
-        if (strcmp(seen->outcomes[i], outcome) == 0)
+        if (strcmp(seen->outcomes[i].text, outcome) == 0 &&
+            strcmp(seen->outcomes[i].server, seen->server) == 0)
             return true;
     return false;
 }
@@ -198,11 +200,12 @@ void seen_services_answered(seen_services_t *self, uint64_t index,
     seen->answered = true;
     bool own = seen->fault && s_is_own_fault(seen->outcome);
     usec_t passed = self->world->now - seen->after;
-    if (!own && (!seen->server[0] || !s_was_done(seen, seen->outcome)))
+    if (!own && !s_was_done(seen, seen->outcome))
         world_violation(self->world, "services",
-                        "entry %llu: request %llu is answered with %s, which no server that has it "
-                        "ever did",
-                        (unsigned long long)index, (unsigned long long)seen->index, seen->outcome);
+                        "entry %llu: request %llu is answered with %s, which the server that has "
+                        "it (%s) never did",
+                        (unsigned long long)index, (unsigned long long)seen->index, seen->outcome,
+                        seen->server[0] ? seen->server : "none");
     if (own && strcmp(seen->outcome, "TIMED_OUT") == 0 &&
         passed < options_slowest(&self->world->options, seen->timeout))
         world_violation(self->world, "deadline",
@@ -278,12 +281,15 @@ void seen_services_begun(seen_services_t *self, const char *server, const id128_
     seen->heard = true;
 }
 
-void seen_services_done(seen_services_t *self, const Ixn__V1__Token *token, const char *outcome)
+void seen_services_done(seen_services_t *self, const char *server, const Ixn__V1__Token *token,
+                        const char *outcome)
 {
     seen_service_t *seen = s_find(self, token->epoch, token->index);
     if (!seen)
         return;
     seen->outcomes =
         memory_resize(seen->outcomes, (seen->outcomes_len + 1) * sizeof *seen->outcomes);
-    snprintf(seen->outcomes[seen->outcomes_len++], sizeof *seen->outcomes, "%s", outcome);
+    seen_outcome_t *seen_outcome = &seen->outcomes[seen->outcomes_len++];
+    snprintf(seen_outcome->server, sizeof seen_outcome->server, "%s", server);
+    snprintf(seen_outcome->text, sizeof seen_outcome->text, "%s", outcome);
 }

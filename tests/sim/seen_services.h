@@ -7,6 +7,11 @@
 #include "core/wire/wire.h"
 #include "tests/sim/checker.h"
 
+typedef struct {
+    char server[LIMIT_NAME + 1];
+    char text[48];
+} seen_outcome_t;
+
 /* One request. */
 typedef struct {
     UT_hash_handle hh; /* by index */
@@ -30,8 +35,8 @@ typedef struct {
     bool told;
     id128_t told_to; /* the first process */
     bool heard;
-    id128_t heard_by; /* the first process that heard of it */
-    char (*outcomes)[48];
+    id128_t heard_by;         /* the first process that heard of it */
+    seen_outcome_t *outcomes; /* what servers did, or make up */
     size_t outcomes_len;
     /* what came of it */
     bool answered;
@@ -67,6 +72,7 @@ void seen_services_told_result(seen_services_t *self, int node, const char *rout
 /* A server's process begins to do it, and has done it with this outcome (a fault: its code). */
 void seen_services_begun(seen_services_t *self, const char *server, const id128_t *incarnation,
                          const Ixn__V1__Token *token);
-void seen_services_done(seen_services_t *self, const Ixn__V1__Token *token, const char *outcome);
+void seen_services_done(seen_services_t *self, const char *server, const Ixn__V1__Token *token,
+                        const char *outcome);
 
 #endif

@@ -70,6 +70,7 @@ static void s_lie(talker_t *self, const Ixn__V1__Token *token)
         task->foreign = task->done = true;
         task->due_at = task->again_at = world->now + world_between(world, 0, QUICK_US);
         snprintf(task->outcome, sizeof task->outcome, "{\"lie\": %zu}", other->place);
+        seen_services_done(checker_services(world->checker), other->name, token, task->outcome);
         return;
     }
 }
@@ -119,7 +120,8 @@ static void s_do(talker_t *self, task_t *task)
     else
         snprintf(task->outcome, sizeof task->outcome, "{\"by\": %zu, \"life\": %llu, \"n\": %zu}",
                  self->place, (unsigned long long)self->life, self->tasks_len);
-    seen_services_done(checker_services(self->world->checker), &task->token, task->outcome);
+    seen_services_done(checker_services(self->world->checker), self->name, &task->token,
+                       task->outcome);
 }
 
 static void s_answer(talker_t *self, size_t item)

@@ -131,8 +131,8 @@ static inline kept_row_t *table_of(const state_t *state)
     for (uint32_t chunk = 0; chunk < state->chunks_len; chunk++) {
         for (size_t i = 0; i < 4096; i++) { /* records in a chunk, as in core/state.c */
             const interaction_t *interaction = &state->chunks[chunk][i];
-            if (!interaction->state)
-                continue;
+            if (!interaction->state || interaction->state == INTERACTION_COMPLETED)
+                continue; /* free, or finished and kept for an image */
             interaction_row_t row = row_of(state, interaction, &journey);
             table_put(&table, &row);
         }
