@@ -107,7 +107,7 @@ void pair_say_hello(pair_t *self)
     Ixn__V1__PairPoison poison[POISON_MAX];
     Ixn__V1__PairPoison *poison_list[POISON_MAX];
     hello.poison = poison_list;
-    hello.n_poison = pair_fill_poison(self, poison, poison_list);
+    hello.n_poison = MUTATION(CRASHES_UNTOLD) ? 0 : pair_fill_poison(self, poison, poison_list);
     for (size_t i = 0; i < self->daps.len; i++) {
         if (!dap_is_here(&self->daps.daps[i]))
             continue;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/mutation.h"
 #include "core/guard.h"
 #include "core/wire/packet.h"
 #include "core/wire/wire.h"
@@ -171,7 +172,7 @@ bool poison_blame(poison_t *self, const poison_left_t *left, usec_t wall_time,
         return false;
     poison_entry_t *entry = s_make(self, *ret_fingerprint);
     entry->index = left->kind == HAND_APPLY ? left->index : 0;
-    entry->own++;
+    entry->own += !MUTATION(CRASH_UNCOUNTED);
     entry->last_at = wall_time;
     snprintf(entry->what, sizeof entry->what, "%s", what);
     s_count_active(self);

@@ -38,7 +38,9 @@
     X(UNSAFE_RETRIED, "an unsafe request goes to another server when its own is lost")             \
     X(ANSWER_OF_ANY, "whoever answers a request to a server is believed")                          \
     X(DEACTIVATED_RUNS, "a strategy that is deactivated goes on getting work")                     \
-    X(BODY_OF_NEWEST, "whichever version is asked for, the newest is sent")
+    X(BODY_OF_NEWEST, "whichever version is asked for, the newest is sent")                        \
+    X(CRASH_UNCOUNTED, "what a node was working on when it crashed is forgotten")                  \
+    X(CRASHES_UNTOLD, "a node tells the other one nothing of its crashes")
 
 /* … and those of the SQL, which the interleavings on PostgreSQL have to notice. */
 #define SQL_MUTATIONS(X)                                                                           \

@@ -9,6 +9,7 @@
 #include "tests/sim/checker.h"
 #include "tests/sim/engine_file.h"
 #include "tests/sim/network.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/schedule.h"
 #include "tests/sim/seen_agents.h"
 #include "tests/sim/told.h"
@@ -203,6 +204,7 @@ void machine_start(machine_t *self)
     const options_t *options = &world->options;
     CHECK(!self->pair);
     self->life = ++self->lives;
+    self->incarnation = random_id(&world->random);
     self->frozen = false;
     self->stopping = false;
     pair_options_t pair = {
@@ -211,10 +213,11 @@ void machine_start(machine_t *self)
         .has_peer = true,
         .preferred = options->preferred == self->number,
         .manual = options->manual[self->number],
-        .incarnation = random_id(&world->random),
+        .incarnation = self->incarnation,
         .has_memory = self->has_memory,
         .memory = self->memory,
         .poison = &self->poison,
+        .desk = planted_desk(world->planted, self->number),
         .failover_timeout = options->failover_timeout,
         .heartbeat = options->heartbeat,
         .beat = options->beat,
@@ -231,6 +234,7 @@ void machine_start(machine_t *self)
         .wall_time = world->now + self->wall_offset,
     };
     s_begin_daps(self, &pair);
+    planted_find(world->planted, self->number, pair.wall_time);
     world_trace(world, self->name, "started", self->life, self->has_memory);
     self->pair = pair_new(&pair);
     s_set_daps(self);
@@ -443,6 +447,7 @@ static void s_hand_in(machine_t *self, input_t *input)
         pair_peer_link(self->pair, input->link);
         return;
     case INPUT_PEER:
+        planted_frame(self->world->planted, input->bytes, input->len);
         pair_peer_receive(self->pair, input->bytes, input->len);
         return;
     case INPUT_OBSERVED:
@@ -489,7 +494,8 @@ static bool s_receive(machine_t *self)
             kept_last = &input->next;
             continue;
         }
-        s_hand_in(self, input);
+        if (!planted_crashed(self->world->planted))
+            s_hand_in(self, input);
         s_input_destroy(input);
     }
     self->last = &self->first;
@@ -643,8 +649,14 @@ static void s_turn(world_t *world, void *data)
     self->turn_at = USEC_NEVER;
     if (self->frozen)
         return;
+    planted_turn_begin(world->planted, self->number);
     pair_turn_begin(self->pair, machine_boot_time(self), world->now + self->wall_offset);
     bool drained = s_receive(self);
+    if (planted_crashed(world->planted)) {
+        machine_kill(self, true);
+        schedule_stopped(world, self->number, NULL);
+        return;
+    }
     pair_turn_end(self->pair, drained);
     self->busy_until = world->now + world_between(world, 5, 40);
     if (!s_actions(self)) {
@@ -652,6 +664,7 @@ static void s_turn(world_t *world, void *data)
         return;
     }
     s_note_role(self);
+    planted_turn_end(world->planted);
     checker_turn(world->checker);
     usec_t next = pair_next_wakeup(self->pair);
     s_plan(self, s_time_of_boot(self, next));

@@ -105,6 +105,7 @@ struct machine {
     char name[2];
     pair_t *pair; /* NULL: no process */
     uint64_t life;
+    id128_t incarnation;
     uint64_t lives;
     bool frozen;
     postponed_t *postponed;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/talker.h"
 #include "tests/sim/told.h"
 
@@ -21,20 +22,36 @@ static void s_new_submit(talker_t *self)
     *submit = (submit_t){.priority = (int32_t)world_between(world, -2, 2),
                          .queue = world_chance(world, 700) ? 0 : (int)world_between(world, 1, 2),
                          .hold = world_chance(world, 60),
+                         .planted = PLANTED_MAX,
                          .again_at = world->now,
                          .repeats = world_chance(world, 200) ? 2 : 0};
     memcpy(submit->key, key.bytes, sizeof submit->key);
+}
+
+void media_poison(talker_t *self)
+{
+    size_t number;
+    if (!planted_plant(self->world->planted, &number))
+        return;
+    s_new_submit(self);
+    submit_t *submit = &self->submits[self->submits_len - 1];
+    submit->planted = number;
+    submit->repeats = 2;
 }
 
 static void s_send_submit(talker_t *self, size_t item)
 {
     submit_t *submit = &self->submits[item];
     char attributes[64];
+    char external_id[PLANTED_NAME] = "";
+    if (submit->planted < PLANTED_MAX)
+        planted_name(submit->planted, external_id);
     snprintf(attributes, sizeof attributes, "{\"n\":%zu,\"of\": \"a: b, c\"}", item);
     Ixn__V1__Submit body = IXN__V1__SUBMIT__INIT;
     body.key = (ProtobufCBinaryData){sizeof submit->key, submit->key};
     body.queue = (char *)s_queues[submit->queue];
     body.media_type = (char *)"email";
+    body.external_id = external_id;
     body.priority = submit->priority;
     body.attributes = (ProtobufCBinaryData){strlen(attributes), (uint8_t *)attributes};
     body.hold = submit->hold;
@@ -138,11 +155,12 @@ void media_tick(talker_t *self)
     }
     for (size_t i = self->open_from; i < self->submits_len; i++) {
         submit_t *submit = &self->submits[i];
-        if (submit->again_at <= now && (!submit->acked || submit->repeats > 0)) {
-            submit->repeats -= submit->acked;
+        bool answered = submit->acked || submit->refused;
+        if (submit->again_at <= now && (!answered || submit->repeats > 0)) {
+            submit->repeats -= answered;
             s_send_submit(self, i);
         }
-        if (i == self->open_from && submit->acked && submit->repeats == 0)
+        if (i == self->open_from && answered && submit->repeats == 0)
             self->open_from++;
     }
     if (self->open_from >= self->submits_len && self->submits_len > 0)

@@ -57,6 +57,14 @@ static uint32_t s_draw_loss(uint64_t seed, uint32_t faults)
     return 1u << FAULT_LOSS | (random_below(&random, 3) == 0 ? 0 : faults & beside);
 }
 
+/* Of those that lose no commits: nobody heals them while nodes die. */
+static uint32_t s_draw_poison(uint64_t seed, uint32_t faults)
+{
+    random_t random = {(seed * 2 + 1) ^ UINT64_C(0xD1B54A32D192ED03)};
+    bool has_poison = random_below(&random, 10) == 0;
+    return has_poison && (faults & 1u << FAULT_LOSS) == 0 ? faults | 1u << FAULT_POISON : faults;
+}
+
 /* What only some seeds have: two of five have none of them, for the speed of all. */
 static void s_draw_parts(options_t *self, random_t *random)
 {
@@ -99,6 +107,7 @@ void options_draw(options_t *self, uint64_t seed)
         .client_heartbeat = s_between(&random, 300 * MS, 1000 * MS),
     };
     self->faults = s_draw_loss(seed, self->faults);
+    self->faults = s_draw_poison(seed, self->faults);
     self->manual[1] = self->manual[0];
     s_draw_parts(self, &random);
 }

@@ -36,7 +36,8 @@
     X(READ_ONLY, "read-only") /* … and locks nothing (default_transaction_read_only) */          \
     X(DRIFT, "drift")         /* a node's clock of its boot time goes too fast or too slow */      \
     X(SKEW, "skew")           /* a node is started as another version */                           \
-    X(LOSS, "loss")           /* … a replica that lacks the newest commits; operators heal it */
+    X(LOSS, "loss")           /* … a replica that lacks the newest commits; operators heal it */ \
+    X(POISON, "poison")       /* a submit that crashes whoever decides it */
 
 typedef enum {
 #define X(name, text) FAULT_##name,

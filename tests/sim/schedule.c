@@ -9,6 +9,7 @@
 #include "tests/sim/loss.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/network.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/talker.h"
 #include "tests/sim/told.h"
 #include "tests/sim/wires.h"
@@ -215,8 +216,10 @@ static void s_break_node(world_t *world, fault_t fault, int node)
         return;
     }
     machine_kill(machine, fault != FAULT_POWER);
-    if (fault == FAULT_FORGET)
+    if (fault == FAULT_FORGET) {
         machine->has_memory = false;
+        planted_forget(world->planted, node);
+    }
     /* A supervisor may be quick. */
     usec_t most = world_chance(world, 200) ? 30 * USEC_PER_MS : s_most(world);
     s_start_later(world, node, world_between(world, USEC_PER_MS, most));
@@ -399,7 +402,8 @@ static void s_promote(world_t *world)
     database_sim_t *replica = database_sim_copy(old);
     /* Behind the same address. At another one it takes an operator (ixnctl database adopt), when
      * both nodes were killed meanwhile, or when one does not come back. */
-    const uint32_t ends = 1u << FAULT_CRASH | 1u << FAULT_POWER | 1u << FAULT_SKEW;
+    const uint32_t ends =
+        1u << FAULT_CRASH | 1u << FAULT_POWER | 1u << FAULT_SKEW | 1u << FAULT_POISON;
     if ((world->options.faults & ends) != 0 || world_chance(world, 500)) {
         replica->host = old->host;
         replica->port = old->port;
@@ -475,6 +479,9 @@ static void s_break(world_t *world, fault_t fault, size_t number)
         return;
     case FAULT_LOSS:
         loss_break(world);
+        return;
+    case FAULT_POISON: /* media servers are the first */
+        media_poison(world->talkers[world_between(world, 0, (usec_t)world->options.medias - 1)]);
         return;
     case FAULT_COMMAND: /* operators do it (operator.c) */
         return;

@@ -49,6 +49,8 @@ typedef struct {
     int queue; /* 0 inbound, 1 work, 2 urgent */
     bool hold;
     bool acked;
+    bool refused;   /* it is poison */
+    size_t planted; /* number; PLANTED_MAX: it is none */
     id128_t id;
     uint64_t asking; /* request; 0: none */
     usec_t again_at;
@@ -192,6 +194,8 @@ typedef struct {
 /* media.c */
 void media_tick(talker_t *self);
 void media_answer(talker_t *self, const answer_t *answer);
+/* Submits what crashes whoever decides it. */
+void media_poison(talker_t *self);
 /* router.c */
 void router_registered(talker_t *self, const Ixn__V1__Registered *registered);
 size_t router_tokens(talker_t *self, Ixn__V1__Token ***ret_tokens);

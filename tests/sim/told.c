@@ -5,6 +5,7 @@
 #include "core/base/alloc.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/machine.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/seen_agents.h"
 #include "tests/sim/seen_services.h"
 #include "tests/sim/seen_strategies.h"
@@ -233,11 +234,21 @@ void told_submit_acked(talker_t *talker, submit_t *submit, const Ixn__V1__Ack *a
     submit->id = id;
 }
 
-void told_submit_refused(talker_t *talker, const submit_t *submit, const Ixn__V1__Message *message)
+/* What crashed nodes twice, and nothing else. */
+static bool s_is_poison(const talker_t *talker, const submit_t *submit,
+                        const Ixn__V1__Message *message)
 {
-    (void)submit;
-    if (message->body_case != IXN__V1__MESSAGE__BODY_ERROR ||
-        message->error->code != IXN__V1__CODE__NOT_REGISTERED)
+    return message->body_case == IXN__V1__MESSAGE__BODY_ERROR &&
+           message->error->code == IXN__V1__CODE__POISON && submit->planted < PLANTED_MAX &&
+           planted_crashes(talker->world->planted, submit->planted) >= 2;
+}
+
+void told_submit_refused(talker_t *talker, submit_t *submit, const Ixn__V1__Message *message)
+{
+    if (s_is_poison(talker, submit, message))
+        submit->refused = true;
+    else if (message->body_case != IXN__V1__MESSAGE__BODY_ERROR ||
+             message->error->code != IXN__V1__CODE__NOT_REGISTERED)
         world_violation(
             talker->world, "contract", "%s hears %d (%s) for a submit", talker->name,
             (int)message->body_case,
@@ -279,6 +290,8 @@ bool told_all_completed(const world_t *world)
         const talker_t *talker = world->talkers[i];
         for (size_t j = 0; j < talker->submits_len; j++) {
             const submit_t *submit = &talker->submits[j];
+            if (submit->refused)
+                continue;
             const seen_t *seen = submit->acked ? checker_find(world->checker, &submit->id) : NULL;
             if (submit->acked && !seen)
                 return world_violation((world_t *)world, "P1",

@@ -16,7 +16,7 @@ void told_released(world_t *world, int node, size_t talker, const uint8_t *bytes
 
 /* Clients hear the answers to what they asked; these keep them in the items. */
 void told_submit_acked(talker_t *talker, submit_t *submit, const Ixn__V1__Ack *ack);
-void told_submit_refused(talker_t *talker, const submit_t *submit, const Ixn__V1__Message *message);
+void told_submit_refused(talker_t *talker, submit_t *submit, const Ixn__V1__Message *message);
 void told_change_answered(talker_t *talker, change_item_t *change, const Ixn__V1__Message *message);
 void told_result_answered(talker_t *talker, const work_t *work, const Ixn__V1__Message *message);
 

@@ -11,6 +11,7 @@
 #include "tests/sim/database.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/network.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/schedule.h"
 #include "tests/sim/talker.h"
 #include "tests/sim/told.h"
@@ -39,6 +40,7 @@ world_t *world_new(uint64_t seed, const plan_t *plan, bool print)
     options_draw(&self->options, seed);
     self->checker = checker_new(self);
     self->told = told_new(self);
+    self->planted = planted_new(self);
     self->database = database_sim_new(self);
     self->network = network_new(self);
     self->wires = wires_new(self);
@@ -66,6 +68,7 @@ void world_destroy(world_t **self_p)
     }
     free(self->events);
     schedule_destroy(&self->schedule);
+    planted_destroy(&self->planted);
     talkers_destroy(self);
     wires_destroy(&self->wires);
     network_destroy(&self->network);

@@ -23,6 +23,7 @@ typedef struct talker talker_t;
 typedef struct checker checker_t;
 typedef struct told told_t;
 typedef struct schedule schedule_t;
+typedef struct planted planted_t;
 
 /* Runs at its time; owns `data` from then on. */
 typedef void event_fn(world_t *world, void *data);
@@ -67,6 +68,7 @@ struct world {
     checker_t *checker;
     told_t *told;
     schedule_t *schedule;
+    planted_t *planted;
     /* trace */
     bool print;
     uint64_t trace_hash;
