@@ -164,9 +164,10 @@ void planted_turn_begin(planted_t *self, int node)
 
 void planted_frame(planted_t *self, const uint8_t *bytes, size_t len)
 {
+    const machine_t *node = self->world->machines[self->at_work];
     const machine_t *other = self->world->machines[1 - self->at_work];
-    if (self->len == 0 || !machine_runs(other))
-        return;
+    if (self->len == 0 || !machine_runs(other) || node->newer_protocol != other->newer_protocol)
+        return; /* frames of another protocol are not understood */
     Ixn__V1__PeerFrame *frame = ixn__v1__peer_frame__unpack(NULL, len, bytes);
     self->heard |=
         frame && frame->body_case == IXN__V1__PEER_FRAME__BODY_HELLO &&
