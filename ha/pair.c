@@ -12,9 +12,8 @@
 #include "ha/pair_internal.h"
 
 enum {
-    REMEMBER_MS = 10000, /* the newest committed place is remembered so often */
-    STOP_MS = 3000,      /* an orderly end waits at most so long for commits or for the peer */
-    LOOK_MS = 1000,      /* every access point is looked at so often … */
+    STOP_MS = 3000, /* an orderly end waits at most so long for commits or for the peer */
+    LOOK_MS = 1000, /* every access point is looked at so often … */
     /* … and as often as this while it matters whether the head moves. */
     WATCH_MS = 10,
     START_WATCH_MS = 100,
@@ -59,7 +58,8 @@ pair_t *pair_new(const pair_options_t *options)
     self->remembered_at = self->daps.begun = self->now;
     self->daps.word.exists = options->has_peer;
     if (options->has_memory) {
-        self->memory = options->memory;
+        self->memory = self->kept = options->memory;
+        self->has_kept = true;
         self->own_generation = options->memory.own_generation;
         self->daps.instance = self->said_instance = options->memory.instance;
         self->daps.place = options->memory.place;
@@ -173,38 +173,10 @@ bool pair_event(pair_t *self, role_event_t event, const char *detail)
     return true;
 }
 
-void pair_remember(pair_t *self)
-{
-    if (!self->daps.known)
-        return;
-    self->has_memory = true;
-    self->memory = (identity_memory_t){.identity = self->daps.own,
-                                       .epoch = self->epoch,
-                                       .generation = self->generation,
-                                       .own_generation = self->own_generation,
-                                       .instance = self->daps.instance,
-                                       .place = self->daps.place,
-                                       .exact = self->role == ROLE_STOPPED &&
-                                                (self->daps.warm || self->daps.exact)};
-    self->remembered_at = self->now;
-    pair_do(self, PAIR_REMEMBER)->memory = self->memory;
-}
-
 void pair_note_place(pair_t *self, uint64_t index, id128_t hash)
 {
     if (index > self->daps.place.index)
         self->daps.place = (place_t){index, hash, self->epoch, self->generation};
-}
-
-/* A cold start knows no newer place than the one that is remembered: now and then, and at the end.
- */
-static void s_remember_turn(pair_t *self)
-{
-    bool moved = self->daps.place.index > self->memory.place.index;
-    bool due = moved && self->now - self->remembered_at >= REMEMBER_MS * USEC_PER_MS;
-    bool begins = self->daps.warm && self->memory.exact && self->role != ROLE_STOPPED;
-    if (self->has_memory && (due || begins))
-        pair_remember(self);
 }
 
 void pair_set_epoch(pair_t *self, uint64_t epoch, id128_t generation)
@@ -334,7 +306,7 @@ void pair_turn_end(pair_t *self, bool drained)
     pair_serve_turn(self);
     s_stop_turn(self);
     s_look(self);
-    s_remember_turn(self);
+    pair_memory_turn(self);
     pair_poison_turn(self);
     pair_peer_turn(self);
 }

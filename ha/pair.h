@@ -106,6 +106,9 @@ bool pair_set_daps(pair_t *self, const pair_dap_t *daps, size_t len, error_t *re
 /* What a lane found through a DAP: something that is not the pair's own database (the error names
  * both). It is not used until it is proven again. */
 void pair_dap_wrong(pair_t *self, size_t dap, const error_t *error);
+/* What PAIR_REMEMBER came to: it is written (NULL), or why not. False: the process must end, as
+ * what it would do next rests on it; otherwise it is tried again. */
+bool pair_remembered(pair_t *self, const identity_memory_t *memory, const error_t *error);
 /* A piece of work that the journal or checkpoint lane did, or failed to do, through a DAP. */
 void pair_dap_worked(pair_t *self, size_t dap, unsigned lane, usec_t elapsed, bool failed);
 
@@ -172,8 +175,9 @@ typedef enum {
     PAIR_USE,       /* daps, rearranged: what journal and checkpoint lanes may use from now on */
     PAIR_DAP_OPEN,  /* dap, route: open a lane for it */
     PAIR_DAP_CLOSE, /* dap: close its lane; nothing is under way on it */
-    PAIR_REMEMBER_DAPS,   /* daps: their routes durably into state_dir; they are proven */
-    PAIR_REMEMBER,        /* memory: durably into state_dir, before anything else is done */
+    PAIR_REMEMBER_DAPS, /* daps: their routes durably into state_dir; they are proven */
+    /* memory: durably into state_dir, before anything else is done; then pair_remembered */
+    PAIR_REMEMBER,
     PAIR_REMEMBER_POISON, /* pair_poison: durably into state_dir */
     PAIR_SEND,            /* bytes: a frame to the peer; dropped when the link does not take it */
     PAIR_BROADCAST, /* bytes: a frame to every connection of a client; all sessions are over */

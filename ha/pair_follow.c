@@ -153,6 +153,8 @@ bool pair_is_ready(const pair_t *self, char *reason, size_t size)
         return true;
     else if (self->peer.trouble[0])
         snprintf(reason, size, "%s", self->peer.trouble);
+    else if (self->unwritten[0])
+        snprintf(reason, size, "%s", self->unwritten);
     else if (!self->daps.known)
         snprintf(reason, size,
                  "it does not know yet which database is the pair's own; it hears that from the "

@@ -134,6 +134,9 @@ struct pair {
     usec_t lanes_since;        /* … at this time */
     instance_t said_instance;  /* what was logged of it */
     usec_t remembered_at;
+    identity_memory_t kept; /* what state_dir has, by the shell's word */
+    bool has_kept;
+    char unwritten[PAIR_REASON]; /* why state_dir cannot be written; empty: it can */
     head_t head;
     bool has_seen;
     database_status_t seen; /* what an access point said last … */
@@ -188,6 +191,7 @@ void pair_set_epoch(pair_t *self, uint64_t epoch, id128_t generation);
 /* A higher epoch was seen in the database that is known to be the pair's own. */
 void pair_learn_epoch(pair_t *self, uint64_t epoch, id128_t generation);
 void pair_remember(pair_t *self);
+void pair_memory_turn(pair_t *self);
 /* A place in the log of the epoch that this node knows as the highest; it is committed. */
 void pair_note_place(pair_t *self, uint64_t index, id128_t hash);
 /* The head is at `index`, says the database to a question that was asked at `asked`; or the peer

@@ -191,6 +191,14 @@ static void s_save(server_t *self, pair_action_t *action)
     batch_destroy(&action->batch);
 }
 
+static void s_remember(server_t *self, const identity_memory_t *memory)
+{
+    error_t error = {0};
+    bool written = identity_remember(self->config->state_dir, memory, &error);
+    if (!pair_remembered(self->pair, memory, written ? NULL : &error))
+        s_fail(self, &error);
+}
+
 static void s_say(const pair_action_t *action)
 {
     if (action->severe)
@@ -242,8 +250,7 @@ static void s_do(server_t *self, pair_action_t *action)
             log_error("dap.not_remembered", "error=\"%s\"", error.text);
         return;
     case PAIR_REMEMBER:
-        if (!identity_remember(self->config->state_dir, &action->memory, &error))
-            s_fail(self, &error);
+        s_remember(self, &action->memory);
         return;
     case PAIR_REMEMBER_POISON:
         if (!crash_remember(self->config->state_dir, pair_poison(self->pair), &error))

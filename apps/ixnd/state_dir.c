@@ -20,7 +20,9 @@ bool state_dir_lock(const char *path, error_t *ret_error)
     snprintf(name, sizeof name, "%s/lock", path);
     int file = open(name, O_CREAT | O_RDWR | O_CLOEXEC, 0640);
     if (file < 0)
-        return error_set(ret_error, ERROR_SYSTEM, "cannot open %s: %s", name, strerror(errno));
+        return error_set(ret_error, ERROR_SYSTEM,
+                         "cannot open %s: %s; the node needs a state_dir it can write to", name,
+                         strerror(errno));
     if (flock(file, LOCK_EX | LOCK_NB) != 0) {
         close(file);
         return error_set(ret_error, ERROR_SYSTEM,

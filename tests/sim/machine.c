@@ -514,6 +514,7 @@ static void s_remember(machine_t *self, const identity_memory_t *memory)
 {
     self->has_memory = true;
     self->memory = *memory;
+    pair_remembered(self->pair, memory, NULL);
     checker_accepts(self->world->checker, self->number, memory);
 }
 

@@ -405,6 +405,22 @@ static void s_ask(pair_world_t *self, int node, const pair_action_t *action)
     s_tell(self, node, "claims");
 }
 
+static void s_remember(pair_world_t *self, int node, const identity_memory_t *memory)
+{
+    member_t *member = &self->members[node];
+    error_t error = {0};
+    if (member->full)
+        error_set(&error, ERROR_SYSTEM, "state_dir is full");
+    if (!pair_remembered(member->pair, memory, member->full ? &error : NULL)) {
+        member->must_end = true;
+        s_tell(self, node, "must end");
+    }
+    if (member->full)
+        return;
+    member->has_memory = true;
+    member->memory = *memory;
+}
+
 static void s_do(pair_world_t *self, int node, pair_action_t *action)
 {
     member_t *member = &self->members[node];
@@ -448,8 +464,7 @@ static void s_do(pair_world_t *self, int node, pair_action_t *action)
         member->remembered = *action;
         return;
     case PAIR_REMEMBER:
-        member->has_memory = true;
-        member->memory = action->memory;
+        s_remember(self, node, &action->memory);
         return;
     case PAIR_REMEMBER_POISON:
         return;
@@ -496,8 +511,9 @@ static void s_act(pair_world_t *self, int node)
     session_t session;
     while (pair_next_ended(member->pair, &session))
         continue;
-    if (pair_role(member->pair) == ROLE_STOPPED)
+    if (pair_role(member->pair) == ROLE_STOPPED || member->must_end)
         pair_world_kill(self, node);
+    member->must_end = false;
 }
 
 /* ---- Time ---- */
@@ -695,6 +711,11 @@ void pair_world_reach_all(pair_world_t *self, int node, int database)
 void pair_world_hold_commits(pair_world_t *self, int node, bool hold)
 {
     self->members[node].hold_commits = hold;
+}
+
+void pair_world_fill(pair_world_t *self, int node, bool full)
+{
+    self->members[node].full = full;
 }
 
 void pair_world_hold_claims(pair_world_t *self, int node, bool hold)

@@ -60,6 +60,8 @@ void pair_world_reach_all(pair_world_t *self, int node, int database);
 void pair_world_hold_commits(pair_world_t *self, int node, bool hold);
 /* Claims do not get to the database, while set. */
 void pair_world_hold_claims(pair_world_t *self, int node, bool hold);
+/* The node's state_dir cannot be written, while set. */
+void pair_world_fill(pair_world_t *self, int node, bool full);
 /* A batch of the epoch's owner lands that no node of this world decided. */
 void pair_world_append(pair_world_t *self);
 /* Somebody else takes the next epoch of our database. */

@@ -34,6 +34,8 @@ typedef struct {
     bool frozen;
     bool hold_commits;
     bool hold_claims;
+    bool full; /* state_dir cannot be written */
+    bool must_end;
     access_model_t daps[PAIR_MAX_DAPS];
     pair_action_t used;       /* OPEN or USE, the last one */
     pair_action_t remembered; /* REMEMBER_DAPS, the last one */
