@@ -1,4 +1,4 @@
-"""A state_dir that is full or read-only: the node says so; a primary serves on, a backup is not ready.
+"""A state_dir that is full or read-only: a primary serves on, a backup is not ready, both say so.
 
 On small file systems of their own. What is full is found out at the next write, within ten seconds;
 a node that would have to begin a new epoch ends instead, with the path and the reason. With room
