@@ -53,12 +53,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is one word too many", argument);
-        return 0;
     case 'r':
         input->reason = common_reason(argument, state);
         return 0;
@@ -80,7 +74,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
             argp_error(state, "--reason is needed, such as --reason \"moved to db-2\"");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 

@@ -11,17 +11,6 @@
 
 enum { PATIENCE_MS = 1000, LANE_JOURNAL = 1, LANE_CHECKPOINT = 2 };
 
-static int s_parse(int key, char *argument, struct argp_state *state)
-{
-    if (key == ARGP_KEY_INIT) {
-        state->child_inputs[0] = state->input;
-        return 0;
-    }
-    if (key == ARGP_KEY_ARG)
-        argp_error(state, "\"%s\" is one word too many", argument);
-    return ARGP_ERR_UNKNOWN;
-}
-
 static const char *s_standing(const Ixn__V1__PairDap *dap)
 {
     static const char *const names[] = {"in use", "candidate", "retiring"};
@@ -105,20 +94,16 @@ static void s_print(const pair_view_t *view, bool as_json, buffer_t *out)
 
 int command_daps(common_t *common, int argc, char **argv)
 {
-    static const struct argp argp = {
-        .parser = s_parse,
-        .doc =
-            "Each node's ways to the database: proven or not, in use, how quick, how often wrong.\v"
-            "STANDING: in use; candidate, new in the file and not used before it is proven; "
-            "retiring, no longer in the file and used until one that is takes its place. SHARE: "
-            "its part of the work that is spread by WEIGHT (checkpoints, loads). LANES: what is on "
-            "it now. MS: its answers and commits, smoothed. DONE and ERRORS: since the node "
-            "began.\n\nExamples:\n"
-            "  ixnctl -n tcp://a:7420 -n tcp://b:7420 daps\n"
-            "  ixnctl daps -o json | jq '.[] | select(.proven | not)'",
-        .children = common_children,
-    };
-    common_parse(&argp, argc, argv, common);
+    static const char doc[] =
+        "Each node's ways to the database: proven or not, in use, how quick, how often wrong.\v"
+        "STANDING: in use; candidate, new in the file and not used before it is proven; "
+        "retiring, no longer in the file and used until one that is takes its place. SHARE: "
+        "its part of the work that is spread by WEIGHT (checkpoints, loads). LANES: what is on "
+        "it now. MS: its answers and commits, smoothed. DONE and ERRORS: since the node "
+        "began.\n\nExamples:\n"
+        "  ixnctl -n tcp://a:7420 -n tcp://b:7420 daps\n"
+        "  ixnctl daps -o json | jq '.[] | select(.proven | not)'";
+    common_parse_only(common, doc, argc, argv);
     error_t error = {0};
     pair_call_t call;
     if (!pair_open(&call, common, &error))

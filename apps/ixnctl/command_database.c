@@ -10,17 +10,6 @@
 #include "dap/database.h"
 
 /* None has options of its own. */
-static int s_parse(int key, char *argument, struct argp_state *state)
-{
-    if (key == ARGP_KEY_INIT) {
-        state->child_inputs[0] = state->input;
-        return 0;
-    }
-    if (key == ARGP_KEY_ARG)
-        argp_error(state, "\"%s\" is one word too many", argument);
-    return ARGP_ERR_UNKNOWN;
-}
-
 static database_t *s_open(common_t *common, error_t *ret_error)
 {
     const config_t *config = common_config(common, ret_error);
@@ -41,16 +30,12 @@ static json_t *s_identity_json(const identity_t *identity)
 
 int command_database_init(common_t *common, int argc, char **argv)
 {
-    static const struct argp argp = {
-        .parser = s_parse,
-        .doc =
-            "Make the tables in an empty database and stamp its identity.\v"
-            "The database itself must exist (createdb) and be named by a DAP of the "
-            "configuration. A database that has these tables already is not touched: its "
-            "identity is told.\n\nExample:\n  ixnctl --config ixnd.yaml database init",
-        .children = common_children,
-    };
-    common_parse(&argp, argc, argv, common);
+    static const char doc[] =
+        "Make the tables in an empty database and stamp its identity.\v"
+        "The database itself must exist (createdb) and be named by a DAP of the "
+        "configuration. A database that has these tables already is not touched: its "
+        "identity is told.\n\nExample:\n  ixnctl --config ixnd.yaml database init";
+    common_parse_only(common, doc, argc, argv);
     error_t error = {0};
     identity_t identity = {0};
     database_t *database = s_open(common, &error);
@@ -80,16 +65,12 @@ int command_database_init(common_t *common, int argc, char **argv)
 
 int command_database_migrate(common_t *common, int argc, char **argv)
 {
-    static const struct argp argp = {
-        .parser = s_parse,
-        .doc =
-            "Bring the tables of an older version to the one this program needs.\v"
-            "Stop the nodes of the older version first. All missing migrations are applied in one "
-            "transaction, or none. Nothing happens when none is missing.\n\n"
-            "Example:\n  ixnctl --config ixnd.yaml database migrate",
-        .children = common_children,
-    };
-    common_parse(&argp, argc, argv, common);
+    static const char doc[] =
+        "Bring the tables of an older version to the one this program needs.\v"
+        "Stop the nodes of the older version first. All missing migrations are applied in one "
+        "transaction, or none. Nothing happens when none is missing.\n\n"
+        "Example:\n  ixnctl --config ixnd.yaml database migrate";
+    common_parse_only(common, doc, argc, argv);
     error_t error = {0};
     uint32_t applied = 0;
     database_t *database = s_open(common, &error);
@@ -172,16 +153,12 @@ static json_t *s_status_json(const database_status_t *status)
 
 int command_database_status(common_t *common, int argc, char **argv)
 {
-    static const struct argp argp = {
-        .parser = s_parse,
-        .doc =
-            "Say which database the DAPs reach, who writes it, and how far it is.\v"
-            "The head is the newest committed entry of the journal; the checkpoint is what the "
-            "tables show; the lag between them is what a node replays when it starts.\n\n"
-            "Example:\n  ixnctl --config ixnd.yaml database status",
-        .children = common_children,
-    };
-    common_parse(&argp, argc, argv, common);
+    static const char doc[] =
+        "Say which database the DAPs reach, who writes it, and how far it is.\v"
+        "The head is the newest committed entry of the journal; the checkpoint is what the "
+        "tables show; the lag between them is what a node replays when it starts.\n\n"
+        "Example:\n  ixnctl --config ixnd.yaml database status";
+    common_parse_only(common, doc, argc, argv);
     error_t error = {0};
     database_status_t status = {0};
     database_t *database = s_open(common, &error);

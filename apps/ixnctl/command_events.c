@@ -88,12 +88,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is one word too many", argument);
-        return 0;
     case 'f':
         input->follow = true;
         return 0;
@@ -107,7 +101,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
         s_parse_interaction(input, argument, state);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 

@@ -41,18 +41,10 @@ static const struct argp_option s_options[] = {
     {0},
 };
 
-static const struct argp_child s_children[] = {{&common_argp, 0, NULL, 90}, {0}};
-
 static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is one word too many", argument);
-        return 0;
     case 'r':
         input->reason = common_reason(argument, state);
         return 0;
@@ -74,7 +66,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
                        "pair status, or --dry-run)");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 
@@ -272,7 +264,7 @@ int command_database_heal(common_t *common, int argc, char **argv)
             "serves yet.\n\nExamples:\n"
             "  ixnctl -n tcp://a:7420 -n tcp://b:7420 database heal -r \"db-1 died\" --dry-run\n"
             "  ixnctl -n tcp://a:7420 -n tcp://b:7420 database heal -r \"db-1 died\" --lost 42",
-        .children = s_children,
+        .children = common_children,
     };
     input_t input = {.common = common};
     common_parse(&argp, argc, argv, &input);

@@ -68,9 +68,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
     case ARGP_KEY_ARG:
         if (input->ids_len == IDS_MAX)
             argp_error(state, "more than %d ids", IDS_MAX);
@@ -92,7 +89,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
             (uint32_t)common_number(argument, 1, UINT32_MAX, "--if-version", state);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 

@@ -49,12 +49,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
                                          "handling", "quarantined", "completed"};
     input_t *input = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is one word too many", argument);
-        return 0;
     case 'q':
         input->queue = argument;
         return 0;
@@ -71,7 +65,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
         input->limit = common_number(argument, 1, 1000000, "--limit", state);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 

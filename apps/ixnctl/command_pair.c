@@ -26,12 +26,9 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
     case ARGP_KEY_ARG:
         if (!input->takes_file || input->file)
-            argp_error(state, "\"%s\" is one word too many", argument);
+            common_word_too_many(argument, state);
         else
             input->file = argument;
         return 0;
@@ -40,7 +37,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
             argp_error(state, "a file for the key is needed, such as /etc/ixn/pair.key");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 

@@ -23,12 +23,9 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
     case ARGP_KEY_ARG:
         if (!input->takes_fingerprint || !id_is_zero(input->fingerprint))
-            argp_error(state, "\"%s\" is one word too many", argument);
+            common_word_too_many(argument, state);
         else if (!id_parse(argument, &input->fingerprint))
             argp_error(state, "\"%s\" is no fingerprint; ixnctl poison list shows them", argument);
         return 0;
@@ -37,7 +34,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
             argp_error(state, "a fingerprint is needed; ixnctl poison list shows them");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 

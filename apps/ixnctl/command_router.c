@@ -37,12 +37,9 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
     case ARGP_KEY_ARG:
         if (input->name)
-            argp_error(state, "\"%s\" is one word too many", argument);
+            common_word_too_many(argument, state);
         if (strlen(argument) == 0 || strlen(argument) > LIMIT_NAME)
             argp_error(state, "\"%.80s\" has %zu bytes; a name has 1 to %d", argument,
                        strlen(argument), LIMIT_NAME);
@@ -62,7 +59,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
             argp_error(state, "--reason is needed: whoever finds the router idle wants to know");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 

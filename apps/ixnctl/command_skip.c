@@ -29,12 +29,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is one word too many", argument);
-        return 0;
     case KEY_INDEX:
         input->index = (uint64_t)common_number(argument, 1, INT64_MAX, "--index", state);
         return 0;
@@ -51,7 +45,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
                        "\"crashes version 1.2\"");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 

@@ -55,7 +55,7 @@ static int s_take_word(input_t *input, char *argument, const struct argp_state *
     } else if (input->takes_file && !input->file) {
         input->file = argument;
     } else {
-        argp_error(state, "\"%s\" is one word too many", argument);
+        common_word_too_many(argument, state);
     }
     return 0;
 }
@@ -64,9 +64,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
     case ARGP_KEY_ARG:
         return s_take_word(input, argument, state);
     case ARGP_KEY_END:
@@ -91,7 +88,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
         input->comment = argument;
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 

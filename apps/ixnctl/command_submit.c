@@ -125,7 +125,7 @@ static int s_parse_key(int key, char *argument, struct argp_state *state)
             (size_t)common_number(argument, 0, (long)MAIL_TEXT_MAX, "--max-text", state);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 
@@ -133,9 +133,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
     case ARGP_KEY_ARG:
         if (input->paths_len == PATHS_MAX)
             argp_error(state, "more than %d files; name their folder instead", PATHS_MAX);

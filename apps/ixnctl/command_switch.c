@@ -88,12 +88,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is one word too many", argument);
-        return 0;
     case KEY_DRY_RUN:
         input->dry_run = true;
         return 0;
@@ -108,7 +102,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
         input->reason = common_reason(argument, state);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 

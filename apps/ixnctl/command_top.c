@@ -34,12 +34,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
     input_t *input = state->input;
     char *end = NULL;
     switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is one word too many", argument);
-        return 0;
     case 'i':
         input->interval = strtod(argument, &end);
         if (end == argument || *end || !(input->interval >= 0.2 && input->interval <= 3600))
@@ -49,7 +43,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
         input->count = common_number(argument, 1, 1000000000, "--count", state);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return common_key(key, argument, state, input->common);
     }
 }
 

@@ -80,18 +80,28 @@ void common_parse(const struct argp *argp, int argc, char **argv, void *input)
         exit(EXIT_USAGE); /* argp has said why */
 }
 
-static int s_parse_only(int key, char *argument, struct argp_state *state)
+void common_word_too_many(const char *word, const struct argp_state *state)
+{
+    argp_error(state, "\"%s\" is one word too many", word);
+}
+
+int common_key(int key, char *argument, struct argp_state *state, common_t *common)
 {
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = state->input;
+        state->child_inputs[0] = common;
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is one word too many", argument);
+        common_word_too_many(argument, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
+}
+
+static int s_parse_only(int key, char *argument, struct argp_state *state)
+{
+    return common_key(key, argument, state, state->input);
 }
 
 void common_parse_only(common_t *self, const char *doc, int argc, char **argv)

@@ -32,9 +32,11 @@ extern const struct argp common_argp;
 extern const struct argp_child common_children[];
 
 /* Parses a command's arguments; ends the program with EXIT_USAGE when they are wrong, and with
- * EXIT_DONE after --help. `input` goes to the command's own parser, which hands the common_t on to
- * its child in ARGP_KEY_INIT. */
+ * EXIT_DONE after --help. `input` goes to the command's own parser. */
 void common_parse(const struct argp *argp, int argc, char **argv, void *input);
+/* What a command's own parser leaves: the common_t goes on to its child, words are refused. */
+int common_key(int key, char *argument, struct argp_state *state, common_t *common);
+void common_word_too_many(const char *word, const struct argp_state *state);
 /* The same for a command that takes no more than what all take: `doc` is its help. */
 void common_parse_only(common_t *self, const char *doc, int argc, char **argv);
 /* A whole number in an argument; ends the program as common_parse does. */
