@@ -12,6 +12,7 @@
 
 #include "apps/ixnctl/pair_call.h"
 #include "apps/ixnctl/parts/units.h"
+#include "apps/views/view.h"
 #include "core/base/check.h"
 
 enum {
@@ -78,20 +79,13 @@ static const Ixn__V1__PairHeal *s_heal(const pair_view_node_t *node)
     return node->status && node->status->heal ? node->status->heal : &none;
 }
 
-static bool s_holds_all(const Ixn__V1__PairHeal *heal)
-{
-    return heal->lost > 0 && heal->held_first && heal->held_first <= heal->first &&
-           heal->held_last >= heal->last;
-}
-
 /* One that would do it; otherwise one that holds what is lost, or any, to hear why not. */
 static size_t s_choose(const pair_view_t *view)
 {
     size_t chosen = PAIR_VIEW_NONE;
     int best = -1;
     for (size_t i = 0; i < view->len; i++) {
-        const Ixn__V1__PairHeal *heal = s_heal(&view->nodes[i]);
-        int worth = !heal->objection[0] ? 2 : s_holds_all(heal) ? 1 : 0;
+        int worth = view_heal_worth(s_heal(&view->nodes[i]));
         if (!view->nodes[i].status || worth <= best)
             continue;
         chosen = i;

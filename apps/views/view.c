@@ -69,18 +69,38 @@ json_t *view_node(const Ixn__V1__PairNode *node)
                      node->automatic, "database", node->database, "daps", s_daps(node));
 }
 
+json_t *view_heal(const Ixn__V1__PairHeal *heal)
+{
+    if (!heal || !heal->lost)
+        return json_null();
+    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o}", "entries", (json_int_t)heal->lost, "first",
+                     (json_int_t)heal->first, "last", (json_int_t)heal->last, "dap",
+                     view_text(heal->dap), "server", view_text(heal->server), "objection",
+                     view_text(heal->objection));
+}
+
+int view_heal_worth(const Ixn__V1__PairHeal *heal)
+{
+    if (!heal)
+        return -1;
+    if (!heal->objection[0])
+        return 2;
+    return heal->lost > 0 && heal->held_first && heal->held_first <= heal->first &&
+           heal->held_last >= heal->last;
+}
+
 json_t *view_pair(const Ixn__V1__PairStatus *status, usec_t age)
 {
     if (!status)
         return json_null();
-    return json_pack("{s:f, s:o, s:o, s:b, s:b, s:f, s:I, s:o, s:o, s:f, s:o, s:f}", "age_seconds",
-                     (double)age / 1e6, "own", view_node(status->own), "peer",
-                     view_node(status->peer), "has_peer", status->has_peer, "link", status->link,
-                     "link_silent_seconds", status->link_silent_ms / 1e3, "epoch",
-                     (json_int_t)status->epoch, "database_id", view_id(status->database_id),
-                     "database", view_text(status->database), "role_since_seconds",
-                     status->role_since_ms / 1e3, "role_reason", view_text(status->role_reason),
-                     "last_takeover_seconds", status->last_takeover_ms / 1e3);
+    return json_pack(
+        "{s:f, s:o, s:o, s:b, s:b, s:f, s:I, s:o, s:o, s:f, s:o, s:f, s:o}", "age_seconds",
+        (double)age / 1e6, "own", view_node(status->own), "peer", view_node(status->peer),
+        "has_peer", status->has_peer, "link", status->link, "link_silent_seconds",
+        status->link_silent_ms / 1e3, "epoch", (json_int_t)status->epoch, "database_id",
+        view_id(status->database_id), "database", view_text(status->database), "role_since_seconds",
+        status->role_since_ms / 1e3, "role_reason", view_text(status->role_reason),
+        "last_takeover_seconds", status->last_takeover_ms / 1e3, "lost", view_heal(status->heal));
 }
 
 json_t *view_queue(const Ixn__V1__Queue *queue, usec_t wall_now)

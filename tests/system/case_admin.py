@@ -19,7 +19,7 @@ CHANGES = ["/v1/interactions/{id}/move", "/v1/interactions/{id}/stop",
            "/v1/pair/pause", "/v1/pair/resume", "/v1/strategies/classify/activate",
            "/v1/strategies/classify/deactivate", "/v1/routers/R1/drain", "/v1/routers/R1/undrain",
            "/v1/configuration/check",
-           "/v1/configuration/reload"]
+           "/v1/configuration/reload", "/v1/database/heal"]
 
 
 def submit(endpoint, queue, count, external="case"):
@@ -324,6 +324,28 @@ def check_switchover(pair, primary):
     return backup
 
 
+def check_heal(pair, primary):
+    """Nothing is lost: each node says so, whichever is asked; case `standby` heals."""
+    for node in pair.nodes:
+        expect(all(seen["sees"]["lost"] is None for seen in node.admin.good("/v1/pair")["nodes"]),
+               "a node says that commits are lost")
+        for body, words in (({"lost": 1}, "say why"), ({"reason": "a test"}, "lost is needed"),
+                            ({"reason": "a test", "lost": 0}, "lost is needed"),
+                            ({"reason": "a test", "lost": "1"}, "lost is needed"),
+                            ({"reason": "a test", "lost": 1, "without_other": 1}, "without_other"),
+                            ({"reason": "a test", "lost": 1, "more": 1}, "is not known here")):
+            answer = node.admin.post("/v1/database/heal", body)
+            expect_status(answer, 400, "INVALID_ARGUMENT")
+            expect(words in answer.text, f"{body}: {answer.text}")
+        for body in ({"reason": "a test", "dry_run": True}, {"reason": "a test", "lost": 1}):
+            answer = node.admin.post("/v1/database/heal", body)
+            expect_status(answer, 409, "WRONG_STATE")
+            expect("serves" in answer.text, f"{body}: {answer.text}")
+        expect(node.process.log().count("admin.not_changed") == 2, "the log has no word of it")
+    expect(not [row for row in primary.admin.good("/v1/audit")["audit"]
+                if row["action"] == "heal"], "what was not done is in the audit")
+
+
 def check_tokens(world):
     """Another node, on a port with tokens and TLS: a viewer changes nothing."""
     tokens = write_tokens(world.path("tokens"), [
@@ -355,7 +377,7 @@ def check_tokens(world):
         expect_status(nobody.post(path, body), 401)
         expect_status(wrong.post(path, body), 401)
         expect_status(viewer.post(path, body), 403, "NOT_ALLOWED")
-        if "/pair/" in change or "/configuration/" in change:
+        if "/pair/" in change or "/configuration/" in change or "/database/" in change:
             expect_status(operator.post(path, body), 403, "NOT_ALLOWED")
     expect([viewer.good(f"/v1/interactions/{one}") for one in ids] == before,
            "a viewer has changed something")
@@ -407,6 +429,7 @@ def run(options):
         check_events(pair, primary, ids)
         check_search(pair, ids)
         check_configuration(pair, primary)
+        check_heal(pair, primary)
         check_reload(pair, primary)
         primary = check_switchover(pair, primary)
         for node in pair.nodes:

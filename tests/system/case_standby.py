@@ -11,8 +11,9 @@ import json
 import re
 
 import clusters
+from admin_port import add_admin, expect_status
 from checks import check_record
-from pair import Prober
+from pair import Pair, Prober
 from recovery import checkpointed
 from takeover import DEDUPE, Load
 from waiting import expect, now
@@ -20,7 +21,7 @@ from world import World
 
 GAP_SECONDS = 15.0  # on a busy machine, with the promotion itself
 ACKS = 20
-NAMES = ("second", "third", "fourth")
+NAMES = ("second", "third", "fourth", "fifth")
 MISSING = re.compile(r"it lost (\d+) entries")
 
 
@@ -85,7 +86,81 @@ def lost_of(pair):
     return lost[0] if agree and not all(each["objection"] for each in lost) else None
 
 
-def healed(pair, servers):
+class ByCommand:
+    """`ixnctl database heal`."""
+
+    @staticmethod
+    def refused(pair, entries, wrong):
+        _, error, code = heal(pair, "--lost", wrong)
+        expect(code == 1 and f"{entries} entries are lost" in error and
+               f"--lost says {wrong}" in error, f"heal --lost {wrong}: {code}: {error.strip()}")
+
+    @staticmethod
+    def tried(pair, lost):
+        entries = lost["entries"]
+        output, error, code = heal(pair, "--dry-run")
+        expect(code == 0 and f"--lost {entries} " in output, f"--dry-run: {code}: {output}{error}")
+
+    @staticmethod
+    def done(pair, lost):
+        output, error, code = heal(pair, "--lost", lost["entries"])
+        expect(code == 0, f"heal ended with {code}: {output}{error}")
+
+    @staticmethod
+    def again(pair, lost):
+        _, error, code = heal(pair, "--lost", lost["entries"])
+        expect(code == 1 and "nothing to write back" in error, f"healed twice: {code}: {error}")
+
+
+class ByPort:
+    """`POST /v1/database/heal` of either node's admin port."""
+
+    @staticmethod
+    def refused(pair, entries, wrong):
+        for node in pair.nodes:
+            answer = node.admin.post("/v1/database/heal", {"reason": "a test", "lost": wrong})
+            expect_status(answer, 409, "WRONG_STATE")
+            expect(f"{entries} entries are lost" in answer.text, f"{wrong}: {answer.text}")
+
+    @staticmethod
+    def tried(pair, lost):
+        def sights(node):
+            seen = [each["sees"] for each in node.admin.good("/v1/pair")["nodes"]]
+            return [sight["lost"] for sight in seen if sight and sight["lost"]]
+
+        for node in pair.nodes:
+            pair.wait(f"{node.name}'s port to have heard both", lambda at=node: len(
+                sights(at)) == 2, 10)
+            expect(all(sight["entries"] == lost["entries"] for sight in sights(node)) and
+                   not all(sight["objection"] for sight in sights(node)),
+                   f"/v1/pair says {sights(node)}")
+            said = node.admin.done("/v1/database/heal", {"reason": "a test", "dry_run": True})
+            expect(said["dry_run"] and said["node"] in [node.name for node in pair.nodes] and
+                   all(said[name] == lost[name] for name in ("entries", "first", "last")),
+                   f"a dry run said {said}, the nodes {lost}")
+
+    @staticmethod
+    def done(pair, lost):
+        said = pair.b.admin.done("/v1/database/heal",
+                                 {"reason": "a test", "lost": lost["entries"]})
+        expect(not said["dry_run"] and
+               all(said[name] == lost[name] for name in ("entries", "first", "last")),
+               f"the port said {said}, the nodes {lost}")
+        rows = pair.a.admin.good("/v1/audit")["audit"]
+        expect([(row["action"], row["target"], row["reason"], row["who"], row["node"])
+                for row in rows] == [("heal", "pair", "a test", "local", pair.b.name)],
+               f"the audit has {rows}")
+        pair.wait("the audit's outcome", lambda: pair.a.admin.good("/v1/audit")["audit"][0][
+            "outcome"] == "done", 10)
+
+    @staticmethod
+    def again(pair, lost):
+        answer = pair.a.admin.post("/v1/database/heal",
+                                   {"reason": "a test", "lost": lost["entries"]})
+        expect_status(answer, 409, "WRONG_STATE")
+
+
+def healed(pair, servers, by):
     """Nothing that was acknowledged is missing afterwards; what was refused on the way."""
     world, new = pair.world, servers[1]
     prober = lose_commits(pair, *servers)
@@ -94,25 +169,21 @@ def healed(pair, servers):
     lost = lost_of(pair)
     entries = lost["entries"]
     for wrong in (entries + 1, entries - 1 or entries + 2):
-        _, error, code = heal(pair, "--lost", wrong)
-        expect(code == 1 and f"{entries} entries are lost" in error and
-               f"--lost says {wrong}" in error, f"heal --lost {wrong}: {code}: {error.strip()}")
-    output, error, code = heal(pair, "--dry-run")
-    expect(code == 0 and f"--lost {entries} " in output, f"--dry-run: {code}: {output}{error}")
+        by.refused(pair, entries, wrong)
+    by.tried(pair, lost)
     changed = clusters.differences(before, clusters.contents(new))
     expect(not changed, f"it was written to before it was healed: {changed}")
-    output, error, code = heal(pair, "--lost", entries)
-    expect(code == 0, f"heal --lost {entries} ended with {code}: {output}{error}")
+    by.done(pair, lost)
     acks = len(prober.acks())
     prober.wait_acks(acks + ACKS)
     pair.wait_ready()
     prober.stop()
     recorded = new.value("SELECT entries || ' ' || first_lost || ' ' || healed_index FROM"
-                         " (SELECT *, head_index + 1 AS first_lost FROM ixn.heal) AS heal")
+                         " (SELECT *, head_index + 1 AS first_lost FROM ixn.heal"
+                         " ORDER BY epoch DESC LIMIT 1) AS heal")
     expect(recorded == f"{entries} {lost['first']} {lost['last']}",
            f"ixn.heal has {recorded}, expected {lost}")
-    again = heal(pair, "--lost", entries)
-    expect(again[2] == 1 and "nothing to write back" in again[1], f"healed twice: {again}")
+    by.again(pair, lost)
     checkpointed(world, 30)
     check_record(world, prober.path, completed=False, alone=False)
     return {"healed": entries}
@@ -171,7 +242,11 @@ def run(options):
         world.start_database(pgbouncer=False)
         servers = [world.postgres, *(clusters.plan(world, name) for name in NAMES)]
         clusters.standby(*servers[:2], synchronous=True)
-        pair = world.start_pair(daps=lambda _: main(servers), dedupe=DEDUPE)
+        pair = Pair(world, daps=lambda _: main(servers), dedupe=DEDUPE)
+        for node in pair.nodes:
+            add_admin(node)
+        pair.start()
         figures = synchronous(pair, servers)
-        figures.update(healed(pair, servers[1:3]))
-        return {**figures, **asynchronous(pair, servers[2:])}
+        figures.update(healed(pair, servers[1:3], ByCommand))
+        figures["healed_by_port"] = healed(pair, servers[2:4], ByPort)["healed"]
+        return {**figures, **asynchronous(pair, servers[3:])}

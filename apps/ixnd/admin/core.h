@@ -47,7 +47,10 @@ struct exchange {
     json_t *body;      /* of a change */
     json_t *collected; /* of a list that is asked for in pieces */
     size_t wanted;
-    uint64_t audit; /* its number in the records */
+    uint64_t audit;  /* its number in the records */
+    bool logged;     /* that it was asked for */
+    bool of_peer;    /* the other node was told, and … */
+    usec_t taken_at; /* … has taken it; 0: not yet */
 };
 
 typedef struct live live_t;
@@ -89,6 +92,8 @@ struct core {
 void routes_handle(void *core, http_request_t *request);
 /* Asks for what is needed; true when all of it is there, or not to be had. */
 bool routes_has_needs(core_t *self, unsigned needs, usec_t until);
+/* Runs its route again as soon as what it needs is fresh. */
+void routes_park(core_t *self, exchange_t *exchange);
 void routes_run_parked(core_t *self);
 const char *routes_peer_url(const core_t *self);
 usec_t core_wall(void);
@@ -102,6 +107,8 @@ json_t *status_json(core_t *self); /* a new reference */
 json_t *queues_json(core_t *self);
 const char *status_name(const core_t *self,
                         const node_link_t *link); /* of that node; "": unknown */
+/* What it said last; NULL: it is not heard, or there is no such node. */
+const Ixn__V1__PairStatus *status_of(const core_t *self, const node_link_t *link);
 /* The node that serves, as far as is known, and the one that follows; NULL: none. */
 node_link_t *status_primary(core_t *self);
 node_link_t *status_backup(core_t *self);
@@ -132,16 +139,25 @@ route_fn route_configuration, route_diff, route_config_check, route_config_reloa
 /* Asks one node, whatever its role; `answer` is called once, also when none comes. */
 void pair_ask(exchange_t *exchange, node_link_t *link, const Ixn__V1__Request *request,
               command_answer_fn *answer);
+/* The reason and dry_run of a command; `more` are other names that it may have, as ", NAME, NAME",
+ * and their values are the caller's to check. False: it is answered. */
+bool pair_check(exchange_t *exchange, const char *more);
+Ixn__V1__PairCommand pair_command_of(const exchange_t *exchange, Ixn__V1__PairCommand__Kind kind);
 route_fn route_switchover, route_failover, route_pause, route_unpause;
 void pair_hear_commands(core_t *self, node_link_t *link);
 void pair_expire_commands(core_t *self);
 void pair_forget_link(core_t *self, const node_link_t *link);
+
+/* routes_heal.c */
+route_fn route_heal;
 
 /* routes_records.c */
 route_fn route_history, route_audit, route_search;
 /* Asks the pair's own database; false when it is not known yet, or too many ask. */
 bool records_of_pair(core_t *self, const char *sql, const char *const *params, size_t params_len,
                      records_answer_fn *answer, void *context);
+/* Into the node's log; once, so audit_begin does not say it again. */
+void audit_log(exchange_t *exchange, const char *action, const char *target);
 /* Writes what is about to be done, then calls `then`; answers itself where that must be written and
  * cannot. */
 void audit_begin(exchange_t *exchange, const char *action, const char *target, route_fn *then);

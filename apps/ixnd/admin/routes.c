@@ -48,6 +48,7 @@ static const route_t s_routes[] = {
     {"POST", "/v1/pair/failover", RIGHT_ADMINISTRATOR, NEED_OWN | NEED_PEER, route_failover},
     {"POST", "/v1/pair/pause", RIGHT_ADMINISTRATOR, NEED_OWN | NEED_PEER, route_pause},
     {"POST", "/v1/pair/resume", RIGHT_ADMINISTRATOR, NEED_OWN | NEED_PEER, route_unpause},
+    {"POST", "/v1/database/heal", RIGHT_ADMINISTRATOR, NEED_OWN | NEED_PEER, route_heal},
     {"GET", "/v1/history", RIGHT_VIEWER, NEED_OWN, route_history},
     {"GET", "/v1/audit", RIGHT_VIEWER, NEED_OWN, route_audit},
     {"GET", "/v1/live", RIGHT_VIEWER, NEED_OWN | NEED_PEER | NEED_QUEUES, route_live},
@@ -232,6 +233,12 @@ static void s_run(exchange_t *exchange)
     exchange->route->run(exchange->core, exchange);
 }
 
+void routes_park(core_t *self, exchange_t *exchange)
+{
+    exchange->parked = true;
+    LIST_INSERT_HEAD(&self->parked, exchange, link);
+}
+
 void routes_run_parked(core_t *self)
 {
     exchange_t *exchange = LIST_FIRST(&self->parked);
@@ -298,8 +305,7 @@ static void s_begin(core_t *self, http_request_t *request, const route_t *route,
         s_run(exchange);
         return;
     }
-    exchange->parked = true;
-    LIST_INSERT_HEAD(&self->parked, exchange, link);
+    routes_park(self, exchange);
 }
 
 void routes_handle(void *context, http_request_t *request)

@@ -46,8 +46,7 @@ static void s_on_command(exchange_t *exchange, node_link_t *link, const error_t 
                       error_name(error->code), "%s", error->text);
 }
 
-static Ixn__V1__PairCommand s_command_of(const exchange_t *exchange,
-                                         Ixn__V1__PairCommand__Kind kind)
+Ixn__V1__PairCommand pair_command_of(const exchange_t *exchange, Ixn__V1__PairCommand__Kind kind)
 {
     Ixn__V1__PairCommand command = IXN__V1__PAIR_COMMAND__INIT;
     const char *reason = json_string_value(json_object_get(exchange->body, "reason"));
@@ -59,7 +58,7 @@ static Ixn__V1__PairCommand s_command_of(const exchange_t *exchange,
 
 static void s_tell(exchange_t *exchange, node_link_t *link, Ixn__V1__PairCommand__Kind kind)
 {
-    Ixn__V1__PairCommand command = s_command_of(exchange, kind);
+    Ixn__V1__PairCommand command = pair_command_of(exchange, kind);
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
     request.pair_command = &command;
@@ -127,7 +126,7 @@ static void s_failover(core_t *self, exchange_t *exchange)
 /* Both nodes are told; the answer is this node's. */
 static void s_tell_both(core_t *self, exchange_t *exchange, Ixn__V1__PairCommand__Kind kind)
 {
-    Ixn__V1__PairCommand command = s_command_of(exchange, kind);
+    Ixn__V1__PairCommand command = pair_command_of(exchange, kind);
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
     request.pair_command = &command;
@@ -148,7 +147,17 @@ static void s_unpause(core_t *self, exchange_t *exchange)
 
 /* ---- Routes ---- */
 
-static bool s_check(exchange_t *exchange)
+/* Whether the list, ", NAME, NAME", has this very name. */
+static bool s_is_among(const char *names, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = strchr(names, ' '); at; at = strchr(at + 1, ' '))
+        if (strncmp(at + 1, name, len) == 0 && strchr(",", at[1 + len]))
+            return true;
+    return false;
+}
+
+bool pair_check(exchange_t *exchange, const char *more)
 {
     const char *name;
     json_t *value;
@@ -156,13 +165,14 @@ static bool s_check(exchange_t *exchange)
     json_object_foreach(exchange->body, name, value)
     {
         const bool good = (strcmp(name, "reason") == 0 && json_is_string(value)) ||
-                          (strcmp(name, "dry_run") == 0 && json_is_boolean(value));
+                          (strcmp(name, "dry_run") == 0 && json_is_boolean(value)) ||
+                          s_is_among(more, name);
         if (good)
             continue;
         http_answer_error(exchange->request, 400, "INVALID_ARGUMENT",
-                          "\"%s\" is not known here, or not of its type; there are reason (text) "
-                          "and dry_run (true or false)",
-                          name);
+                          "\"%s\" is not known here, or not of its type; there are reason (text), "
+                          "dry_run (true or false)%s",
+                          name, more);
         return false;
     }
     const char *reason = json_string_value(json_object_get(exchange->body, "reason"));
@@ -175,7 +185,7 @@ static bool s_check(exchange_t *exchange)
 
 static void s_command(core_t *self, exchange_t *exchange, const char *action, route_fn *run)
 {
-    if (!s_check(exchange))
+    if (!pair_check(exchange, ""))
         return;
     if (json_is_true(json_object_get(exchange->body, "dry_run")))
         run(self, exchange);

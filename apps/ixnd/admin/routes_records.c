@@ -157,6 +157,16 @@ static void s_on_begun(void *context, const PGresult *result, const error_t *err
                       "nothing was changed, since the audit cannot be written: %s", error->text);
 }
 
+void audit_log(exchange_t *exchange, const char *action, const char *target)
+{
+    const char *reason = json_string_value(json_object_get(exchange->body, "reason"));
+    if (!exchange->logged)
+        log_info("admin.change", "action=%s target=%s who=\"%s\" role=%s address=%s reason=\"%s\"",
+                 action, target, exchange->who.name, right_name(exchange->who.role),
+                 http_address(exchange->request), reason ? reason : "");
+    exchange->logged = true;
+}
+
 void audit_begin(exchange_t *exchange, const char *action, const char *target, route_fn *then)
 {
     static const char sql[] =
@@ -167,9 +177,7 @@ void audit_begin(exchange_t *exchange, const char *action, const char *target, r
     const char *reason = json_string_value(json_object_get(exchange->body, "reason"));
     char *request = json_dumps(exchange->body, JSON_COMPACT);
     CHECK(request);
-    log_info("admin.change", "action=%s target=%s who=\"%s\" role=%s address=%s reason=\"%s\"",
-             action, target, exchange->who.name, right_name(exchange->who.role),
-             http_address(exchange->request), reason ? reason : "");
+    audit_log(exchange, action, target);
     const char *params[] = {self->node,
                             exchange->who.name,
                             right_name(exchange->who.role),

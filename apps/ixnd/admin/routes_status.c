@@ -15,9 +15,14 @@ static bool s_is_heard(const core_t *self, const node_link_t *link)
     return link && node_link_heard_at(link) && core_age(self, node_link_heard_at(link)) < SILENT_US;
 }
 
+const Ixn__V1__PairStatus *status_of(const core_t *self, const node_link_t *link)
+{
+    return s_is_heard(self, link) ? node_link_status(link) : NULL;
+}
+
 static const Ixn__V1__PairStatus *s_own(const core_t *self)
 {
-    return s_is_heard(self, self->own) ? node_link_status(self->own) : NULL;
+    return status_of(self, self->own);
 }
 
 static bool s_begins(const char *text, const char *with)
@@ -36,8 +41,7 @@ static node_link_t *s_find(core_t *self, const char *role)
     const Ixn__V1__PairStatus *own = s_own(self);
     if (own && s_begins(own->own->role, role))
         return self->own;
-    const Ixn__V1__PairStatus *peer =
-        s_is_heard(self, self->peer) ? node_link_status(self->peer) : NULL;
+    const Ixn__V1__PairStatus *peer = status_of(self, self->peer);
     if (peer && s_begins(peer->own->role, role))
         return self->peer;
     if (!peer && own && own->peer && own->link && s_begins(own->peer->role, role))
@@ -222,18 +226,13 @@ static json_t *s_seen(core_t *self, const node_link_t *link)
     return json;
 }
 
-static const Ixn__V1__PairStatus *s_status_of(const core_t *self, const node_link_t *link)
-{
-    return s_is_heard(self, link) ? node_link_status(link) : NULL;
-}
-
 /* Who reaches whom, each by its own word: null where that is not known. */
 static json_t *s_reachability(const core_t *self)
 {
     const node_link_t *links[] = {self->own, self->peer};
     json_t *list = json_array();
     for (size_t i = 0; i < 2; i++) {
-        const Ixn__V1__PairStatus *status = s_status_of(self, links[i]);
+        const Ixn__V1__PairStatus *status = status_of(self, links[i]);
         if (!links[i])
             continue;
         json_array_append_new(
@@ -274,7 +273,7 @@ void route_daps(core_t *self, exchange_t *exchange)
     json_t *list = json_array();
     const node_link_t *links[] = {self->own, self->peer};
     for (size_t i = 0; i < 2; i++) {
-        const Ixn__V1__PairStatus *status = s_status_of(self, links[i]);
+        const Ixn__V1__PairStatus *status = status_of(self, links[i]);
         json_t *node = status ? view_node(status->own) : NULL;
         json_t *dap;
         size_t at;
