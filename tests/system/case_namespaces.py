@@ -1,4 +1,4 @@
-"""The cuts of the other cases are real: dropped, reset, one way only, and healed again.
+"""The cuts of the other cases are real: dropped, reset, lossy, thin, one way, and healed again.
 
 Two hosts talk over TCP; each cut must change just what it says, as seen from a socket.
 """
@@ -6,6 +6,7 @@ Two hosts talk over TCP; each cut must change just what it says, as seen from a 
 import errno
 import select
 import socket
+import time
 
 from namespaces import Namespaces
 from waiting import Failure, expect, wait_for
@@ -51,6 +52,61 @@ def closed(line):
     return wait_for("the connection being reset", broken, 5)
 
 
+def datagrams_lost(network, count=400):
+    """Of so many from host a to host b."""
+    with network.inside("b"):
+        target = socket.socket(type=socket.SOCK_DGRAM)
+        target.bind((network.address("b"), 0))
+        target.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    with network.inside("a"):
+        source = socket.socket(type=socket.SOCK_DGRAM)
+    came = 0
+    for _ in range(count):
+        source.sendto(b"x", target.getsockname())
+    while select.select([target], [], [], SILENT_SECONDS)[0]:
+        target.recv(10)
+        came += 1
+    source.close()
+    target.close()
+    return count - came
+
+
+def seconds_for(line, size):
+    """That so many bytes need from host a to host b."""
+    began = time.monotonic()
+    line.near.setblocking(False)
+    left, data = size, bytes(65536)
+    sent = 0
+    while left > 0:
+        if sent < size:
+            try:
+                sent += line.near.send(data[:size - sent])
+            except BlockingIOError:
+                pass
+        select.select([line.far], [], [], 0.01)
+        try:
+            left -= len(line.far.recv(65536, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            pass
+    line.near.setblocking(True)
+    return time.monotonic() - began
+
+
+def noise(network):
+    expect(datagrams_lost(network) == 0, "datagrams are lost without a fault")
+    network.lose("a", "b", 20)
+    lost = datagrams_lost(network)
+    expect(30 < lost < 150, f"{lost} of 400 datagrams are lost where one in five has to be")
+    network.heal()
+    expect(datagrams_lost(network) == 0, "datagrams are lost after healing")
+    line = Line(network)
+    network.thin("a", 1000, 100)
+    seconds = seconds_for(line, 125000)
+    expect(seconds > 0.7, f"a megabit went through a line of one megabit/s in {seconds:.2f} s")
+    network.heal()
+    line.close()
+
+
 def run(options):
     with World(options, "namespaces") as world:
         network = Namespaces(world)
@@ -88,6 +144,7 @@ def run(options):
         line.close()
         network.heal()
         Line(network).close()
+        noise(network)
         names = list(network.made)
     with open("/proc/mounts", encoding="utf-8") as file:
         mounts = file.read()

@@ -3,7 +3,9 @@
 The hosts a and b (nodes), d (database) and c (clients) are network namespaces, each joined by a
 veth pair to one bridge in a further namespace; nothing of it reaches the outside. A cut that drops
 is a rule in the bridge, so packets vanish on the way. A cut that resets is a rule at the sender, so
-each packet it sends closes its connection. Everything is named after this process and removed at
+each packet it sends closes its connection. A path that loses packets is a rule by chance in the
+bridge; a thin one is a token bucket (tc) at the sender, whose queue is what delays. Everything is
+named after this process and removed at
 exit; what a killed harness left behind is removed by the next one."""
 
 import ctypes
@@ -35,6 +37,7 @@ class Namespaces:
         if os.geteuid() != 0:
             raise Skipped("network namespaces need root")
         self.made = []
+        self.thinned = set()
         world.at_exit.append(self.remove)
         try:
             _sweep()
@@ -108,8 +111,22 @@ class Namespaces:
             if other != host:
                 self.cut(host, other)
 
+    def lose(self, one, other, percent):
+        """Of the packets between the two so many are lost, in both directions."""
+        for source, target in [(one, other), (other, one)]:
+            self._nft(SWITCH, f"add rule bridge cuts paths ip saddr {self.address(source)} "
+                      f"ip daddr {self.address(target)} numgen random mod 100 < {percent} drop")
+
+    def thin(self, host, kbit, latency_ms):
+        """All that the host sends goes through so narrow a line, and waits at most so long."""
+        self.thinned.add(host)
+        run(["tc", "-n", self.name(host), "qdisc", "add", "dev", "net", "root", "tbf", "rate",
+             f"{kbit}kbit", "burst", "10k", "latency", f"{latency_ms}ms"])
+
     def heal(self):
         """Every cut is over."""
+        while self.thinned:
+            run(["tc", "-n", self.name(self.thinned.pop()), "qdisc", "del", "dev", "net", "root"])
         self._nft(SWITCH, "flush chain bridge cuts paths")
         for host in HOSTS:
             self._nft(host, "flush chain inet cuts paths")
