@@ -1,4 +1,4 @@
-"""Links that lose packets, or are thin, between the nodes and to the database: slower, nothing else.
+"""Links between the nodes, and to the database, lose packets or are thin: slower, nothing else.
 
 The link between the nodes alone changes nobody's side, and clients notice nothing of it. On the way
 to the database commits take longer; who serves may change there, but nothing is lost, and the pair
