@@ -1,5 +1,4 @@
-/* Commands `list` and `queues`: questions to the documented tables, with the index they show.
- */
+/* Command `list`: a question to the documented tables, with the index they show. */
 #include "apps/ixnctl/command.h"
 
 #include <jansson.h>
@@ -9,7 +8,6 @@
 #include "apps/ixnctl/parts/units.h"
 #include "apps/ixnctl/query.h"
 #include "core/base/check.h"
-#include "core/wire/entry.pb-c.h"
 
 typedef struct {
     common_t *common;
@@ -223,69 +221,4 @@ int command_list(common_t *common, int argc, char **argv)
         columns[5] = (answer_column_t){"TOOK", "took_seconds", SECONDS_COLUMN, false};
     }
     return s_answer(common, query, &answer, params);
-}
-
-/* The configured queues as a JSON list, for the statement to join: one in which nothing is has no
- * row in any table. Caller frees it. */
-static char *s_configured_queues(const query_t *query)
-{
-    text_t encoded = query_configuration(query);
-    Ixn__V1__EngineConfiguration *configuration =
-        ixn__v1__engine_configuration__unpack(NULL, encoded.len, (const uint8_t *)encoded.data);
-    json_t *array = json_array();
-    for (size_t i = 0; configuration && i < configuration->n_queues; i++) {
-        const Ixn__V1__QueueConfiguration *queue = configuration->queues[i];
-        json_array_append_new(array, json_pack("{s:s, s:s, s:s}", "tenant", queue->tenant, "queue",
-                                               queue->name, "strategy", queue->strategy));
-    }
-    if (configuration)
-        ixn__v1__engine_configuration__free_unpacked(configuration, NULL);
-    char *text = json_dumps(array, JSON_COMPACT);
-    CHECK(text);
-    json_decref(array);
-    return text;
-}
-
-int command_queues(common_t *common, int argc, char **argv)
-{
-    static const struct argp argp = {
-        .parser = s_parse,
-        .doc =
-            "What is in each queue, and how long the oldest waits.\v"
-            "Reads the view ixn.queue_overview as of the last checkpoint, normally a second "
-            "ago, and says so. Queues in which nothing is do not appear.\n\nExample:\n"
-            "  ixnctl queues -o json",
-        .children = common_children,
-    };
-    static const char sql[] =
-        "SELECT tenant, queue, coalesce(c.strategy, ''), coalesce(o.waiting, 0)::text,"
-        " coalesce(o.held, 0)::text, coalesce(o.routing, 0)::text,"
-        " coalesce(o.quarantined, 0)::text,"
-        " coalesce(extract(epoch FROM now() - o.oldest_placed_in_queue_at)::text, '')"
-        " FROM ixn.queue_overview AS o FULL JOIN"
-        " json_to_recordset($2::text::json) AS c(tenant text, queue text, strategy text)"
-        " USING (tenant, queue) WHERE $1::text = '' OR tenant = $1::text ORDER BY tenant, queue";
-    static const answer_column_t columns[] = {
-        {"TENANT", "tenant", TEXT_COLUMN, true},
-        {"QUEUE", "queue", TEXT_COLUMN, true},
-        {"STRATEGY", "strategy", TEXT_COLUMN, true},
-        {"WAITING", "waiting", NUMBER_COLUMN, false},
-        {"HELD", "held", NUMBER_COLUMN, false},
-        {"ROUTING", "routing", NUMBER_COLUMN, false},
-        {"QUARANTINED", "quarantined", NUMBER_COLUMN, false},
-        {"OLDEST", "oldest_seconds", SECONDS_COLUMN, false},
-        {0},
-    };
-    input_t input = {.common = common};
-    common_parse(&argp, argc, argv, &input);
-    error_t error = {0};
-    query_t *query = query_new(common, &error);
-    if (!query)
-        return common_fail(&error);
-    char *configured = s_configured_queues(query);
-    const char *params[] = {common->tenant ? common->tenant : "", configured, NULL};
-    answer_t answer = {"queues", sql, columns, LONG_MAX};
-    int code = s_answer(common, query, &answer, params);
-    free(configured);
-    return code;
 }

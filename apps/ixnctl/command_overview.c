@@ -281,7 +281,7 @@ int command_waiting(common_t *common, int argc, char **argv)
 {
     static const char doc[] =
         "Why queues wait: which router is missing, and what for.\vAsked of the node, so it "
-        "is exact; ixnctl queues shows the numbers from the tables.\n\nExample:\n"
+        "is exact; ixnctl queues has the numbers too.\n\nExample:\n"
         "  ixnctl waiting";
     static const column_t columns[] = {
         {"TENANT", "tenant", false, true},     {"QUEUE", "queue", false, true},

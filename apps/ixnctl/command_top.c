@@ -32,12 +32,9 @@ static const struct argp_option s_options[] = {
 static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
-    char *end = NULL;
     switch (key) {
     case 'i':
-        input->interval = strtod(argument, &end);
-        if (end == argument || *end || !(input->interval >= 0.2 && input->interval <= 3600))
-            argp_error(state, "--interval %s: must be a number from 0.2 to 3600", argument);
+        input->interval = common_seconds(argument, 0.2, 3600, "--interval", state);
         return 0;
     case KEY_COUNT:
         input->count = common_number(argument, 1, 1000000000, "--count", state);

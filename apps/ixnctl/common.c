@@ -121,6 +121,16 @@ long common_number(const char *text, long min, long max, const char *what,
     return number;
 }
 
+double common_seconds(const char *text, double min, double max, const char *what,
+                      const struct argp_state *state)
+{
+    char *end = NULL;
+    double number = strtod(text, &end);
+    if (end == text || *end || !(number >= min && number <= max))
+        argp_error(state, "%s %s: must be a number from %g to %g", what, text, min, max);
+    return number;
+}
+
 const char *common_reason(const char *text, const struct argp_state *state)
 {
     if (!*text || strlen(text) > LIMIT_TEXT)

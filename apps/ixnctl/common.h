@@ -42,6 +42,9 @@ void common_parse_only(common_t *self, const char *doc, int argc, char **argv);
 /* A whole number in an argument; ends the program as common_parse does. */
 long common_number(const char *text, long min, long max, const char *what,
                    const struct argp_state *state);
+/* A number of seconds, also a part of one; the same. */
+double common_seconds(const char *text, double min, double max, const char *what,
+                      const struct argp_state *state);
 /* What --reason says, within its limit; the same. */
 const char *common_reason(const char *text, const struct argp_state *state);
 

@@ -125,6 +125,46 @@ def check_status(pair):
                for problem in seen["problems"]), f"{seen['problems']}")
 
 
+def queues(pair, code=0, nodes=None):
+    """{queue: its row}, and the document they came in."""
+    done = subprocess.run([pair.world.binary("ixnctl"), *(nodes or pair.node_arguments),
+                           "--config", pair.a.config_path, "queues", "-o", "json", "--timeout",
+                           "2"], capture_output=True, timeout=60, check=False)
+    expect(done.returncode == code, f"queues ended with {done.returncode}, not {code}: "
+           f"{done.stdout.decode()} {done.stderr.decode()}")
+    seen = json.loads(done.stdout)
+    return {queue["queue"]: queue for queue in seen["queues"]}, seen
+
+
+def check_queues(pair):
+    """Asked by either node they are those of the one that serves."""
+    for node in (pair.a, pair.b):
+        rows, seen = queues(pair, nodes=["--node", node.endpoint])
+        expect((seen["from"], seen["node"]) == ("node", pair.primary().name), f"{seen}")
+        expect(rows["parked"]["waiting"] == 7 and rows["parked"]["oldest_seconds"] > 0 and
+               rows["parked"]["in_per_second"] == 0.0, f"{rows['parked']}")
+        expect(rows["inbound"]["waiting"] == 3 and rows["inbound"]["reason"], f"{rows['inbound']}")
+
+
+def check_queues_of_tables(pair, waiting):
+    """Nobody serves: the tables say what was, and that it was they."""
+    rows, seen = queues(pair, code=4)
+    expect(seen["from"] == "tables" and seen["why"] and seen["as_of_index"] > 0, f"{seen}")
+    expect({name: row["waiting"] for name, row in rows.items()} == waiting, f"{rows}")
+    row = rows["parked"]
+    expect(row["oldest_seconds"] > 0 and row["reason"] is None and row["in_per_second"] is None
+           and row["configured"], f"{row}")
+    text = pair.world.ctl(*pair.node_arguments, "--config", pair.a.config_path, "queues",
+                          "--timeout", "1", check=False)[0]
+    expect("from the tables, as of index " in text and "no node of the pair has answered" in text,
+           text)
+
+
+def tables_have_all(pair):
+    return pair.world.postgres.value(
+        "SELECT (SELECT max(last_index) FROM ixn.journal) = index FROM ixn.checkpoint")
+
+
 def events_process(pair, *more):
     return subprocess.Popen([pair.world.binary("ixnctl"), "--config", pair.a.config_path, "events",
                              "-o", "json", *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -247,6 +287,7 @@ def run(options):
         followed = events_process(pair, "--follow", "--from", "0")
         submit(pair.primary().endpoint, "parked", 7, "first")
         check_status(pair)
+        check_queues(pair)
         lines = ctl(pair, "top", "-o", "json", "--interval", "0.2", "--count", "3").splitlines()
         expect(len(lines) == 3 and json.loads(lines[2])["work"]["submitted_per_second"] == 0.0,
                f"top -o json: {lines[-1:]}")
@@ -256,7 +297,10 @@ def run(options):
         heard = check_events(pair, followed)
         new.kill()
         wait_for("the other one to serve", lambda: pair.primary() is old, SECONDS)
+        waiting = {name: row["waiting"] for name, row in queues(pair)[0].items()}
+        wait_for("the tables to have it all", lambda: tables_have_all(pair), SECONDS)
         old.kill()
         status(pair, 3)
+        check_queues_of_tables(pair, waiting)
         check_top_alone(pair)
         return {"top_follows_s": took, "events": heard}

@@ -246,7 +246,7 @@ class PairNode(Node):
     """A node of a pair: says its status, obeys commands that `world` allows."""
 
     def __init__(self, world, name):
-        self.world, self.called, self.mute = world, name, False
+        self.world, self.called, self.mute, self.looks = world, name, False, 0
         super().__init__()
 
     def describe(self, status, name):
@@ -269,6 +269,25 @@ class PairNode(Node):
                 return True
             if not request.pair_command.dry_run:
                 self.world.obey(self, request.pair_command.kind)
+        elif kind == "register" and not self.role.startswith("primary"):
+            message.not_primary.primary_endpoint = self.world.other(self).endpoint
+            return True
+        elif kind in ("register", "ping"):
+            return Node.answer(self, request, message)
+        elif kind == "figures":
+            self.looks += 1
+            message.figures.version, message.figures.serving = "1", self is self.world.a
+            message.figures.uptime_ms = 10000 + 2000 * self.looks
+            return True
+        elif kind == "list_queues":
+            self.queues(request.list_queues.after, message.queues)
+            return True
+        elif kind == "list":
+            message.listing.SetInParent()
+            return True
+        elif kind == "applications":
+            message.applications.SetInParent()
+            return True
         elif kind != "pair_status":
             message.error.code = wire.NOT_REGISTERED
             return True
@@ -282,6 +301,17 @@ class PairNode(Node):
         status.epoch, status.database_id = self.epoch, b"d" * 16
         status.role_since_ms, status.role_reason = 7380000, "because \x1b[31m so"
         return True
+
+    def queues(self, after, answer):
+        """Three, in pages of two; between two looks 10 come and 4 go."""
+        all_of_them = [dict(tenant="default", name="inbound", strategy="classify", waiting=3,
+                            reason="no router runs \x1b[31mclassify", entered=10 * self.looks,
+                            left=4 * self.looks),
+                       dict(tenant="default", name="parked", waiting=1200),
+                       dict(tenant="other", name="theirs", waiting=9, configured=True)]
+        for one in all_of_them[after:after + 2]:
+            answer.queues.add(**one, oldest_placed_at_us=int((time.time() - 90) * 1e6))
+        answer.next = 0 if after else 2
 
 
 class World:
@@ -404,6 +434,35 @@ class Pair(unittest.TestCase):
         self.assertEqual(done["primary"], "node-b")
         self.assertIn("node-a says that it serves too, under epoch 7", done["verdict"])
 
+    def test_queues_are_asked_of_the_one_that_serves(self):
+        for node in (self.a, self.b):
+            out, _ = self.run_it("queues", "--interval", "0.1", nodes=[node])
+            lines = out.splitlines()
+            self.assertRegex(lines[0], "^QUEUE +STRATEGY +WAITING +HELD +ROUTING +QUARANTINED +"
+                                       "OLDEST +IN/s +OUT/s +WHY IT WAITS$")
+            self.assertRegex(lines[1], r"^inbound +classify +3 +0 +0 +0 +1m3\d+s +5.0 +2.0 +"
+                                       r"no router runs .+classify$")
+            self.assertRegex(lines[2], "^parked +1,200 ")
+            self.assertRegex(lines[3], "^other/theirs +9 ")
+            self.assertEqual(len(lines), 4)
+            self.assertNotIn("\x1b", out)
+        self.assertEqual(self.b.of("list_queues"), [])
+        out, _ = self.run_it("queues", "--interval", "0", "-o", "json", "--tenant", "other")
+        done = json.loads(out)
+        self.assertEqual((done["from"], done["node"]), ("node", "node-a"))
+        self.assertEqual([queue["queue"] for queue in done["queues"]], ["theirs"])
+        self.assertIsNone(done["queues"][0]["in_per_second"])
+        out, _ = self.run_it("queues", "-i", "0")
+        self.assertNotIn("IN/s", out)
+
+    def test_queues_without_a_node_that_serves_need_the_tables(self):
+        self.a.role = "fenced"
+        config = ["--config", self.folder.name + "/none.yaml"]
+        out, error = self.run_it(*config, "queues", code=3)
+        self.assertEqual((out, error.count("\n")), ("", 1))
+        self.assertIn("nobody serves", error)
+        self.assertIn("the tables cannot be read: ", error)
+
     def test_strange_answers(self):
         self.b.readiness, self.b.ready = "\u202e\x07", False
         self.run_it("pair", "status", code=1)
@@ -477,7 +536,8 @@ class Usage(Case):
                       ["switchover", "x"], ["switchover", "--wait=0"], ["failover", "--at", "3:00"],
                       ["pause", "-r", "x" * 256], ["resume", "x"],
                       ["list", "--state", "x"], ["list", "x"], ["-o", "xml", "queues"],
-                      ["--config", "/nothing/there", "queues"], ["--timeout", "99", "queues"]):
+                      ["--config", "/nothing/there", "list"], ["--timeout", "99", "queues"],
+                      ["queues", "--interval", "61"], ["queues", "-i", "soon"]):
             _, error = self.run_it(*words, code=2)
             self.assertTrue(error.startswith("ixnctl"), error)
             self.assertEqual(self.node.of("submit"), [])

@@ -64,6 +64,15 @@ void picture_add_queue(picture_t *self, const Ixn__V1__Queue *queue)
                                   : 0;
 }
 
+void picture_keep_tenant(picture_t *self, const char *tenant)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < self->queues_len; i++)
+        if (strcmp(self->queues[i].tenant, tenant) == 0)
+            self->queues[kept++] = self->queues[i];
+    self->queues_len = kept;
+}
+
 void picture_add_router(picture_t *self, const Ixn__V1__RouterInfo *router)
 {
     picture_worker_t *one =

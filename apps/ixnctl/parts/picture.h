@@ -62,6 +62,9 @@ void picture_add_queue(picture_t *self, const Ixn__V1__Queue *queue);
 void picture_add_router(picture_t *self, const Ixn__V1__RouterInfo *router);
 void picture_set_applications(picture_t *self, const Ixn__V1__ApplicationsStatus *status);
 
+/* Leaves only the queues of one tenant. */
+void picture_keep_tenant(picture_t *self, const char *tenant);
+
 /* What is needed of a picture to find the rates of the one after it. */
 typedef struct {
     int64_t wall_us; /* 0: there was none */
@@ -121,13 +124,17 @@ typedef struct {
     size_t queues_max; /* at most so many rows */
     size_t first;      /* of the queues */
     bool rates;
-    bool brief; /* without what is as it should be: there is little room */
+    bool strategies; /* of the queues */
+    bool brief;      /* without what is as it should be: there is little room */
 } picture_look_t;
 
 /* Appends the whole of it for people; an object for programs. */
 void picture_print(const picture_t *self, const picture_problems_t *problems,
                    const picture_look_t *look, buffer_t *out);
 json_t *picture_json(const picture_t *self, const picture_problems_t *problems);
+/* Of the queues alone: a table, a list. */
+void picture_print_queues(const picture_t *self, const picture_look_t *look, buffer_t *out);
+json_t *picture_queues_json(const picture_t *self);
 
 /* The numbers of the queues in that order; the caller frees it. */
 size_t *picture_sorted_queues(const picture_t *self, picture_order_t order);

@@ -228,13 +228,15 @@ static const char *s_rate(double rate, char text[UNITS_TEXT_SIZE])
     return text;
 }
 
-static void s_add_queue(table_t *table, const picture_queue_t *queue, bool rates)
+static void s_add_queue(table_t *table, const picture_queue_t *queue, const picture_look_t *look)
 {
     char text[UNITS_TEXT_SIZE];
     if (strcmp(queue->tenant, "default") == 0)
         table_add(table, text_of(queue->name));
     else
         table_printf(table, "%s/%s", queue->tenant, queue->name);
+    if (look->strategies)
+        table_add(table, text_of(queue->strategy));
     table_add(table, text_of(units_count(queue->waiting, text)));
     table_add(table, text_of(units_count(queue->held, text)));
     table_add(table, text_of(units_count(queue->routing, text)));
@@ -242,31 +244,39 @@ static void s_add_queue(table_t *table, const picture_queue_t *queue, bool rates
     table_add(table, queue->oldest_seconds < 0
                          ? TEXT("")
                          : text_of(units_seconds(queue->oldest_seconds, text)));
-    if (rates) {
+    if (look->rates) {
         table_add(table, text_of(s_rate(queue->in_rate, text)));
         table_add(table, text_of(s_rate(queue->out_rate, text)));
     }
     table_add(table, text_of(queue->reason));
 }
 
-static void s_print_queues(const picture_t *self, const picture_look_t *look, buffer_t *out)
+/* Only some of the columns. */
+static void s_set_queue_columns(table_t *table, const picture_look_t *look)
 {
-    const table_column_t rated[] = {
-        {"QUEUE", false, true},   {"WAITING", true, false},     {"HELD", true, false},
-        {"ROUTING", true, false}, {"QUARANTINED", true, false}, {"OLDEST", true, false},
-        {"IN/s", true, false},    {"OUT/s", true, false},       {"WHY IT WAITS", false, true}};
-    table_t table = {.columns_len = sizeof rated / sizeof *rated};
-    memcpy(table.columns, rated, sizeof rated);
-    if (!look->rates) {
-        table.columns_len -= 2;
-        table.columns[6] = rated[8];
-    }
+    const struct {
+        table_column_t column;
+        bool left_out;
+    } all[] = {
+        {{"QUEUE", false, true}, false},        {{"STRATEGY", false, true}, !look->strategies},
+        {{"WAITING", true, false}, false},      {{"HELD", true, false}, false},
+        {{"ROUTING", true, false}, false},      {{"QUARANTINED", true, false}, false},
+        {{"OLDEST", true, false}, false},       {{"IN/s", true, false}, !look->rates},
+        {{"OUT/s", true, false}, !look->rates}, {{"WHY IT WAITS", false, true}, false}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!all[i].left_out)
+            table->columns[table->columns_len++] = all[i].column;
+}
+
+void picture_print_queues(const picture_t *self, const picture_look_t *look, buffer_t *out)
+{
+    table_t table = {0};
+    s_set_queue_columns(&table, look);
     size_t *order = picture_sorted_queues(self, look->order);
     size_t shown = 0;
     for (size_t i = look->first; i < self->queues_len && shown < look->queues_max; i++, shown++)
-        s_add_queue(&table, &self->queues[order[i]], look->rates);
+        s_add_queue(&table, &self->queues[order[i]], look);
     free(order);
-    buffer_append_text(out, "\n");
     table_layout(&table, look->style, out);
     table_free(&table);
     if (self->queues_len > shown)
@@ -340,8 +350,10 @@ void picture_print(const picture_t *self, const picture_problems_t *problems,
     s_print_problems(problems, look->style, out);
     if (self->has_work) {
         s_print_sums(self, look->rates, out);
-        if (look->queues_max && self->queues_len)
-            s_print_queues(self, look, out);
+        if (look->queues_max && self->queues_len) {
+            buffer_append_text(out, "\n");
+            picture_print_queues(self, look, out);
+        }
     }
 }
 
@@ -403,20 +415,25 @@ static void s_add_figures(const picture_t *self, json_t *nodes)
     }
 }
 
-static json_t *s_work_json(const picture_t *self)
+json_t *picture_queues_json(const picture_t *self)
 {
-    if (!self->has_work)
-        return json_null();
     json_t *queues = json_array();
     for (size_t i = 0; i < self->queues_len; i++) {
         json_t *queue = s_queue_json(&self->queues[i]);
         CHECK(queue);
         json_array_append_new(queues, queue);
     }
-    return json_pack("{s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "queues", queues, "routers",
-                     s_workers_json(self->routers, self->routers_len, false), "application_servers",
-                     s_workers_json(self->servers, self->servers_len, true), "requests_open",
-                     (json_int_t)self->requests_open, "submitted_per_second",
+    return queues;
+}
+
+static json_t *s_work_json(const picture_t *self)
+{
+    if (!self->has_work)
+        return json_null();
+    return json_pack("{s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "queues", picture_queues_json(self),
+                     "routers", s_workers_json(self->routers, self->routers_len, false),
+                     "application_servers", s_workers_json(self->servers, self->servers_len, true),
+                     "requests_open", (json_int_t)self->requests_open, "submitted_per_second",
                      s_number(self->submit_rate), "dispatched_per_second",
                      s_number(self->dispatch_rate), "completed_per_second",
                      s_number(self->finish_rate));
