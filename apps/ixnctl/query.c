@@ -11,9 +11,13 @@
 
 #define UNDEFINED_TABLE "42P01"
 #define UNDEFINED_SCHEMA "3F000"
+#define CANCELLED "57014"
+/* How much later than the server its answer is given up. */
+#define GRACE_MS 1000
 
 struct query {
     connection_t *connection;
+    uint32_t timeout_ms;
     PGresult *frame; /* database_id, index, age, configuration */
 };
 
@@ -100,8 +104,9 @@ query_t *query_new(common_t *common, error_t *ret_error)
     for (size_t i = 0; config && i < config->daps_len; i++) {
         error_t error = {0};
         query_t *self = memory_zero(1, sizeof *self);
-        self->connection = connection_new(&config->daps[i], config->connect_timeout_ms,
-                                          config->statement_timeout_ms);
+        self->timeout_ms = config->statement_timeout_ms;
+        self->connection =
+            connection_new(&config->daps[i], config->connect_timeout_ms, self->timeout_ms);
         if (s_open(self, config, &error))
             return self;
         query_destroy(&self);
@@ -117,6 +122,19 @@ query_t *query_new(common_t *common, error_t *ret_error)
     return NULL;
 }
 
+bool query_set_time(query_t *self, uint32_t timeout_ms, error_t *ret_error)
+{
+    char sql[60];
+    snprintf(sql, sizeof sql, "SET LOCAL statement_timeout = %u", timeout_ms);
+    self->timeout_ms = timeout_ms + GRACE_MS;
+    return connection_command(self->connection, sql, ret_error);
+}
+
+bool query_was_ended(const query_t *self)
+{
+    return strcmp(connection_sqlstate(self->connection), CANCELLED) == 0;
+}
+
 PGresult *query_rows(query_t *self, const char *sql, const char *const *params, error_t *ret_error)
 {
     int lengths[QUERY_PARAMS];
@@ -126,5 +144,5 @@ PGresult *query_rows(query_t *self, const char *sql, const char *const *params, 
         lengths[count] = (int)strlen(params[count]);
     }
     connection_params_t bound = {count, NULL, params, lengths};
-    return connection_query(self->connection, sql, &bound, ret_error);
+    return connection_query_within(self->connection, sql, &bound, self->timeout_ms, ret_error);
 }

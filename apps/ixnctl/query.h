@@ -8,7 +8,7 @@
 
 #include "apps/ixnctl/common.h"
 
-#define QUERY_PARAMS 8
+#define QUERY_PARAMS 16
 
 typedef struct query query_t;
 
@@ -23,6 +23,11 @@ double query_age(const query_t *self);     /* seconds since it was written */
 /* The encoded ixn.v1.EngineConfiguration as of that index; empty before the first one. Lives as
  * long as the query. */
 text_t query_configuration(const query_t *self);
+
+/* Gives the statements to come so long, here and at the server, which would go on otherwise. */
+bool query_set_time(query_t *self, uint32_t timeout_ms, error_t *ret_error);
+/* Of the last statement that failed: the server has ended it when its time was up. */
+bool query_was_ended(const query_t *self);
 
 /* Runs a statement in the snapshot. `params` are texts and end with NULL (at most QUERY_PARAMS);
  * results are texts too, so every column must be of type text. Caller clears the result; NULL and

@@ -3,9 +3,11 @@
 Both nodes' ports are asked, for either shows the whole pair.
 """
 
+import json
 import shutil
 import signal
 import subprocess
+import threading
 
 from admin_port import AdminPort, add_admin, expect_status, start_pair, write_tokens
 from contract import Client, pb
@@ -265,6 +267,53 @@ def check_search(pair, ids):
         expect_status(node.admin.get("/v1/search?attribute=a&value=b&limit=501"), 400)
 
 
+def check_search_by_command(pair, ids):
+    """`ixnctl list --attribute` finds what the port finds."""
+    def listed(*words, check=True):
+        out, error, code = pair.world.ctl("--config", pair.a.config_path, "-o", "json", "list",
+                                          *words, check=check)
+        return json.loads(out)["interactions"] if code == 0 else (code, error)
+
+    found = listed("--attribute", "subject=a & b", "--limit", "500")
+    expect(ids[7] in {one["id"] for one in found} and
+           all(one["attributes"] == {"subject": "a & b"} for one in found), f"{found[:2]}")
+    expect(listed("-a", "subject=a") == [], "a part of a value was found")
+    expect(listed("-a", "subject=a & b", "-a", "none=1") == [], "one of two was enough")
+    expect(listed("-a", "subject=a & b", "--queue", "inbound") == [], "queue")
+    expect(listed("-a", "subject=a & b", "--tenant", "nobody") == [], "tenant")
+    expect("attributes" not in listed("--limit", "1")[0], "attributes that were not asked for")
+    stopped = pair.world.postgres.value(
+        "SELECT count(*) FROM ixn.interaction_history WHERE attributes ->> 'subject' = 'a & b'")
+    expect(stopped > 0 and stopped == len(listed("-s", "completed", "-a", "subject=a & b")),
+           "of the history")
+    return listed
+
+
+def check_search_is_bounded(pair, listed):
+    """While the database gives nothing: one search at a time, and each is ended by the server."""
+    postgres, port, first = pair.world.postgres, pair.nodes[0].admin, []
+    waiting = ("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+               " AND query LIKE '%%attributes ->>%%'")
+    lock = postgres.connect()
+    try:
+        lock.cursor().execute("BEGIN; LOCK TABLE ixn.interaction IN ACCESS EXCLUSIVE MODE")
+        thread = threading.Thread(target=lambda: first.append(
+            port.get("/v1/search?attribute=a&value=b")))
+        thread.start()
+        wait_for("the search to wait", lambda: postgres.value(waiting) == 1, 20)
+        expect_status(port.get("/v1/search?attribute=a&value=b"), 503, "BUSY")
+        thread.join()
+        expect_status(first[0], 503)
+        expect("the search was ended after 4 s" in first[0].text, first[0].text)
+        wait_for("the server to have ended it", lambda: postgres.value(waiting) == 0, 20)
+        code, error = listed("-a", "a=b", "--timeout", "1", check=False)
+        expect(code == 3 and "the search was ended after 1 s" in error, f"{code} {error}")
+        expect(postgres.value(waiting) == 0, "the server goes on with what nobody waits for")
+    finally:
+        lock.close()
+    expect(port.good("/v1/search?attribute=a&value=b")["interactions"] == [], "it goes on after")
+
+
 def check_configuration(pair, primary):
     """Both nodes' files, by one port."""
     port = pair.other(primary).admin
@@ -428,6 +477,7 @@ def run(options):
         check_drain(pair, primary)
         check_events(pair, primary, ids)
         check_search(pair, ids)
+        check_search_is_bounded(pair, check_search_by_command(pair, ids))
         check_configuration(pair, primary)
         check_heal(pair, primary)
         check_reload(pair, primary)

@@ -537,7 +537,8 @@ class Usage(Case):
                       ["pause", "-r", "x" * 256], ["resume", "x"],
                       ["list", "--state", "x"], ["list", "x"], ["-o", "xml", "queues"],
                       ["--config", "/nothing/there", "list"], ["--timeout", "99", "queues"],
-                      ["queues", "--interval", "61"], ["queues", "-i", "soon"]):
+                      ["queues", "--interval", "61"], ["queues", "-i", "soon"],
+                      ["list", "-a", "name"], ["list", "-a", "=x"], ["list", *["-a", "n=1"] * 5]):
             _, error = self.run_it(*words, code=2)
             self.assertTrue(error.startswith("ixnctl"), error)
             self.assertEqual(self.node.of("submit"), [])

@@ -1,5 +1,6 @@
 #include "apps/ixnd/admin/records.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -10,6 +11,8 @@
 #include "dap/database.h"
 #include "dap/params.h"
 
+#define SQLSTATE_CANCELLED "57014"
+
 enum { WAITING_MAX = 64, WAYS_MAX = 16, ASK_MS = 5000 };
 
 /* One question, on its way to the lane and back. */
@@ -17,6 +20,7 @@ typedef struct {
     const char *sql;
     char *params[RECORDS_PARAMS]; /* the first is the database's id */
     int params_len;
+    bool search;
     records_answer_fn *answer;
     void *context;
     PGresult *result;
@@ -28,6 +32,7 @@ struct records {
     int stop; /* an event on it ends what the lane waits for */
     order_t *waiting[WAITING_MAX];
     size_t waiting_len;
+    bool searching;
 };
 
 /* Owned by the lane's thread. */
@@ -39,6 +44,25 @@ typedef struct {
 } lane_t;
 
 /* ---- The thread ---- */
+
+/* In a transaction that tells the server how long it may take: one that is left alone would go on.
+ */
+static PGresult *s_search(connection_t *connection, const order_t *order,
+                          const connection_params_t *params, error_t *ret_error)
+{
+    char begin[100];
+    PGresult *result = NULL;
+    snprintf(begin, sizeof begin, "BEGIN READ ONLY; SET LOCAL statement_timeout = %d",
+             RECORDS_SEARCH_MS);
+    if (connection_script(connection, begin, ASK_MS, ret_error))
+        result = connection_query_within(connection, order->sql, params, ASK_MS, ret_error);
+    if (!result && strcmp(connection_sqlstate(connection), SQLSTATE_CANCELLED) == 0)
+        error_set(ret_error, ERROR_DATABASE_REFUSED,
+                  "the search was ended after %d s; name a queue, or ask the tables by SQL",
+                  RECORDS_SEARCH_MS / 1000);
+    connection_rollback(connection);
+    return result;
+}
 
 static PGresult *s_ask_way(lane_t *self, size_t way, const order_t *order, error_t *ret_error)
 {
@@ -55,7 +79,9 @@ static PGresult *s_ask_way(lane_t *self, size_t way, const order_t *order, error
                                         .types = types,
                                         .values = (const char *const *)order->params,
                                         .lengths = lengths};
-    PGresult *result = connection_query_within(connection, order->sql, &params, ASK_MS, ret_error);
+    PGresult *result =
+        order->search ? s_search(connection, order, &params, ret_error)
+                      : connection_query_within(connection, order->sql, &params, ASK_MS, ret_error);
     if (!result || PQntuples(result) > 0)
         return result;
     PQclear(result);
@@ -125,6 +151,8 @@ static void s_end(records_t *self, order_t *order)
     for (size_t i = 0; i < self->waiting_len; i++)
         if (self->waiting[i] == order)
             self->waiting[i] = self->waiting[--self->waiting_len];
+    if (order->search)
+        self->searching = false;
     if (!order->result && order->error.code == ERROR_OK)
         error_set(&order->error, ERROR_DATABASE_UNREACHABLE, "the node stops");
     order->answer(order->context, order->result, &order->error);
@@ -149,14 +177,16 @@ void records_destroy(records_t **self_p)
     *self_p = NULL;
 }
 
-bool records_ask(records_t *self, const char *database_id, const char *sql,
-                 const char *const *params, size_t params_len, records_answer_fn *answer,
-                 void *context)
+static bool s_order(records_t *self, bool search, const char *database_id, const char *sql,
+                    const char *const *params, size_t params_len, records_answer_fn *answer,
+                    void *context)
 {
     CHECK(params_len < RECORDS_PARAMS);
-    if (self->waiting_len == WAITING_MAX)
+    if (self->waiting_len == WAITING_MAX || (search && self->searching))
         return false;
+    self->searching = self->searching || search;
     order_t *order = memory_zero(1, sizeof *order);
+    order->search = search;
     order->sql = sql;
     order->answer = answer;
     order->context = context;
@@ -166,6 +196,20 @@ bool records_ask(records_t *self, const char *database_id, const char *sql,
     self->waiting[self->waiting_len++] = order;
     zsock_bsend(self->actor, "p", order);
     return true;
+}
+
+bool records_ask(records_t *self, const char *database_id, const char *sql,
+                 const char *const *params, size_t params_len, records_answer_fn *answer,
+                 void *context)
+{
+    return s_order(self, false, database_id, sql, params, params_len, answer, context);
+}
+
+bool records_search(records_t *self, const char *database_id, const char *sql,
+                    const char *const *params, size_t params_len, records_answer_fn *answer,
+                    void *context)
+{
+    return s_order(self, true, database_id, sql, params, params_len, answer, context);
 }
 
 zsock_t *records_socket(records_t *self)

@@ -29,6 +29,13 @@ bool records_ask(records_t *self, const char *database_id, const char *sql,
                  const char *const *params, size_t params_len, records_answer_fn *answer,
                  void *context);
 
+/* The same of a question whose work grows with what is in the tables: at most one at a time, and
+ * the server itself ends it after RECORDS_SEARCH_MS. */
+enum { RECORDS_SEARCH_MS = 4000 };
+bool records_search(records_t *self, const char *database_id, const char *sql,
+                    const char *const *params, size_t params_len, records_answer_fn *answer,
+                    void *context);
+
 zsock_t *records_socket(records_t *self);
 void records_turn(records_t *self);
 

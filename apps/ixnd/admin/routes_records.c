@@ -83,8 +83,8 @@ void route_audit(core_t *self, exchange_t *exchange)
 /* ---- By attribute ---- */
 
 /* In the tables, so as of the last checkpoint, and at no cost to the node: it does not look into
- * attributes. No index helps, so the database reads all of them: once at a time, within the
- * deadline of every question here. */
+ * attributes. No index helps, so the database reads all of them: one search at a time, and each
+ * within its bound. */
 void route_search(core_t *self, exchange_t *exchange)
 {
     static const char sql[] =
@@ -93,7 +93,7 @@ void route_search(core_t *self, exchange_t *exchange)
         " coalesce((SELECT json_agg(i) FROM (SELECT id, tenant, queue,"
         " CASE WHEN held THEN 'held' ELSE state END AS state, priority, media_type, external_id,"
         " submitted_at, placed_in_queue_at, router, reason, attributes FROM ixn.interaction"
-        " WHERE attributes ->> $2::text = $3::text AND ($4::text = '' OR queue = $4::text)"
+        " WHERE ($4::text = '' OR queue = $4::text) AND attributes ->> $2::text = $3::text"
         " ORDER BY submitted_at, ixn.interaction.id LIMIT $5::text::bigint) AS i),"
         " '[]'::json))::text FROM ixn.pair WHERE database_id = $1::text::uuid";
     const char *attribute = http_query(exchange->request, "attribute");
@@ -111,9 +111,13 @@ void route_search(core_t *self, exchange_t *exchange)
         return;
     snprintf(number, sizeof number, "%u", limit);
     const char *params[] = {attribute, value, queue ? queue : "", number};
-    if (!records_of_pair(self, sql, params, 4, s_on_list, exchange))
+    char database[ID_TEXT_SIZE];
+    if (!s_database_id(self, database))
         http_answer_error(exchange->request, 503, "NO_DATABASE",
-                          "the node has not seen its database yet, or too many ask at once");
+                          "the node has not seen its database yet");
+    else if (!records_search(self->records, database, sql, params, 4, s_on_list, exchange))
+        http_answer_error(exchange->request, 503, "BUSY",
+                          "another search is under way, and there is one at a time; ask again");
 }
 
 /* ---- The audit ---- */
