@@ -140,6 +140,7 @@ static void s_fill_status(const pair_t *self, status_view_t *view)
     message->poison = view->poison_list;
     message->n_poison = pair_fill_poison(self, view->poison, view->poison_list);
     message->last_takeover_ms = (uint32_t)(self->last_takeover / USEC_PER_MS);
+    message->has_lag_bytes = pair_lag_bytes(self, &message->lag_bytes);
     pair_fill_heal(self, &view->heal, &view->objection);
     message->heal = &view->heal;
 }

@@ -34,6 +34,9 @@ typedef struct {
     char readiness[PAIR_REASON];
     uint64_t index;
     uint64_t checkpoint;
+    bool has_lag_bytes; /* it serves, and knows how much of the log this node did not have … */
+    uint64_t lag_bytes;
+    uint64_t lag_from; /* … when it was here */
     bool ready;
     bool automatic;
     bool database;
@@ -289,6 +292,8 @@ void pair_peer_turn(pair_t *self);
 void pair_hello(pair_t *self);     /* as soon as this turn ends */
 void pair_say_hello(pair_t *self); /* before whatever is sent next */
 bool pair_peer_alive(const pair_t *self);
+/* How many bytes of log the backup is behind, whichever node that is; false: not known. */
+bool pair_lag_bytes(const pair_t *self, uint64_t *ret_bytes);
 /* It is alive and serves, or is about to, under no lower epoch. */
 bool pair_peer_serves(const pair_t *self);
 void pair_send_batch(pair_t *self, const batch_t *batch);

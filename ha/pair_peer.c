@@ -97,6 +97,23 @@ static usec_t s_time_of(const pair_t *self, uint64_t number)
     return self->began + (usec_t)(number - first);
 }
 
+bool pair_lag_bytes(const pair_t *self, uint64_t *ret_bytes)
+{
+    const peer_view_t *peer = &self->peer;
+    uint64_t since; /* applied since the primary said it */
+    *ret_bytes = 0;
+    if (!pair_peer_alive(self))
+        return false;
+    if (self->node)
+        return recent_bytes_after(self->recent, peer->index, ret_bytes);
+    if (peer->role != IXN__V1__PEER_ROLE__PEER_PRIMARY || !peer->has_lag_bytes)
+        return false;
+    if (!recent_bytes_after(self->recent, peer->lag_from, &since))
+        since = 0;
+    *ret_bytes = peer->lag_bytes > since ? peer->lag_bytes - since : 0;
+    return true;
+}
+
 void pair_say_hello(pair_t *self)
 {
     Ixn__V1__PeerHello hello = IXN__V1__PEER_HELLO__INIT;
@@ -134,6 +151,8 @@ void pair_say_hello(pair_t *self)
     hello.known_hash = wire_bytes(&self->daps.place.hash);
     hello.said = s_number(self, self->now);
     hello.heard = self->peer.said;
+    hello.has_lag_bytes = self->node && pair_lag_bytes(self, &hello.lag_bytes);
+    hello.lag_from = self->peer.index;
     if (self->daps.known) {
         hello.system_identifier = self->daps.own.system_identifier;
         hello.database_oid = self->daps.own.database_oid;
@@ -383,6 +402,9 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
     if (!s_is_of_this_epoch(self, frame) || hello->role != IXN__V1__PEER_ROLE__PEER_PRIMARY)
         return;
     peer->checkpoint = hello->checkpoint;
+    peer->has_lag_bytes = hello->has_lag_bytes;
+    peer->lag_bytes = hello->lag_bytes;
+    peer->lag_from = hello->lag_from;
     replica_committed(self->replica, hello->index);
     pair_learn_head(self, hello->index, 0);
 }

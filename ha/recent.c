@@ -5,9 +5,11 @@
 #include "core/base/alloc.h"
 #include "core/base/limits.h"
 #include "ha/line.h"
+#include "ha/marks.h"
 
 struct recent {
     line_t line;
+    marks_t marks;
 };
 
 recent_t *recent_new(void)
@@ -56,6 +58,7 @@ void recent_add(recent_t *self, batch_t *batch)
     }
     if (newest && (batch->first != newest->last + 1 || !id_equal(batch->previous, newest->hash)))
         line_empty(line);
+    marks_add(&self->marks, batch->first, batch->last, batch->entries.len);
     line_push(line, batch);
     while (line->len > LIMIT_RECENT_BATCHES || line->bytes > LIMIT_RECENT)
         line_drop_oldest(line);
@@ -71,6 +74,11 @@ uint64_t recent_last(const recent_t *self)
 {
     const batch_t *newest = line_newest(&self->line);
     return newest ? newest->last : 0;
+}
+
+bool recent_bytes_after(const recent_t *self, uint64_t index, uint64_t *ret_bytes)
+{
+    return marks_bytes_after(&self->marks, index, ret_bytes);
 }
 
 recent_answer_t recent_find(const recent_t *self, uint64_t from, id128_t hash, uint64_t to,

@@ -24,6 +24,10 @@ void recent_add(recent_t *self, batch_t *batch);
 uint64_t recent_first(const recent_t *self);
 uint64_t recent_last(const recent_t *self);
 
+/* Bytes of entries after an index up to the newest, also of batches that are not held any more;
+ * false: it never had them. */
+bool recent_bytes_after(const recent_t *self, uint64_t index, uint64_t *ret_bytes);
+
 /* What is held behind an index, up to another one. */
 typedef enum {
     RECENT_HELD,     /* all of it, and it continues that very hash */

@@ -29,19 +29,10 @@ static const struct argp_option s_options[] = {
 static int s_parse(int key, char *argument, struct argp_state *state)
 {
     input_t *input = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
-        state->child_inputs[0] = input->common;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "\"%s\" is one word too many", argument);
-        return 0;
-    case 'i':
-        input->interval = common_seconds(argument, 0, 60, "--interval", state);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    if (key != 'i')
+        return common_key(key, argument, state, input->common);
+    input->interval = common_seconds(argument, 0, 60, "--interval", state);
+    return 0;
 }
 
 /* ---- The node's answer ---- */

@@ -89,18 +89,25 @@ int view_heal_worth(const Ixn__V1__PairHeal *heal)
            heal->held_last >= heal->last;
 }
 
+json_t *view_lag_bytes(const Ixn__V1__PairStatus *status)
+{
+    return status && status->has_lag_bytes ? json_integer((json_int_t)status->lag_bytes)
+                                           : json_null();
+}
+
 json_t *view_pair(const Ixn__V1__PairStatus *status, usec_t age)
 {
     if (!status)
         return json_null();
-    return json_pack(
-        "{s:f, s:o, s:o, s:b, s:b, s:f, s:I, s:o, s:o, s:f, s:o, s:f, s:o}", "age_seconds",
-        (double)age / 1e6, "own", view_node(status->own), "peer", view_node(status->peer),
-        "has_peer", status->has_peer, "link", status->link, "link_silent_seconds",
-        status->link_silent_ms / 1e3, "epoch", (json_int_t)status->epoch, "database_id",
-        view_id(status->database_id), "database", view_text(status->database), "role_since_seconds",
-        status->role_since_ms / 1e3, "role_reason", view_text(status->role_reason),
-        "last_takeover_seconds", status->last_takeover_ms / 1e3, "lost", view_heal(status->heal));
+    return json_pack("{s:f, s:o, s:o, s:b, s:b, s:f, s:I, s:o, s:o, s:f, s:o, s:f, s:o, s:o}",
+                     "age_seconds", (double)age / 1e6, "own", view_node(status->own), "peer",
+                     view_node(status->peer), "has_peer", status->has_peer, "link", status->link,
+                     "link_silent_seconds", status->link_silent_ms / 1e3, "epoch",
+                     (json_int_t)status->epoch, "database_id", view_id(status->database_id),
+                     "database", view_text(status->database), "role_since_seconds",
+                     status->role_since_ms / 1e3, "role_reason", view_text(status->role_reason),
+                     "last_takeover_seconds", status->last_takeover_ms / 1e3, "lost",
+                     view_heal(status->heal), "lag_bytes", view_lag_bytes(status));
 }
 
 json_t *view_queue(const Ixn__V1__Queue *queue, usec_t wall_now)

@@ -20,6 +20,7 @@ json_t *view_heal(const Ixn__V1__PairHeal *heal);
 int view_heal_worth(const Ixn__V1__PairHeal *heal);
 json_t *view_node(const Ixn__V1__PairNode *node);
 /* What one node says of the pair; `age` since it said so. */
+json_t *view_lag_bytes(const Ixn__V1__PairStatus *status); /* null: not known */
 json_t *view_pair(const Ixn__V1__PairStatus *status, usec_t age);
 json_t *view_queue(const Ixn__V1__Queue *queue, usec_t wall_now);
 json_t *view_interaction(const Ixn__V1__Interaction *interaction, bool whole);

@@ -4,6 +4,7 @@ Both nodes' ports are asked, for either shows the whole pair.
 """
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -66,6 +67,12 @@ def check_metrics(pair, primary):
                  "ixn_submit_duration_seconds_count 25", "ixn_dap_proven{dap=\"direct\"} 1",
                  "ixn_dap_errors_total{dap=\"direct\"} 0"):
         expect(line in text, f"/metrics has no line {line}\n{text[-3000:]}")
+    for node in pair.nodes:
+        wait_for("the backup to be level", lambda node=node:
+                 re.search(r"^ixn_pair_lag_entries 0$", node.admin.get("/metrics").text, re.M) and
+                 re.search(r"^ixn_pair_lag_bytes 0$", node.admin.get("/metrics").text, re.M), 20)
+        seen = node.admin.good("/v1/pair")
+        expect((seen["lag_entries"], seen["lag_bytes"]) == (0, 0), f"{seen}")
     return bool(promtool)
 
 

@@ -247,6 +247,7 @@ class PairNode(Node):
 
     def __init__(self, world, name):
         self.world, self.called, self.mute, self.looks = world, name, False, 0
+        self.counts = True
         super().__init__()
 
     def describe(self, status, name):
@@ -298,6 +299,7 @@ class PairNode(Node):
         if other:
             self.describe(status.peer, other.called)
             status.link = not other.mute
+        status.has_lag_bytes, status.lag_bytes = self.counts, 1536
         status.epoch, status.database_id = self.epoch, b"d" * 16
         status.role_since_ms, status.role_reason = 7380000, "because \x1b[31m so"
         return True
@@ -396,8 +398,8 @@ class Pair(unittest.TestCase):
         lines = out.splitlines()
         self.assertRegex(lines[0], r"^NODE +SEEN BY +ROLE +SINCE +INDEX +LAG +READY +DAPS$")
         self.assertRegex(lines[1], r"^node-a +itself +primary-paired +2h03m +1,200 +serves +dap-0")
-        self.assertRegex(lines[2], r"^node-b +node-a +backup-ready +1,190 +10 +yes ")
-        self.assertRegex(lines[3], r"^node-b +itself +backup-ready +2h03m +1,190 +10 +yes +"
+        self.assertRegex(lines[2], r"^node-b +node-a +backup-ready +1,190 +10 \(1.5 KiB\) +yes ")
+        self.assertRegex(lines[3], r"^node-b +itself +backup-ready +2h03m +1,190 +10 \(1.5 KiB\) +yes +"
                          r"dap-0 proven 0.4ms, dap-1 not proven 0.4ms "
                          r"\(reaches another database\), dap-2 not now$")
         self.assertRegex(lines[4], r"^node-a +node-b +primary-paired +1,200")
@@ -407,6 +409,9 @@ class Pair(unittest.TestCase):
         self.assertEqual((done["ready"], done["primary"]), (True, "node-a"))
         self.assertEqual([node["own"]["name"] for node in done["nodes"]], ["node-a", "node-b"])
         self.assertEqual(done["nodes"][1]["lag_entries"], 10)
+        self.assertEqual([node["lag_bytes"] for node in done["nodes"]], [None, 1536])
+        self.b.counts = False
+        self.assertIsNone(self.status()["nodes"][1]["lag_bytes"])
         self.assertEqual(done["nodes"][0]["peer"]["daps"][1]["proven"], False)
 
     def test_status_finds_the_other_node(self):

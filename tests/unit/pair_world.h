@@ -88,6 +88,8 @@ void pair_world_frame(pair_world_t *self, int node, Ixn__V1__PeerFrame *frame, b
 const char *pair_world_ask(pair_world_t *self, int node, Ixn__V1__Request *request);
 const char *pair_world_ping(pair_world_t *self, int node);
 const char *pair_world_get(pair_world_t *self, int node);
+/* How many bytes the node says that the backup is behind; -1: it does not know. */
+int64_t pair_world_lag_bytes(pair_world_t *self, int node);
 const char *pair_world_command(pair_world_t *self, int node, int kind, bool dry_run);
 
 /* ---- What they did: a line each ---- */

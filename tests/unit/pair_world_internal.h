@@ -70,6 +70,7 @@ struct pair_world {
     wire_arena_t *arena;
     char told[16384];
     char answer[1024];
+    int64_t lag_bytes; /* of the last status; -1: none */
 };
 
 /* The newest batch of a database; NULL: none. */

@@ -22,6 +22,8 @@ static void s_describe(pair_world_t *self, const Ixn__V1__Message *message)
         snprintf(text, size, "not primary: %s", message->not_primary->primary_endpoint);
         return;
     case IXN__V1__MESSAGE__BODY_PAIR_STATUS:
+        self->lag_bytes =
+            message->pair_status->has_lag_bytes ? (int64_t)message->pair_status->lag_bytes : -1;
         snprintf(text, size, "status: %s", message->pair_status->own->role);
         return;
     case IXN__V1__MESSAGE__BODY_ERROR:
@@ -51,6 +53,16 @@ const char *pair_world_ask(pair_world_t *self, int node, Ixn__V1__Request *reque
     s_describe(self, answer->messages[0]);
     free(frame.bytes);
     return self->answer;
+}
+
+int64_t pair_world_lag_bytes(pair_world_t *self, int node)
+{
+    Ixn__V1__PairStatusRequest status = IXN__V1__PAIR_STATUS_REQUEST__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = IXN__V1__REQUEST__BODY_PAIR_STATUS;
+    request.pair_status = &status;
+    pair_world_ask(self, node, &request);
+    return self->lag_bytes;
 }
 
 const char *pair_world_ping(pair_world_t *self, int node)

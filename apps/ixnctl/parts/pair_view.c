@@ -126,6 +126,28 @@ bool pair_view_lag(const Ixn__V1__PairStatus *status, const Ixn__V1__PairNode *n
     return true;
 }
 
+bool pair_view_lag_bytes(const Ixn__V1__PairStatus *status, const Ixn__V1__PairNode *node,
+                         uint64_t *ret_lag)
+{
+    uint64_t entries;
+    *ret_lag = status->lag_bytes;
+    return status->has_lag_bytes && pair_view_lag(status, node, &entries);
+}
+
+const char *pair_view_lag_text(const Ixn__V1__PairStatus *status, const Ixn__V1__PairNode *node,
+                               char text[PAIR_VIEW_LAG])
+{
+    char a[UNITS_TEXT_SIZE], b[UNITS_TEXT_SIZE];
+    uint64_t entries = 0, bytes = 0;
+    if (!pair_view_lag(status, node, &entries))
+        text[0] = '\0';
+    else if (entries && pair_view_lag_bytes(status, node, &bytes))
+        snprintf(text, PAIR_VIEW_LAG, "%s (%s)", units_count(entries, a), units_bytes(bytes, b));
+    else
+        snprintf(text, PAIR_VIEW_LAG, "%s", units_count(entries, a));
+    return text;
+}
+
 /* ---- For people ---- */
 
 /* A node of an older version tells no verdict. */
@@ -161,7 +183,7 @@ static void s_add_node(table_t *table, const Ixn__V1__PairStatus *status,
                        const Ixn__V1__PairNode *node)
 {
     char text[UNITS_TEXT_SIZE];
-    uint64_t lag;
+    char lag[PAIR_VIEW_LAG];
     bool own = node == status->own;
     table_add(table, text_of(node->name));
     table_add(table, own ? TEXT("itself") : text_of(status->own->name));
@@ -171,8 +193,7 @@ static void s_add_node(table_t *table, const Ixn__V1__PairStatus *status,
     else
         table_add(table, TEXT(""));
     table_add(table, text_of(units_count(node->index, text)));
-    table_add(table,
-              pair_view_lag(status, node, &lag) ? text_of(units_count(lag, text)) : TEXT(""));
+    table_add(table, text_of(pair_view_lag_text(status, node, lag)));
     if (!own && !status->link)
         table_printf(table, "last heard %s ago",
                      units_seconds((double)status->link_silent_ms / 1000, text));
@@ -307,18 +328,19 @@ static json_t *s_answer_json(const pair_view_node_t *node)
     char text[ID_TEXT_SIZE];
     id128_t id;
     bool known = wire_read_id(status->database_id, &id);
-    uint64_t lag = 0;
+    uint64_t lag = 0, bytes = 0;
     bool follows = pair_view_lag(status, status->own, &lag);
+    bool counted = pair_view_lag_bytes(status, status->own, &bytes);
     return json_pack(
-        "{s:s, s:b, s:o, s:o*, s:b, s:b, s:f, s:I, s:s?, s:s, s:f, s:s, s:I, s:o, s:o}", "endpoint",
-        node->endpoint, "answered", 1, "own", s_node_json(status->own), "peer",
+        "{s:s, s:b, s:o, s:o*, s:b, s:b, s:f, s:I, s:s?, s:s, s:f, s:s, s:I, s:o, s:o, s:o}",
+        "endpoint", node->endpoint, "answered", 1, "own", s_node_json(status->own), "peer",
         status->peer ? s_node_json(status->peer) : NULL, "has_peer", status->has_peer, "link",
         status->link, "link_silent_seconds", (double)status->link_silent_ms / 1000, "epoch",
         (json_int_t)status->epoch, "database_id", known ? id_text(id, text) : NULL, "database",
         status->database, "role_since_seconds", (double)status->role_since_ms / 1000, "role_reason",
         status->role_reason, "last_takeover_ms", (json_int_t)status->last_takeover_ms,
-        "lag_entries", follows ? json_integer((json_int_t)lag) : json_null(), "lost",
-        s_heal_json(status->heal));
+        "lag_entries", follows ? json_integer((json_int_t)lag) : json_null(), "lag_bytes",
+        counted ? json_integer((json_int_t)bytes) : json_null(), "lost", s_heal_json(status->heal));
 }
 
 json_t *pair_view_json(const pair_view_t *self)

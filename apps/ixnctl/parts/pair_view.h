@@ -50,6 +50,13 @@ pair_verdict_t pair_view_verdict(const pair_view_t *self, char reason[PAIR_VIEW_
  * it is not behind anybody. `node` is of that status. */
 bool pair_view_lag(const Ixn__V1__PairStatus *status, const Ixn__V1__PairNode *node,
                    uint64_t *ret_lag);
+/* The same in bytes; false: nobody knows, or it is not behind anybody. */
+bool pair_view_lag_bytes(const Ixn__V1__PairStatus *status, const Ixn__V1__PairNode *node,
+                         uint64_t *ret_lag);
+/* Both for people, as "1,234 (56.7 KiB)"; "": it is not behind anybody. */
+#define PAIR_VIEW_LAG 80
+const char *pair_view_lag_text(const Ixn__V1__PairStatus *status, const Ixn__V1__PairNode *node,
+                               char text[PAIR_VIEW_LAG]);
 /* "proven", "not now" …, also of a node of an older version. */
 const char *pair_view_dap_verdict(const Ixn__V1__PairDap *dap);
 

@@ -141,14 +141,13 @@ static void s_add_node(table_t *table, const Ixn__V1__PairStatus *status,
                        const Ixn__V1__Figures *figures)
 {
     char text[UNITS_TEXT_SIZE];
-    uint64_t lag;
+    char lag[PAIR_VIEW_LAG];
     const Ixn__V1__PairNode *node = status->own;
     table_add(table, text_of(node->name));
     table_add(table, text_of(node->role));
     table_add(table, text_of(units_seconds((double)status->role_since_ms / 1e3, text)));
     table_add(table, text_of(units_count(node->index, text)));
-    table_add(table,
-              pair_view_lag(status, node, &lag) ? text_of(units_count(lag, text)) : TEXT(""));
+    table_add(table, text_of(pair_view_lag_text(status, node, lag)));
     table_add(table, figures && figures->serving ? text_of(units_bytes(figures->lag_bytes, text))
                                                  : TEXT(""));
     if (pair_view_serves(node))

@@ -156,6 +156,10 @@ static void s_print_pair(const Ixn__V1__PairStatus *status, buffer_t *out)
             status->peer && status->peer->ready);
     s_gauge(out, "ixn_pair_lag_entries", "Entries of the log that the backup is behind.",
             s_lag(status));
+    if (status->has_lag_bytes)
+        s_gauge(out, "ixn_pair_lag_bytes",
+                "Bytes of the log that the backup is behind; not there where nobody knows.",
+                (double)status->lag_bytes);
     s_gauge(out, "ixn_database_proven", "Whether this node reaches the pair's own database.",
             status->own->database);
     s_print_daps(status->own, out);

@@ -262,10 +262,11 @@ void route_pair(core_t *self, exchange_t *exchange)
     if (self->peer)
         json_array_append_new(nodes, s_seen(self, self->peer));
     http_answer_json(exchange->request, 200,
-                     json_pack("{s:o, s:b, s:o, s:o, s:o}", "primary",
+                     json_pack("{s:o, s:b, s:o, s:o, s:o, s:o}", "primary",
                                view_text(status_name(self, status_primary(self))), "ready",
                                s_is_ready(self, s_own(self)), "lag_entries", s_lag(self),
-                               "reachability", s_reachability(self), "nodes", nodes));
+                               "lag_bytes", view_lag_bytes(s_own(self)), "reachability",
+                               s_reachability(self), "nodes", nodes));
 }
 
 void route_daps(core_t *self, exchange_t *exchange)

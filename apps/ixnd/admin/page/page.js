@@ -175,9 +175,18 @@ function tile(name, value) {
   return make("div", {}, make("dt", {}, name), make("dd", {}, value));
 }
 
+function bytes(count) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let at = 0;
+  for (; count >= 1024 && at < units.length - 1; at++) count /= 1024;
+  return `${at ? count.toFixed(1) : count} ${units[at]}`;
+}
+
 function lag(pair) {
   if (!pair || !pair.peer || !pair.link) return "–";
-  return whole(Math.abs(pair.own.index - pair.peer.index));
+  const entries = Math.abs(pair.own.index - pair.peer.index);
+  if (!entries || pair.lag_bytes === null) return whole(entries);
+  return `${whole(entries)} (${bytes(pair.lag_bytes)})`;
 }
 
 function showFlow() {
