@@ -399,7 +399,8 @@ class Pair(unittest.TestCase):
         self.assertRegex(lines[0], r"^NODE +SEEN BY +ROLE +SINCE +INDEX +LAG +READY +DAPS$")
         self.assertRegex(lines[1], r"^node-a +itself +primary-paired +2h03m +1,200 +serves +dap-0")
         self.assertRegex(lines[2], r"^node-b +node-a +backup-ready +1,190 +10 \(1.5 KiB\) +yes ")
-        self.assertRegex(lines[3], r"^node-b +itself +backup-ready +2h03m +1,190 +10 \(1.5 KiB\) +yes +"
+        self.assertRegex(lines[3], r"^node-b +itself +backup-ready +2h03m +1,190 +10 \(1.5 KiB\) "
+                         r"+yes +"
                          r"dap-0 proven 0.4ms, dap-1 not proven 0.4ms "
                          r"\(reaches another database\), dap-2 not now$")
         self.assertRegex(lines[4], r"^node-a +node-b +primary-paired +1,200")

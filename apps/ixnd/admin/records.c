@@ -177,39 +177,46 @@ void records_destroy(records_t **self_p)
     *self_p = NULL;
 }
 
-static bool s_order(records_t *self, bool search, const char *database_id, const char *sql,
-                    const char *const *params, size_t params_len, records_answer_fn *answer,
-                    void *context)
+static order_t *s_order(const char *database_id, const char *sql, const char *const *params,
+                        size_t params_len, records_answer_fn *answer, void *context)
 {
     CHECK(params_len < RECORDS_PARAMS);
-    if (self->waiting_len == WAITING_MAX || (search && self->searching))
-        return false;
-    self->searching = self->searching || search;
     order_t *order = memory_zero(1, sizeof *order);
-    order->search = search;
     order->sql = sql;
     order->answer = answer;
     order->context = context;
     order->params[order->params_len++] = memory_text(database_id);
     for (size_t i = 0; i < params_len; i++)
         order->params[order->params_len++] = params[i] ? memory_text(params[i]) : NULL;
+    return order;
+}
+
+static void s_send(records_t *self, order_t *order)
+{
     self->waiting[self->waiting_len++] = order;
     zsock_bsend(self->actor, "p", order);
-    return true;
 }
 
 bool records_ask(records_t *self, const char *database_id, const char *sql,
                  const char *const *params, size_t params_len, records_answer_fn *answer,
                  void *context)
 {
-    return s_order(self, false, database_id, sql, params, params_len, answer, context);
+    if (self->waiting_len == WAITING_MAX)
+        return false;
+    s_send(self, s_order(database_id, sql, params, params_len, answer, context));
+    return true;
 }
 
 bool records_search(records_t *self, const char *database_id, const char *sql,
                     const char *const *params, size_t params_len, records_answer_fn *answer,
                     void *context)
 {
-    return s_order(self, true, database_id, sql, params, params_len, answer, context);
+    if (self->waiting_len == WAITING_MAX || self->searching)
+        return false;
+    order_t *order = s_order(database_id, sql, params, params_len, answer, context);
+    order->search = self->searching = true;
+    s_send(self, order);
+    return true;
 }
 
 zsock_t *records_socket(records_t *self)
