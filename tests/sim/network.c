@@ -12,8 +12,9 @@ enum { RECONNECT_US = 100000 };
 typedef struct {
     bool up;
     uint64_t serial; /* of the connection: frames of an earlier one are lost with it … */
-    uint64_t late;   /* … but for this one: they wait at the hearing process, or in its kernel */
-    usec_t last_at;  /* frames of one connection arrive in order, but for noise */
+    uint64_t late; /* … but for this one: they wait at the hearing process, or in its kernel … */
+    usec_t late_at; /* … until then; 0: until the new connection is there, at least */
+    usec_t last_at; /* frames of one connection arrive in order, but for noise */
     bool trying;
 } hearing_t;
 
@@ -40,7 +41,7 @@ struct network {
     noise_t noise;
 };
 
-enum { STALE_US = 5000000, STALE_STEP_US = 20000, LATE_US = 400000 };
+enum { STALE_US = 5000000, STALE_STEP_US = 20000, LATE_US = 400000, LATE_STEP_US = 20000 };
 
 network_t *network_new(world_t *world)
 {
@@ -163,8 +164,10 @@ void network_process_gone(world_t *world, int node, bool heard)
     world->network->unread[node].len = 0;
     int other = 1 - node;
     hearing_t *others = &world->network->hears[other];
-    /* What it sent last comes, or is lost with it. */
-    others->late = world_chance(world, 500) ? others->serial : 0;
+    /* What it sent last comes, or is lost with it; where nobody reads, the kernel has it. */
+    bool kept = world_chance(world, 500) || world->machines[other]->frozen;
+    others->late = kept ? others->serial : 0;
+    others->late_at = 0;
     others->serial++;
     if (heard && world->network->cuts[node] != CUT_SILENT)
         world_at(world, world->now + world_between(world, 100, 1000), s_closed, NULL,
@@ -201,12 +204,16 @@ static bool s_waits(world_t *world, const machine_t *machine, frame_t *frame)
         unread->frames[unread->len++] = frame;
         return true;
     }
-    const hearing_t *hearing = &world->network->hears[frame->to];
+    hearing_t *hearing = &world->network->hears[frame->to];
     if (frame->held || frame->serial != hearing->late)
         return false;
-    frame->held = hearing->up || world->now - frame->sent_at > STALE_US;
-    usec_t wait = world_between(world, 0, world_chance(world, 800) ? LATE_US / 20 : LATE_US);
-    world_at(world, world->now + wait, s_arrive, s_frame_drop, frame);
+    bool due = hearing->up || world->now - frame->sent_at > STALE_US;
+    if (due && !hearing->late_at)
+        hearing->late_at =
+            world->now + world_between(world, 0, world_chance(world, 500) ? LATE_STEP_US : LATE_US);
+    frame->held = hearing->late_at != 0;
+    usec_t at = frame->held ? hearing->late_at : world->now + LATE_STEP_US;
+    world_at(world, at, s_arrive, s_frame_drop, frame);
     return true;
 }
 

@@ -184,20 +184,22 @@ static void s_break_hung(world_t *world, void *data)
         s_break_node(world, ill.fault, ill.node);
 }
 
-/* The other node hangs, with what it was sent unread, until this one is back and serves again. What
- * this one has sent last may not be committed: its way to the database may be gone first. */
-static void s_break_before_hung(world_t *world, const ill_t *ill)
+/* The backup hangs, with what it was sent unread, until the primary is back and serves again. What
+ * that one has sent last may not be committed: its way to the database may be gone first. */
+static void s_break_before_hung(world_t *world, ill_t *ill)
 {
+    if (role_serves(world->machines[1 - ill->node]->role))
+        ill->node = 1 - ill->node;
     ill_t other = {.fault = FAULT_FREEZE, .node = 1 - ill->node};
     machine_freeze(world->machines[other.node]);
-    for (size_t dap = 0; dap < world->options.daps_len && world_chance(world, 700); dap++)
+    for (size_t dap = 0; dap < world->options.daps_len && world_chance(world, 900); dap++)
         database_sim_cut(world, ill->node, dap, CUT_LOUD);
     world_at(world, world->now + world_between(world, 0, 300 * USEC_PER_MS), s_break_hung, NULL,
              memory_copy(ill, sizeof *ill));
     usec_t thaws = world->now + world_between(world, USEC_PER_SECOND, 6 * USEC_PER_SECOND);
     world_at(world, thaws, s_heal, NULL, memory_copy(&other, sizeof other));
     /* Then it hears of a new epoch before it can read what that has. */
-    bool blind = world_chance(world, 500);
+    bool blind = world_chance(world, 800);
     other.fault = FAULT_DATABASE_CUT;
     for (; blind && other.which < world->options.daps_len; other.which++) {
         database_sim_cut(world, other.node, other.which, CUT_LOUD);
@@ -428,7 +430,7 @@ static void s_break(world_t *world, fault_t fault, size_t number)
     case FAULT_STOP:
     case FAULT_FORGET:
         if (fault != FAULT_STOP && options_has(&world->options, FAULT_FREEZE) &&
-            world_chance(world, 300))
+            world_chance(world, 500))
             s_break_before_hung(world, &ill);
         else
             s_break_node(world, fault, ill.node);

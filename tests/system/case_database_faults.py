@@ -1,4 +1,4 @@
-"""The database restarts, stops, turns read-only, fills up, freezes; everything resumes by itself.
+"""The database restarts, stops, is read-only, full, crowded, frozen; everything resumes by itself.
 
 During each fault clients hear RETRY or BUSY within a bound instead of silence; after it the node
 serves again without a restart; at the end nothing acknowledged is lost and everything is completed.
@@ -114,6 +114,16 @@ def full_disk(world, probe):
     os.unlink(ballast)
 
 
+def crowded(world, probe):
+    """Too many connections: none is left for the node."""
+    world.postgres.query("ALTER ROLE ixn CONNECTION LIMIT 0", database="postgres")
+    world.postgres.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                         "WHERE usename = 'ixn'", database="postgres")
+    wait_for("a submit being refused without a connection", lambda: not probe.ask(), 30)
+    probe.during(2)
+    world.postgres.query("ALTER ROLE ixn CONNECTION LIMIT -1", database="postgres")
+
+
 def frozen(world, probe):
     world.postgres.freeze()
     try:
@@ -122,7 +132,7 @@ def frozen(world, probe):
         world.postgres.thaw()
 
 
-FAULTS = [restart, crash, stopped, pooler_gone, read_only, full_disk, frozen]
+FAULTS = [restart, crash, stopped, pooler_gone, read_only, full_disk, crowded, frozen]
 
 
 def small_disk(world):
