@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Proves that docs/faults.md names what exists: every fault of the simulator is in its table and none
-that is not there, and every case and test that it names. Ends with code 1 and a line for each that
+"""Proves that docs/faults.md names what exists: every fault of the simulator is in its table and
+none that is not there, and every case and test that it names. Ends with code 1 and a line for each that
 is wrong.
 
     tests/docs/faults.py SOURCE"""
@@ -35,7 +35,8 @@ def main():
     rows = table(os.path.join(top, "docs/faults.md"))
     shown = {name for simulator, _ in rows for name in simulator}
     bad = [f"the simulator has no fault \"{name}\"" for name in sorted(shown - faults)]
-    bad += [f"the fault \"{name}\" of the simulator is in no row" for name in sorted(faults - shown)]
+    bad += [f"the fault \"{name}\" of the simulator is in no row"
+            for name in sorted(faults - shown)]
     bad += [f"there is no case and no test \"{name}\"" for _, real in rows for name in real
             if not exists(top, name)]
     for line in bad:
