@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Proves that docs/faults.md names what exists: every fault of the simulator is in its table and
-none that is not there, and every case and test that it names. Ends with code 1 and a line for each that
-is wrong.
+none that is not there, and every case and test that it names. Ends with code 1 and a line for each
+that is wrong.
 
     tests/docs/faults.py SOURCE"""
 
