@@ -74,15 +74,13 @@ trap 'exit 143' TERM
 
 # ---- starting ------------------------------------------------------------------------------------
 
-# A port of loopback that nobody uses, below those that the kernel gives out by itself.
+# Sets $port: one of loopback that nobody uses, below those that the kernel gives out by itself, and
+# another one at each call.
+port=$((30000 + RANDOM % 2700))
 free_port() {
-    local port
     while true; do
-        port=$((20000 + RANDOM % 10000))
-        if ! (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-            printf '%s\n' "$port"
-            return
-        fi
+        port=$((port < 32700 ? port + 1 : 30000))
+        if ! (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return; fi
     done
 }
 
@@ -172,7 +170,10 @@ YAML
 
 start_pair() {
     local name
-    for name in a b peer-a peer-b; do ports[$name]=$(free_port); done
+    for name in a b peer-a peer-b; do
+        free_port
+        ports[$name]=$port
+    done
     nodes=(--node "tcp://127.0.0.1:${ports[a]}" --node "tcp://127.0.0.1:${ports[b]}")
     "$bin/ixnctl" pair keygen "$dir/pair.key" >"$dir/keygen.log" ||
         fail "the pair's key could not be made"
@@ -192,8 +193,10 @@ start_all() {
     mailbox=$("$top/deploy/mail-corpus.sh")
     train >"$dir/train.log" 2>&1 &
     training=$!
-    pg_port=$(free_port)
-    pool_port=$(free_port)
+    free_port
+    pg_port=$port
+    free_port
+    pool_port=$port
     say 'starting PostgreSQL and pgbouncer'
     "$top/deploy/postgres.sh" start "$dir/pg" "$pg_port" >/dev/null
     "$top/deploy/pgbouncer.sh" start "$dir/pgbouncer" "$pool_port" "$pg_port" ixn >/dev/null

@@ -66,10 +66,11 @@ await strict.context().close();
 // Loads and is whole.
 const page = await open(urlA);
 await verdict(page, "Ready: node-a serves");
-assert.equal(await page.locator(".card").count(), 2);
+await page.waitForFunction(() => document.querySelectorAll(".card").length === 2);
 await page.locator(".history li b").first().waitFor();
-assert.match(await queueText(page, "parked"), /^parked[^\t]*\t3\d\t/);
-assert.ok(await page.locator(".badge", { hasText: "proven" }).count() >= 4);
+await page.locator("#queue-rows tr", { hasText: /^parked.*3\d/ }).waitFor();
+await page.waitForFunction(() => [...document.querySelectorAll(".badge")].filter(
+  (badge) => badge.textContent.includes("proven")).length >= 4);
 
 // Updates under load: figures move without a reload.
 await page.waitForFunction(() => /\d+\/s/.test(document.querySelector("#rates dd").textContent) &&

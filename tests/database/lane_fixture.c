@@ -11,7 +11,7 @@
 #include "core/base/buffer.h"
 #include "dap/schema.h"
 
-enum { EVENT_TIMEOUT_MS = 30000 };
+enum { EVENT_TIMEOUT_MS = 60000 };
 
 /* Images are made here and not by the state, so they are freed here, too. Weak, because this file
  * is also linked into programs that use the state. */
@@ -128,8 +128,8 @@ void fixture_init(fixture_t *self)
     s_learn_server(self);
     self->config = (config_t){
         .daps = self->daps,
-        .connect_timeout_ms = 2000,
-        .statement_timeout_ms = 5000,
+        .connect_timeout_ms = 20000, /* others may keep the machine busy */
+        .statement_timeout_ms = 20000,
         .journal_retention_ms = 3600000,
         .journal_retention_size = UINT64_C(1) << 30,
         .history_retention_ms = UINT64_C(90) * 86400000,

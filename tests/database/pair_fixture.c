@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PATIENCE_MS = 20000 };
+enum { PATIENCE_MS = 60000 };
 
 static PGconn *s_connect(const char *database)
 {
@@ -82,10 +82,11 @@ void pair_make(pair_t *self)
     pair_ask(server, "CREATE DATABASE %s", self->name);
     PQfinish(server);
     self->pq = pair_connect(self);
+    /* Nothing ends by itself, unless a test says so: others may keep the machine busy. */
     self->config = (config_t){.daps = self->daps,
-                              .connect_timeout_ms = 2000,
-                              .statement_timeout_ms = 5000,
-                              .hedge_after_ms = 250,
+                              .connect_timeout_ms = 20000,
+                              .statement_timeout_ms = 20000,
+                              .hedge_after_ms = 10000,
                               .state_dir = "/var/lib/ixn"};
     pair_set_dap(self, 0, conninfo);
 }
@@ -208,5 +209,5 @@ void pair_pretend(pair_t *self, const char *call, const char *type, const char *
 
 connection_t *pair_connection(const pair_t *self)
 {
-    return connection_new(&self->daps[0], 2000, 5000);
+    return connection_new(&self->daps[0], 20000, 20000);
 }

@@ -18,12 +18,13 @@ shift
 
 folder=$(mktemp -d /tmp/ixn-database-XXXXXX)
 chmod 755 "$folder"
-# Ports that are free now, below those that the system gives out by itself. Another server may take
-# one before ours does: then the start fails and the next numbers are tried.
+# Ports that are free now, below those that the system gives out by itself and beside those of the
+# system's cases. Another server may take one before ours does: then the start fails and the next
+# numbers are tried.
 free_port() {
     local port
     while :; do
-        port=$((20000 + RANDOM % 10000))
+        port=$((30000 + RANDOM % 2700))
         [ -n "$(ss -Htln "sport = :$port")" ] || break
     done
     printf '%s\n' "$port"

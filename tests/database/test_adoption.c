@@ -27,7 +27,7 @@ static void s_free(void)
     pair_free(&s_pair);
 }
 
-TestSuite(adoption, .init = s_init, .fini = s_free, .timeout = 60);
+TestSuite(adoption, .init = s_init, .fini = s_free, .timeout = 300);
 
 /* Nodes that remember a database of this id elsewhere, and its head. */
 static adoption_t s_adoption(void)

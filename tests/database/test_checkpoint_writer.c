@@ -19,7 +19,7 @@ static void s_teardown(void)
     fixture_free(&s_fixture);
 }
 
-TestSuite(checkpoint_writer, .init = s_setup, .fini = s_teardown, .timeout = 60);
+TestSuite(checkpoint_writer, .init = s_setup, .fini = s_teardown, .timeout = 300);
 
 /* ---- Exactness ---- */
 

@@ -22,7 +22,7 @@ static void s_free(void)
     pair_free(&s_pair);
 }
 
-TestSuite(commit, .init = s_init, .fini = s_free, .timeout = 60);
+TestSuite(commit, .init = s_init, .fini = s_free, .timeout = 300);
 
 /* Two batches that both continue the head; the second has `entries`. */
 static void s_rivals(uint64_t entries, batch_t **ret_first, batch_t **ret_second)

@@ -21,7 +21,7 @@ static void s_free(void)
     pair_free(&s_pair);
 }
 
-TestSuite(database, .init = s_init, .fini = s_free, .timeout = 60);
+TestSuite(database, .init = s_init, .fini = s_free, .timeout = 300);
 
 Test(database, that_is_empty_is_not_initialised_by_looking_at_it)
 {

@@ -27,7 +27,7 @@ static void s_free(void)
     pair_free(&s_pair);
 }
 
-TestSuite(doubt, .init = s_init, .fini = s_free, .timeout = 60);
+TestSuite(doubt, .init = s_init, .fini = s_free, .timeout = 300);
 
 /* The next COMMITTED, ending every wait for the standby meanwhile. */
 static bool s_commit_is_clean(void)

@@ -75,7 +75,7 @@ static void s_free(void)
     pair_free(&s_pair);
 }
 
-TestSuite(heal, .init = s_init, .fini = s_free, .timeout = 60);
+TestSuite(heal, .init = s_init, .fini = s_free, .timeout = 300);
 
 static const char s_all[] =
     "SELECT md5(concat((SELECT string_agg(p::text, ',') FROM ixn.pair AS p),"

@@ -17,7 +17,7 @@ static void s_free(void)
     pair_free(&s_pair);
 }
 
-TestSuite(load, .init = s_init, .fini = s_free, .timeout = 120);
+TestSuite(load, .init = s_init, .fini = s_free, .timeout = 300);
 
 /* What the callbacks saw; the first rows are kept, with texts that live as long. */
 typedef struct {

@@ -7,9 +7,7 @@ import ssl
 
 from pair import Pair
 from process import free_port
-from waiting import Failure, expect, wait_for
-
-SECONDS = 10
+from waiting import PATIENT, Failure, expect, wait_for
 
 
 class Answer:
@@ -44,11 +42,11 @@ class AdminPort:
 
     def connect(self):
         if not self.tls:
-            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENT)
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=SECONDS,
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=PATIENT,
                                            context=context)
 
     def request(self, method, path, body=None, headers=None):
@@ -137,7 +135,7 @@ def start_pair(world, **overrides):
         add_admin(node)
     pair.start()
     wait_for("both admin ports to see the pair ready",
-             lambda: all(node.admin.good("/v1/pair")["ready"] for node in pair.nodes), SECONDS)
+             lambda: all(node.admin.good("/v1/pair")["ready"] for node in pair.nodes))
     return pair
 
 

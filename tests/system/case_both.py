@@ -8,7 +8,6 @@ from takeover import DEDUPE, Load
 from waiting import expect, now
 from world import World
 
-ALONE_SECONDS = 20.0
 
 
 def down(pair, kill):
@@ -26,7 +25,7 @@ def one_by_one(pair, load, first, kill):
     down(pair, kill)
     began = now()
     first.start(wait=False)
-    pair.wait_role(first, ALONE, seconds=ALONE_SECONDS)
+    pair.wait_role(first, ALONE)
     seconds = now() - began
     load.prober.wait_taken(epoch)
     pair.other(first).start(wait=False)

@@ -7,7 +7,7 @@ check_record must name the promise that is broken.
 import json
 
 from checks import check_record, wait_all_completed
-from waiting import Failure, expect
+from waiting import PATIENT, Failure, expect
 from world import World
 
 HISTORY = "ixn.interaction_history"
@@ -39,7 +39,7 @@ def run(options):
         node = world.start_node()
         log = world.path("record.jsonl")
         world.bench(node, "--count", 200, "--routers", 1, "--log", log)
-        wait_all_completed(world, 30)
+        wait_all_completed(world, PATIENT)
         check_record(world, log)
         node.process.stop()
         columns = world.postgres.value(COLUMNS)

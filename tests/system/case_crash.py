@@ -51,7 +51,7 @@ class Crash:
     def serves(self):
         """The log moves again, so what follows happens under load."""
         before = self.head()
-        wait_for("the journal growing after a restart", lambda: self.head() > before + 20, 60)
+        wait_for("the journal growing after a restart", lambda: self.head() > before + 20)
 
     def round(self):
         # The moment is the fault, so it is drawn, not waited for.

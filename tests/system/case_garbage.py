@@ -10,10 +10,12 @@ import uuid
 import zmq
 
 from contract import Client, pb
-from waiting import expect, now, wait_for
+from waiting import PATIENT, expect, now, wait_for
 from world import World
 
-GOOD_MS = 2000  # ordinary clients never wait for longer
+# Ordinary clients do not wait for longer: at most, and 99 of 100. A disk that is busy with other
+# things can hold one commit up for seconds.
+MOST_MS, P99_MS = 15000, 2000
 
 
 def port_of(node):
@@ -23,7 +25,7 @@ def port_of(node):
 def raw(node, data):
     """Sends bytes to the port as they are and reads what comes until the other side closes or is
     silent."""
-    with socket.create_connection(("127.0.0.1", port_of(node)), 5) as connection:
+    with socket.create_connection(("127.0.0.1", port_of(node)), PATIENT) as connection:
         connection.settimeout(0.2)
         try:
             connection.sendall(data)
@@ -64,7 +66,7 @@ def random_frames(world, node, random):
         while client.receive(0.3):
             pass
         # The node still answers the very same connection.
-        answer = client.register(5)
+        answer = client.register()
         expect(answer is not None and answer.HasField("registered"),
                f"after nonsense the same connection could not register: {answer}")
     return 550
@@ -111,7 +113,7 @@ def oversize(world, node, random):
         for number in range(1, 3001):
             many.requests.append(pb.Request(id=number, ping=pb.Ping()))
         client.send_bytes(many.SerializeToString())
-        answers = client.receive(5)
+        answers = client.receive(PATIENT)
         expect(any(message.error.code in (pb.TOO_LARGE, pb.MALFORMED) for message in answers),
                f"3,000 requests in one frame were answered with {answers[:2]}")
     return 3
@@ -155,7 +157,7 @@ def half_open(world, node, random):
     """Connections that say nothing, or half a greeting, and stay."""
     held = []
     for number in range(200):
-        connection = socket.create_connection(("127.0.0.1", port_of(node)), 5)
+        connection = socket.create_connection(("127.0.0.1", port_of(node)), PATIENT)
         connection.sendall(b"\xff" if number % 2 else b"")
         held.append(connection)
     world.at_exit.append(lambda: [connection.close() for connection in held])
@@ -187,16 +189,17 @@ def run(options):
         load = world.start_bench(node, "--rate", 300, "--submitters", 2, "--window", 100,
                                  "--routers", 1, "--seconds", 100000, "--warmup", 0)
         wait_for("load on the node", lambda: world.postgres.value(
-            "SELECT max(last_index) FROM ixn.journal") > 100, 20)
+            "SELECT max(last_index) FROM ixn.journal") > 100)
         figures, began = {}, now()
         for attack in ATTACKS:
             figures[attack.__name__] = attack(world, node, options.random)
             node.expect_alive()
         expect(node.process.pid == pid, "the node is another process than before")
         load.popen.terminate()
-        ordinary = world.finish_bench(load, 60)
-        slowest = ordinary["submit_ms"]["max"]
-        expect(slowest < GOOD_MS, f"an ordinary submit took {slowest:.0f} ms during the attacks, "
-               f"at most {GOOD_MS} is good")
+        ordinary = world.finish_bench(load, 120)
+        for name, most in (("p99", P99_MS), ("max", MOST_MS)):
+            took = ordinary["submit_ms"][name]
+            expect(took < most, f"ordinary submits took {took:.0f} ms ({name}) during the "
+                   f"attacks, at most {most} is good")
         return {**figures, "attack_s": now() - began, "ordinary": ordinary["acknowledged"],
                 "ordinary_p99_ms": ordinary["submit_ms"]["p99"]}

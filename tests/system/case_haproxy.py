@@ -14,7 +14,6 @@ from process import free_port
 from waiting import Skipped, expect, wait_for
 from world import TOP, World
 
-SECONDS = 15
 
 
 def configuration(pair, port):
@@ -58,7 +57,7 @@ def run(options):
         path = world.path("haproxy.cfg")
         with open(path, "w", encoding="utf-8") as file:
             file.write(configuration(pair, port))
-        done = subprocess.run([program, "-c", "-f", path], capture_output=True, timeout=30,
+        done = subprocess.run([program, "-c", "-f", path], capture_output=True, timeout=120,
                               check=False)
         expect(done.returncode == 0 and b"WARN" not in done.stderr.upper(),
                f"haproxy -c: {done.stderr.decode()}")
@@ -66,13 +65,12 @@ def run(options):
         proxy.stop = proxy.kill  # on SIGTERM it ends with 143
         endpoint = f"tcp://127.0.0.1:{port}"
         first = pair.primary()
-        wait_for("the primary behind the proxy", lambda: asked(endpoint) == first.name, SECONDS)
+        wait_for("the primary behind the proxy", lambda: asked(endpoint) == first.name)
         second = pair.other(first)
         first.admin.done("/v1/pair/switchover", {"reason": "a test"})
-        wait_for("the new primary behind the proxy", lambda: asked(endpoint) == second.name,
-                 SECONDS)
-        wait_for("a submit through the proxy", lambda: submitted(endpoint), SECONDS)
+        wait_for("the new primary behind the proxy", lambda: asked(endpoint) == second.name)
+        wait_for("a submit through the proxy", lambda: submitted(endpoint))
         pair.wait_ready()
         second.kill()
-        wait_for("the survivor behind the proxy", lambda: asked(endpoint) == first.name, SECONDS)
+        wait_for("the survivor behind the proxy", lambda: asked(endpoint) == first.name)
         return {"followed": 2}

@@ -58,7 +58,7 @@ class Move:
         """Both nodes run and say so; nobody serves."""
         self.start()
         for node in self.pair.nodes:
-            node.process.wait_log(needle, 20)
+            node.process.wait_log(needle)
             expect(not re.search(r" node\.serving ", node.process.log()),
                    f"{node.name} serves from a database that is not its own")
         for node in self.pair.nodes:
@@ -115,7 +115,7 @@ def no_way_back(move, left, now):
     move.expect_refusal("no copy of the pair's database")
     move.start()
     for node in move.pair.nodes:
-        node.process.wait_log(COMMAND, 20)
+        node.process.wait_log(COMMAND)
     move.pair.wait_ready()
     move.submit()
     changed = clusters.differences(before, clusters.contents(left))
@@ -184,6 +184,6 @@ def run(options):
         lost = from_backup(move)
         rows = world.postgres.query("SELECT entries_lost, reason FROM ixn.adoption ORDER BY epoch")
         expect(rows == [(0, "a test"), (lost, "a test")], f"ixn.adoption has {rows}")
-        checkpointed(world, 30)
+        checkpointed(world)
         return {"adoptions": len(rows), "given_up": lost,
                 **check_record(world, *move.records, completed=False)}

@@ -9,10 +9,10 @@ import socket
 import time
 
 from namespaces import Namespaces
-from waiting import Failure, expect, wait_for
+from waiting import PATIENT, Failure, expect, wait_for
 from world import World
 
-SILENT_SECONDS = 0.4
+SILENT_SECONDS = 0.4  # in which nothing came through a cut
 
 
 class Line:
@@ -24,7 +24,7 @@ class Line:
             listener.bind((network.address("b"), 0))
             listener.listen()
         with network.inside("a"):
-            self.near = socket.create_connection(listener.getsockname(), 5)
+            self.near = socket.create_connection(listener.getsockname(), PATIENT)
         self.far = listener.accept()[0]
         listener.close()
 
@@ -32,12 +32,11 @@ class Line:
         self.near.close()
         self.far.close()
 
-    @staticmethod
-    def arrives(source, target):
-        """Sends a byte; whether it is there soon. OSError when the connection is closed."""
-        source.sendall(b"x")
-        ready = select.select([target], [], [], SILENT_SECONDS)[0]
-        return bool(ready) and target.recv(100) != b""
+    def arrives(self, seconds):
+        """Sends a byte; whether it is there by then. OSError when the connection is closed."""
+        self.near.sendall(b"x")
+        ready = select.select([self.far], [], [], seconds)[0]
+        return bool(ready) and self.far.recv(100) != b""
 
 
 def closed(line):
@@ -49,7 +48,7 @@ def closed(line):
             return error.errno
         return None
 
-    return wait_for("the connection being reset", broken, 5)
+    return wait_for("the connection being reset", broken)
 
 
 def datagrams_lost(network, count=400):
@@ -111,22 +110,22 @@ def run(options):
     with World(options, "namespaces") as world:
         network = Namespaces(world)
         line = Line(network)
-        expect(line.arrives(line.near, line.far), "nothing arrives without a cut")
+        expect(line.arrives(PATIENT), "nothing arrives without a cut")
 
         network.cut("a", "b")
-        expect(not line.arrives(line.near, line.far), "a byte arrives through a cut that drops")
+        expect(not line.arrives(SILENT_SECONDS), "a byte arrives through a cut that drops")
         network.heal()
         wait_for("the lost byte after healing",
-                 lambda: select.select([line.far], [], [], 0)[0], 30)
+                 lambda: select.select([line.far], [], [], 0)[0])
         line.far.recv(100)
         line.close()
 
         line = Line(network)
         network.cut("a", "b", oneway=True)
-        expect(not line.arrives(line.near, line.far), "a byte arrives against the one-way cut")
+        expect(not line.arrives(SILENT_SECONDS), "a byte arrives against the one-way cut")
         network.heal()
         wait_for("the lost byte after healing",
-                 lambda: select.select([line.far], [], [], 0)[0], 30)
+                 lambda: select.select([line.far], [], [], 0)[0])
         line.close()
 
         network.cut("c", "a")

@@ -15,11 +15,10 @@ import subprocess
 import termios
 
 from contract import Client, pb
-from process import is_alive
-from waiting import Failure, expect, now, wait_for
+from waiting import PATIENT, Failure, expect, now, wait_for
 from world import World
 
-SECONDS = 20
+SECONDS = PATIENT
 ROWS, COLUMNS = 40, 120
 
 
@@ -69,10 +68,10 @@ class Terminal:
         return termios.tcgetattr(self.fd)[3]
 
     def ended(self):
-        self.read()
         if self.code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             self.code = os.waitstatus_to_exitcode(status) if pid else None
+        self.read()  # after that look: what it painted last is there when it has ended
         return self.code is not None
 
     def close(self):
@@ -85,7 +84,7 @@ class Terminal:
 def submit(endpoint, queue, count, label):
     with Client(endpoint, role=pb.OPERATOR) as client:
         for number in range(count):
-            answer = client.call(10, submit=pb.Submit(
+            answer = client.call(submit=pb.Submit(
                 key=f"{label}-{number}".encode(), queue=queue, media_type="chat",
                 external_id=f"{label}-{number}", attributes=b"{}"))
             expect(answer and answer.HasField("ack"), f"not accepted: {answer}")
@@ -96,19 +95,16 @@ def ctl(pair, *arguments):
     return pair.world.ctl(*pair.node_arguments, "--config", pair.a.config_path, *arguments)[0]
 
 
-def status(pair, code, *more):
-    done = subprocess.run([pair.world.binary("ixnctl"), *pair.node_arguments, "status", "--timeout",
-                           "2", "-o", "json", *more], capture_output=True, timeout=60, check=False)
-    expect(done.returncode == code, f"status ended with {done.returncode}, not {code}: "
-           f"{done.stdout.decode()[-2000:]} {done.stderr.decode()}")
-    return json.loads(done.stdout) if done.stdout else None
+def status(pair, seconds=10):
+    """Its exit code, and what it says."""
+    out, _, code = pair.ctl("status", "--timeout", seconds, "-o", "json", check=False)
+    return code, json.loads(out) if out else None
 
 
 def check_status(pair):
     def all_is_well():
-        out, _, _ = pair.world.ctl(*pair.node_arguments, "status", "-o", "json", check=False)
-        seen = json.loads(out)
-        return seen if seen["state"] == "well" else None
+        _, seen = status(pair)
+        return seen if seen and seen["state"] == "well" else None
 
     well = wait_for("all to be well", all_is_well, SECONDS)
     expect(well["problems"] == [] and well["pair"]["ready"], f"{well}")
@@ -120,16 +116,20 @@ def check_status(pair):
     expect("All is well: " in text and "\x1b" not in text, text)
     # A queue that has a strategy, and no router that runs it.
     submit(pair.primary().endpoint, "inbound", 3, "stands")
-    seen = status(pair, 1)
-    expect(any("queue inbound stands still with 3 waiting" in problem["what"]
-               for problem in seen["problems"]), f"{seen['problems']}")
+
+    def stands_still():
+        code, seen = status(pair)
+        return code == 1 and any("queue inbound stands still with 3 waiting" in problem["what"]
+                                 for problem in seen["problems"])
+
+    wait_for("a queue that stands still", stands_still, SECONDS)
 
 
-def queues(pair, code=0, nodes=None):
+def queues(pair, code=0, nodes=None, seconds=10):
     """{queue: its row}, and the document they came in."""
     done = subprocess.run([pair.world.binary("ixnctl"), *(nodes or pair.node_arguments),
                            "--config", pair.a.config_path, "queues", "-o", "json", "--timeout",
-                           "2"], capture_output=True, timeout=60, check=False)
+                           str(seconds)], capture_output=True, timeout=60, check=False)
     expect(done.returncode == code, f"queues ended with {done.returncode}, not {code}: "
            f"{done.stdout.decode()} {done.stderr.decode()}")
     seen = json.loads(done.stdout)
@@ -148,7 +148,7 @@ def check_queues(pair):
 
 def check_queues_of_tables(pair, waiting):
     """Nobody serves: the tables say what was, and that it was they."""
-    rows, seen = queues(pair, code=4)
+    rows, seen = queues(pair, code=4, seconds=2)
     expect(seen["from"] == "tables" and seen["why"] and seen["as_of_index"] > 0, f"{seen}")
     expect({name: row["waiting"] for name, row in rows.items()} == waiting, f"{rows}")
     row = rows["parked"]
@@ -165,25 +165,21 @@ def tables_have_all(pair):
         "SELECT (SELECT max(last_index) FROM ixn.journal) = index FROM ixn.checkpoint")
 
 
-def events_process(pair, *more):
-    return subprocess.Popen([pair.world.binary("ixnctl"), "--config", pair.a.config_path, "events",
-                             "-o", "json", *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True)
-
-
 def events(pair, *more, code=0):
-    process = events_process(pair, *more)
-    out, error = process.communicate(timeout=60)
-    expect(process.returncode == code, f"events {more}: {process.returncode} {out} {error}")
+    out, error, got = pair.world.ctl("--config", pair.a.config_path, "events", "-o", "json", *more,
+                                     check=False)
+    expect(got == code, f"events {more}: {got} {out} {error}")
     return [json.loads(line) for line in out.splitlines()]
 
 
 def check_events(pair, followed):
     """Whoever follows, whoever resumes and whoever reads it all later hear the same."""
-    followed.send_signal(signal.SIGINT)
-    out, error = followed.communicate(timeout=30)
-    expect(followed.returncode == 0, f"events --follow: {followed.returncode} {error}")
-    heard = [json.loads(line) for line in out.splitlines()]
+    last = max(event["index"] for event in events(pair))
+    wait_for("events --follow telling the last one", lambda: any(
+        f'"index":{last},' in line.replace(" ", "") for line in followed.output()), SECONDS)
+    followed.popen.send_signal(signal.SIGINT)
+    expect(followed.wait(SECONDS) == 0, f"events --follow: {followed.log_end()}")
+    heard = [json.loads(line) for line in followed.output()]
     indexes = [event["index"] for event in heard]
     expect(indexes == sorted(set(indexes)), "indexes do not rise")
     whole = [event for event in events(pair) if event["index"] <= indexes[-1]]
@@ -277,14 +273,15 @@ def check_top_alone(pair):
     finally:
         terminal.close()
     done = subprocess.run([pair.world.binary("ixnctl"), *pair.node_arguments, "top"],
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
     expect(done.returncode == 2 and b"needs a terminal" in done.stderr, f"{done}")
 
 
 def run(options):
     with World(options, "operator") as world:
         pair = world.start_pair()
-        followed = events_process(pair, "--follow", "--from", "0")
+        followed = world.spawn("events", "ixnctl", "--config", pair.a.config_path, "events", "-o",
+                               "json", "--follow", "--from", "0", keep_stdout=True)
         submit(pair.primary().endpoint, "parked", 7, "first")
         check_status(pair)
         check_queues(pair)
@@ -292,15 +289,16 @@ def run(options):
         expect(len(lines) == 3 and json.loads(lines[2])["work"]["submitted_per_second"] == 0.0,
                f"top -o json: {lines[-1:]}")
         took, old, new = check_top(pair)
-        expect(is_alive(followed.pid), "events --follow has ended")
+        expect(followed.alive(), f"events --follow has ended: {followed.log_end()}")
         check_history(pair, old, new)
         heard = check_events(pair, followed)
         new.kill()
-        wait_for("the other one to serve", lambda: pair.primary() is old, SECONDS)
+        wait_for("the other one to serve", lambda: pair.is_primary() is old, SECONDS)
         waiting = {name: row["waiting"] for name, row in queues(pair)[0].items()}
         wait_for("the tables to have it all", lambda: tables_have_all(pair), SECONDS)
         old.kill()
-        status(pair, 3)
+        code, seen = status(pair, 2)
+        expect(code == 3, f"status ended with {code} though nobody answers: {seen}")
         check_queues_of_tables(pair, waiting)
         check_top_alone(pair)
         return {"top_follows_s": took, "events": heard}

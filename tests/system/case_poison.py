@@ -11,11 +11,12 @@ import os
 from contract import Client, pb
 from pair import ALONE, PAIRED, READY
 from takeover import DEDUPE
-from waiting import Failure, expect, wait_for
+from waiting import PATIENT, Failure, expect, now, wait_for
 from world import Node, World
 
 SIGSEGV = -11
 POISON = 29
+SILENT_SECONDS = 20  # of a node that has not crashed
 
 
 class PlantedWorld(World):
@@ -29,26 +30,32 @@ class PlantedWorld(World):
 
 
 def submit(pair, key, external_id=""):
-    """To whoever serves; its answer, or None when it says nothing."""
-    primary = pair.wait("a primary", pair.primary, 30)
+    """To whoever serves; its answer, or None when it crashes or says nothing."""
+    primary = pair.primary()
     try:
         with Client(primary.endpoint, name=f"media-{key.decode()}") as client:
-            return client.call(3, submit=pb.Submit(
+            number = client.send(submit=pb.Submit(
                 key=key, queue="parked", media_type="email", external_id=external_id,
                 attributes=b"{}"))
+            end = now() + SILENT_SECONDS
+            while primary.process.alive() and now() < end:
+                for message in client.receive(0.1):
+                    if message.request_id == number:
+                        return message
     except Failure:
-        return None
+        pass
+    return None
 
 
 def expect_stored(pair, key):
     answer = pair.wait(f"{key} stored",
                        lambda: (said := submit(pair, key)) and said.HasField("ack") and said,
-                       30)
+                       PATIENT)
     expect(answer.HasField("ack"), f"{key}: {answer}")
 
 
 def wait_crash(node):
-    wait_for(f"the crash of {node.name}", lambda: not node.process.alive(), 20)
+    wait_for(f"the crash of {node.name}", lambda: not node.process.alive())
     code = node.process.popen.returncode
     expect(code == SIGSEGV, f"{node.name} ended with {code}:\n{node.process.log_end()}")
 
@@ -60,6 +67,7 @@ def crash_twice(pair, key, external_id):
         answer = submit(pair, key, external_id)
         expect(answer is None, f"it was to crash {victim.name}, but the answer is {answer}")
         wait_crash(victim)
+        pair.wait_role(pair.other(victim), ALONE)  # one that is back at once may serve again
         victim.start(wait=False)
     pair.wait_ready()
 
@@ -110,7 +118,8 @@ def request_is_refused(pair, external_id):
 def forgiven_may_crash_again(pair, external_id, fingerprint):
     pair.ctl("poison", "forgive", fingerprint)
     pair.wait("both nodes having forgiven it", lambda: not any(
-        entry["refused"] for entry in listed(pair) if entry["fingerprint"] == fingerprint), 10)
+        entry["refused"] for entry in listed(pair) if entry["fingerprint"] == fingerprint),
+        PATIENT)
     crash_twice(pair, external_id.encode(), external_id)
     expect_refused(pair, external_id.encode(), external_id)
 
@@ -118,15 +127,21 @@ def forgiven_may_crash_again(pair, external_id, fingerprint):
 def entry_is_skipped(pair):
     """The primary decides it; its backup dies of it twice, then stops before it, and so does the
     primary when it has to apply it."""
+    # After its first checkpoint, who begins to serve writes none for the whole interval.
+    pair.ctl("switchover", "--wait")
     a = pair.wait_ready()
     b = pair.other(a)
+    expect_stored(pair, b"before")
+    pair.wait("its first checkpoint", lambda: pair.world.postgres.value(
+        "SELECT index >= (SELECT max(first_index) FROM ixn.epoch) FROM ixn.checkpoint"), PATIENT)
     answer = submit(pair, b"apply", "crash-apply")
     expect(answer is not None and answer.HasField("ack"), f"the primary said {answer}")
     for _ in range(2):
         wait_crash(b)
         b.start(wait=False)
     status = pair.wait("the backup stopping before the entry", lambda: (
-        (seen := pair.status(b)) and "database skip --index" in seen.own.readiness and seen), 30)
+        (seen := pair.status(b)) and "database skip --index" in seen.own.readiness and seen),
+        PATIENT)
     index = next(entry["index"] for entry in listed(pair) if entry["index"])
     expect(f"entry {index} " in status.own.readiness, status.own.readiness)
     expect_stored(pair, b"beside")  # the primary goes on, and only it
@@ -136,7 +151,7 @@ def entry_is_skipped(pair):
     a.kill()
     a.start(wait=False)
     pair.wait("a node stopping before the entry at its start", lambda: (
-        (seen := pair.status(a)) and "database skip --index" in seen.own.readiness), 30)
+        (seen := pair.status(a)) and "database skip --index" in seen.own.readiness), PATIENT)
     expect(a.process.alive() and b.process.alive(), "a node died a third time")
     out = pair.world.ctl("--config", a.config_path, *pair.node_arguments, "database", "skip",
                          "--index", str(index), "--reason", "a test")[0]
@@ -146,9 +161,9 @@ def entry_is_skipped(pair):
     expect(rows == [(index, "a test")], f"ixn.skip has {rows}")
     expect_stored(pair, b"after-skip")
     with Client(pair.primary().endpoint) as client:
-        gone = client.call(5, get=pb.Get(interaction_id=answer.ack.interaction_id))
-        there = client.call(5, submit=pb.Submit(key=b"beside", queue="parked",
-                                                media_type="email", attributes=b"{}"))
+        gone = client.call(get=pb.Get(interaction_id=answer.ack.interaction_id))
+        there = client.call(submit=pb.Submit(key=b"beside", queue="parked", media_type="email",
+                                             attributes=b"{}"))
     expect(gone.HasField("error"), f"the skipped entry is there: {gone}")
     expect(there.HasField("ack"), f"what came after it is not there: {there}")
     return index

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from process import run as run_command
-from waiting import expect, wait_for
+from waiting import PATIENT, expect, wait_for
 from world import TOP, World
 
 
@@ -45,14 +45,13 @@ def both(options):
                     example.stdin.flush()
 
                 write(0, LINES // 2)
-                wait_for("some are served", lambda: ended() > LINES // 4, 30)
+                wait_for("some are served", lambda: ended() > LINES // 4)
                 victim = pair.primary()
                 write(LINES // 2, LINES)
                 victim.kill()
-                wait_for(f"all {LINES} are served", lambda: ended() >= LINES, 60)
-                example.stdin.close()
-                out = example.stdout.read()
-                code = example.wait(20)
+                wait_for(f"all {LINES} are served", lambda: ended() >= LINES, 120)
+                out, _ = example.communicate(timeout=PATIENT)
+                code = example.returncode
             finally:
                 example.kill()
         rows = world.postgres.query("SELECT reason, upper(attributes->>'text') "
@@ -80,7 +79,7 @@ def submit(options):
         expect(len(ids) >= 2 and len(set(ids)) == 1, "the two answers do not name one and the same "
                f"interaction:\n{out}")
         wait_for("the interaction in the table", lambda: world.postgres.query(
-            "SELECT id FROM ixn.interaction UNION ALL SELECT id FROM ixn.interaction_history"), 20)
+            "SELECT id FROM ixn.interaction UNION ALL SELECT id FROM ixn.interaction_history"))
         stored = world.postgres.query("SELECT replace(id::text, '-', '') FROM ixn.interaction "
                                       "UNION ALL SELECT replace(id::text, '-', '') "
                                       "FROM ixn.interaction_history")

@@ -8,9 +8,8 @@ logged or wait for a restart.
 
 import json
 
-from pair import PAIRED, READY
 from takeover import DEDUPE, Load
-from waiting import expect
+from waiting import PATIENT, expect
 from world import World
 
 RATE = 300
@@ -38,8 +37,9 @@ def change(pair, daps=None, **sections):
 
 
 def daps(node):
-    out, _, _ = node.world.ctl("--node", node.endpoint, "daps", "-o", "json")
-    return [dap for dap in json.loads(out) if dap["node"] == node.name]
+    """As the node says it; none when it does not answer now."""
+    out, _, code = node.world.ctl("--node", node.endpoint, "daps", "-o", "json", check=False)
+    return [dap for dap in json.loads(out) if dap["node"] == node.name] if code == 0 else []
 
 
 def wait_daps(pair, wanted):
@@ -48,14 +48,14 @@ def wait_daps(pair, wanted):
         return all(sorted(dap["dap"] for dap in daps(node)) == sorted(wanted) and
                    all(dap["proven"] and dap["standing"] == "in use" for dap in daps(node))
                    for node in pair.nodes)
-    pair.wait(f"the DAPs {wanted} in use on both nodes", there, 30)
+    pair.wait(f"the DAPs {wanted} in use on both nodes", there, PATIENT)
 
 
 def wait_journal(pair, name):
     """Until the primary's journal goes through this DAP."""
     pair.wait(f"the journal on {name}",
               lambda: any(dap["journal"] and dap["dap"] == name for dap in daps(pair.primary())),
-              20)
+              PATIENT)
 
 
 def rows(postgres):
@@ -77,14 +77,14 @@ def make_other(world):
 def expect_refused(pair, wrong):
     """The file leads elsewhere: said with both databases, and the original is used on."""
     for node in pair.nodes:
-        line = node.process.wait_log(r"error dap\.refused .*", 20)
+        line = node.process.wait_log(r"error dap\.refused .*")
         expect("database other on" in line.group(0) and "database ixn on" in line.group(0),
                f"{node.name} names both databases: {line.group(0)}")
 
     def stands():
         return all({(dap["standing"], dap["proven"]) for dap in daps(node) if dap["dap"] == wrong}
                    == {("candidate", False), ("retiring", True)} for node in pair.nodes)
-    pair.wait("the old way in use, the new one a candidate", stands, 20)
+    pair.wait("the old way in use, the new one a candidate", stands, PATIENT)
 
 
 def wrong_database(pair, world):
@@ -94,6 +94,7 @@ def wrong_database(pair, world):
     answers = change(pair, daps=wrong)
     expect(all(answer["applied"] for answer in answers), f"both take the file: {answers}")
     expect_refused(pair, "direct")
+    pair.wait_ready()
     pair.ctl("switchover", "--wait")
     pair.wait_ready()
     return before
@@ -116,7 +117,7 @@ def other_keys(pair, load):
     effects = {change["key"]: change["effect"] for change in answers[0]["changes"]}
     expect(effects == {"checkpoint.interval": "live", "routing.timeout": "logged",
                        "log.level": "live"}, f"what changed: {effects}")
-    pair.wait("both nodes agreeing", pair.level, 20)
+    pair.wait("both nodes agreeing", pair.level, PATIENT)
     out, _, _ = pair.world.ctl("--node", primary.endpoint, "config", "show")
     expect("timeout: 11min" in out and "interval: 500ms" in out, f"in force: {out}")
     change(pair, log={"level": "info"})
@@ -169,6 +170,5 @@ def run(options):
         change(pair, daps=usual)
         wait_daps(pair, ["direct", "pooler"])
         result = load.finish()
-        pair.wait_role(pair.primary(), PAIRED)
-        pair.wait_role(pair.backup(), READY)
+        pair.wait_ready()
         return {"reloads": 2 * 10, "written_elsewhere": 0, **result}

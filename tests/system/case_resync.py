@@ -9,12 +9,15 @@ import shutil
 from checks import check_record
 from pair import READY, percentile
 from recovery import checkpointed
-from waiting import expect, now
+from waiting import PATIENT, expect, now
 from world import World
 
 COUNT, FULL = 100000, 1000000
 RATE = 500
-FLOOR_MS = 20.0  # a window is short: on a quiet machine two slow commits are its p99
+# Of the p99 while a backup loads: so many times that of before, and so much more. (A window is
+# short: on a quiet machine two slow commits are its p99.) A default run does not judge a busy one.
+TIMES, FLOOR_MS = 2, 20.0
+TIMES_WIDE, FLOOR_WIDE_MS = 8, 500.0
 
 
 def window(pair, name, body):
@@ -25,7 +28,7 @@ def window(pair, name, body):
                               "--warmup", 1, "--drain", 60, "--log", log)
     begun = world.postgres.value("SELECT max(last_index) FROM ixn.journal")
     pair.wait("the load beginning", lambda: world.postgres.value(
-        "SELECT max(last_index) FROM ixn.journal") > begun + RATE, 30)
+        "SELECT max(last_index) FROM ixn.journal") > begun + RATE, PATIENT)
     result = body()
     bench.popen.terminate()
     return result, world.finish_bench(bench, 120, good=False)["submit_ms"], log
@@ -73,11 +76,12 @@ def run(options):
             logs.append(log)
         for log in logs:  # what was there before the load is not in these records
             check_record(world, log, completed=False, alone=False)
-        limit = 5 + 30 * count / 1e6
+        limit = 5 + 30 * count / 1e6 if options.full else PATIENT
         expect(max(seconds) <= limit, f"a backup was ready after {max(seconds):.1f} s with {count} "
                f"interactions, at most {limit:.1f} s is good")
         p99_before, p99_during = percentile(before, 0.5), percentile(during, 0.5)
-        allowed = 2 * p99_before + FLOOR_MS
+        times, floor = (TIMES, FLOOR_MS) if options.full else (TIMES_WIDE, FLOOR_WIDE_MS)
+        allowed = times * p99_before + floor
         expect(p99_during <= allowed, f"p99 of submits was {p99_before:.2f} ms before and "
                f"{p99_during:.2f} ms while the backup loaded; at most {allowed:.2f} ms is good")
         return {"interactions": count, "ready_s": round(max(seconds), 2),

@@ -15,7 +15,7 @@ from world import World
 
 STRATEGY = """
 local given = interaction.attributes
-local call = {service = given.service, timeout = 30, safe = given.safe == true,
+local call = {service = given.service, timeout = 300, safe = given.safe == true,
               parameters = {delay_ms = 3}}
 if given.cluster then call.cluster = given.cluster else call.type = "third_party" end
 local ok, answer, by = pcall(service.call, call)
@@ -49,7 +49,7 @@ def outcomes(world):
 
 def wait_done(world, total):
     wait_for(f"{total} interactions in the history",
-             lambda: sum(outcomes(world).values()) >= total, 90)
+             lambda: sum(outcomes(world).values()) >= total, 300)
     return outcomes(world)
 
 
@@ -79,7 +79,7 @@ def run(options):
             file.write(STRATEGY)
         world.start_router(pair, "router-1", strategies)
         old = start_server(world, pair, "old-1", "fax", "--undeclared")
-        old.wait_log(r" app\.connected ", 30)
+        old.wait_log(r" app\.connected ")
         submit(world, pair, "old", [{"service": "fax", "safe": True},
                                     {"service": "fax", "safe": True, "cluster": "old"}])
         seen = wait_done(world, 2)
@@ -88,7 +88,7 @@ def run(options):
         servers = {name: start_server(world, pair, name, service)
                    for name, service in SERVERS.items()}
         for server in servers.values():
-            server.wait_log(r" app\.connected ", 30)
+            server.wait_log(r" app\.connected ")
         submit(world, pair, "first", mix(count, "first"))
         servers["fax-1"].kill()
         signal_pid(servers["im-1"].pid, signal.SIGSTOP)

@@ -9,7 +9,7 @@ import re
 
 from checks import wait_all_completed
 from process import run as run_command
-from waiting import expect, wait_for
+from waiting import PATIENT, expect, wait_for
 from world import TOP, World
 
 WAITING, COMPLETED = 120, 300
@@ -35,22 +35,22 @@ def run(options):
         node = world.start_node()
         world.bench(node, "--count", WAITING, "--submit-only", "--queue", "parked")
         world.bench(node, "--count", COMPLETED, "--routers", 1)
-        wait_all_completed(world, 20, "queue <> 'parked'")
+        wait_all_completed(world, PATIENT, "queue <> 'parked'")
         wait_for("the queue in the tables", lambda: psql(
             world, "SELECT waiting FROM ixn.queue_overview WHERE queue = 'parked'")
-            == [[str(WAITING)]], 20, every=0.2)
+            == [[str(WAITING)]], every=0.2)
         oldest, age = psql(world, "SELECT oldest_placed_in_queue_at, "
                            "extract(epoch FROM now() - oldest_placed_in_queue_at) "
                            "FROM ixn.queue_overview WHERE queue = 'parked'")[0]
         exact = psql(world, "SELECT min(placed_in_queue_at) FROM ixn.interaction")[0][0]
         expect(oldest == exact, f"the overview says the oldest waits since {oldest}, the table "
                f"{exact}")
-        expect(0 <= float(age) < 120, f"the oldest has waited for {age} s")
+        expect(0 <= float(age) < 600, f"the oldest has waited for {age} s")
         hours = psql(world, "SELECT hour, completed, average_seconds FROM ixn.throughput_hourly "
                      "WHERE queue = 'inbound' ORDER BY hour")
         total = sum(int(row[1]) for row in hours)
         expect(total == COMPLETED, f"throughput_hourly adds up to {total}, not {COMPLETED}")
-        expect(all(0 <= float(row[2]) < 60 for row in hours), f"average seconds: {hours}")
+        expect(all(0 <= float(row[2]) < 300 for row in hours), f"average seconds: {hours}")
         statements = documented()
         for statement in statements:
             psql(world, statement)

@@ -9,18 +9,19 @@ import signal
 
 from pair import PAIRED
 from takeover import DEDUPE, Load, expect_goals, gap_figures
-from waiting import expect
+from waiting import PATIENT, expect
 from world import World
 
-WIDE = {"p50": 500.0, "p95": 1500.0}
+GOALS = {"p50": 500.0, "p95": 1500.0}
+# A default run does not judge a busy machine. Where nobody hands over, it takes three seconds.
+WIDE = {"p50": 1500.0, "p95": 8000.0}
 
 
 def one(pair, load):
     old, epoch = pair.wait_ready(), pair.epoch()
     pair.ctl("switchover", "--wait")
     new = pair.other(old)
-    role = pair.role(new) or "silent"
-    expect(role.startswith("primary-"), f"{new.name} is {role} after switchover --wait")
+    expect(pair.primary() is new, f"{old.name} serves after switchover --wait")
     return load.prober.wait_taken(epoch) * 1000
 
 
@@ -29,7 +30,7 @@ def terminate(pair, load):
     old, epoch = pair.wait_ready(), pair.epoch()
     old.process.popen.send_signal(signal.SIGTERM)
     gap = load.prober.wait_taken(epoch) * 1000
-    code = old.process.wait(20)
+    code = old.process.wait()
     expect(code == 0, f"{old.name} ended with code {code} after SIGTERM:\n{old.process.log_end()}")
     old.start(wait=False)
     expect(pair.wait_ready() is pair.other(old), f"{old.name} serves again after its restart")
@@ -41,9 +42,10 @@ def expect_status(pair):
     pair.wait_ready()
     for node in pair.nodes:
         out, _, _ = pair.world.ctl("--node", node.endpoint, "pair", "status", "-o", "json")
-        expect("database" in out and node.name in out and pair.role(node) in out,
-               f"ixnctl pair status says of {node.name}: {out}")
-        json.loads(out)
+        own = json.loads(out)["nodes"][0]["own"]
+        status = pair.status(node, seconds=PATIENT)
+        expect("database" in out and (own["name"], own["role"]) == (node.name, status.own.role),
+               f"ixnctl pair status says of {node.name}: {out}, the node itself {status}")
 
 
 def run(options):
@@ -57,5 +59,5 @@ def run(options):
         pair.wait_role(pair.wait_ready(), PAIRED)
         result = load.finish()
         figures = gap_figures(gaps)
-        expect_goals(figures, WIDE)
+        expect_goals(figures, GOALS if options.full else WIDE)
         return {"rounds": rounds, **figures, "sigterm_ms": round(max(by_signal), 1), **result}

@@ -15,11 +15,10 @@ from clusters import contents, differences, identity
 from elsewhere import CHOSEN, PLACES, Stage
 from pair import Prober
 from recovery import checkpointed
-from waiting import Failure, expect, now
+from waiting import PATIENT, Failure, expect, now
 from world import World
 
-SAID_SECONDS = 10.0
-GOES_ON_SECONDS = 20.0
+SAID_SECONDS, GOES_ON_SECONDS = 10.0, 20.0
 ACKS = 5
 ROUTE_SECONDS = 2.0  # a change of routes interrupts nobody for longer
 COMMAND = "ixnctl database adopt"
@@ -41,6 +40,10 @@ class Case:
                          "both": [self.primary, self.backup]}[where]
         self.logged = {}
         self.said = {}
+
+    def seconds(self, good):
+        """A default run does not judge a busy machine."""
+        return good if self.stage.world.options.full else max(PATIENT, good)
 
     # -- the change
 
@@ -92,7 +95,7 @@ class Case:
                 self.said[node.name] = self.pair.wait(
                     f"{node.name} naming both databases and `{COMMAND}`",
                     lambda: next((line for line in self.lines(node) if self.names_both(line)),
-                                 None), SAID_SECONDS)
+                                 None), self.seconds(SAID_SECONDS))
 
     def names_both(self, line):
         original, wrong = self.stage.original, self.place.target
@@ -112,7 +115,7 @@ class Case:
         return any(node not in self.affected or not self.place.pooler for node in alive)
 
     def go_on(self):
-        self.prober.wait_acks(ACKS, GOES_ON_SECONDS)
+        self.prober.wait_acks(ACKS, self.seconds(GOES_ON_SECONDS))
 
     def stand_still(self):
         """Nobody reaches it: nobody may answer."""
@@ -124,7 +127,7 @@ class Case:
                     return False
             return True
 
-        self.pair.wait("nobody serving where nobody reaches the original", silent, 20)
+        self.pair.wait("nobody serving where nobody reaches the original", silent, PATIENT)
 
     def restore(self):
         for node in self.pair.nodes:
@@ -148,7 +151,8 @@ class Case:
             self.hear()
         if not self.place.wrong and self.when == "reload":
             gap = self.prober.longest_gap(began)
-            expect(gap <= ROUTE_SECONDS, f"an interruption of {gap:.1f} s by what is not wrong")
+            expect(gap <= (ROUTE_SECONDS if self.stage.world.options.full else 10),
+                   f"an interruption of {gap:.1f} s by what is not wrong")
 
     def run(self):
         """The row's figures; a Failure when something is not as it has to be."""
@@ -210,7 +214,7 @@ def run(options):
         print(FORMAT.format("what", "where", "when", "verdict", "gap s", "written", "said"))
         rows = [run_one(stage, prober, *pairing) for pairing in pairings(places, options)]
         prober.stop()
-        checkpointed(world, 30)
+        checkpointed(world)
         checked = check_record(world, prober.path, completed=False)
         for row in rows:
             print(json.dumps(row))

@@ -84,12 +84,12 @@ def standby(original, copy, synchronous=False):
     line = f"primary_conninfo = '{original.conninfo()} application_name={name}'"
     as_server(["sh", "-c", f"echo \"{line}\" >> {copy.folder}/data/postgresql.auto.conf"])
     copy.start()
-    wait_for(f"{name} streaming", lambda: streams(original, name), 30)
+    wait_for(f"{name} streaming", lambda: streams(original, name))
     if synchronous:
         original.reload_with("synchronous_standby_names", name)
         wait_for(f"{name} being synchronous", lambda: original.query(
             "SELECT 1 FROM pg_stat_replication WHERE application_name = %s AND sync_state = 'sync'",
-            name), 30)
+            name))
     return copy
 
 

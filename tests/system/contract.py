@@ -42,7 +42,7 @@ class Client:
         self.name = name
         self.next_id = 0
         if register:
-            answer = self.register(10)
+            answer = self.register()
             if answer is None or not answer.HasField("registered"):
                 raise Failure(f"{name} could not register: {answer}")
 
@@ -77,22 +77,23 @@ class Client:
                 return list(frame.messages)
         return []
 
-    def call(self, seconds=5, version=1, **body):
+    def call(self, seconds=20, version=1, **body):
         """The answer to one request, or None when the node is silent for so long."""
         number = self.send(version=version, **body)
         deadline = now() + seconds
         while now() < deadline:
             for message in self.receive(deadline - now()):
-                # A frame that cannot be read is answered as a whole, with number 0.
+                # A frame that cannot be read is answered as a whole, with number 0. One of
+                # version 1 can be: such an answer is to something that was sent before.
                 if message.request_id == number or (
-                        message.request_id == 0 and message.HasField("error")):
+                        version != 1 and message.request_id == 0 and message.HasField("error")):
                     return message
         return None
 
-    def register(self, seconds=5):
+    def register(self, seconds=20):
         return self.call(seconds, register=pb.Register(
             role=self.role, name=self.name, incarnation=uuid.uuid4().bytes))
 
-    def submit(self, queue="parked", key=None, seconds=5, attributes=b"{}"):
+    def submit(self, queue="parked", key=None, seconds=20, attributes=b"{}"):
         return self.call(seconds, submit=pb.Submit(
             key=key or uuid.uuid4().bytes, queue=queue, media_type="test", attributes=attributes))

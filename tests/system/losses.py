@@ -10,13 +10,18 @@ import uuid
 from contract import Client, pb
 from pair import percentile
 from process import signal_pid
-from waiting import expect, now, wait_for
+from waiting import PATIENT, expect, now, wait_for
 
-HEARTBEAT_MS = 300
+HEARTBEAT_MS = 700  # the case pings between other things, and must not be late itself
 # Silence of three heartbeats ends a session.
 SILENT_MS = 3 * HEARTBEAT_MS
 KILL_P99_MS, FREEZE_SLACK_MS = 50, 50
+# A default run does not judge a busy machine: only that a killed one is noticed by its connection,
+# most of the time, and a frozen one by its silence, and not later.
+KILL_P50_WIDE_MS, FREEZE_SLACK_WIDE_MS = SILENT_MS / 2, 2 * SILENT_MS
 PIECES = 20  # a round
+# A victim of SIGKILL dies, and one of SIGSTOP is overtaken, before its first piece is done.
+VICTIM_SECONDS = 2.5 * SILENT_MS / 1000
 
 
 class Survivor(Client):
@@ -26,7 +31,7 @@ class Survivor(Client):
         super().__init__(endpoint, register.role, register.name, register=False)
         self.others = others  # clients of the case that would be silent meanwhile
         self.arrived = []  # (seconds, message)
-        answer = self.call(10, register=register)
+        answer = self.call(register=register)
         expect(answer and answer.HasField("registered"), f"{self.name} cannot register: {answer}")
         self.pinged = now()
 
@@ -39,7 +44,7 @@ class Survivor(Client):
             if message.WhichOneof("body") in ("route", "service_request", "service_result"):
                 self.arrived.append((now(), getattr(message, message.WhichOneof("body"))))
 
-    def take_until(self, what, condition, seconds=20):
+    def take_until(self, what, condition, seconds=PATIENT):
         deadline = now() + seconds
         while not condition():
             expect(now() < deadline, f"{what}: not within {seconds} s")
@@ -82,30 +87,38 @@ def router_register(name):
 
 
 def pending(chief, name):
-    found = chief.call(5, list=pb.List(kind=pb.List.ROUTERS)).listing.routers
+    found = chief.call(list=pb.List(kind=pb.List.ROUTERS)).listing.routers
     return next((router.pending for router in found if router.name == name), 0)
 
 
+def expect_quick(result, kind, freezes, full):
+    """What was killed is missed by its connection, what was frozen by its silence."""
+    goal = "p99" if full else "p50"
+    most = KILL_P99_MS if full else KILL_P50_WIDE_MS
+    expect(result[f"{kind}_kill_{goal}_ms"] <= most, f"after SIGKILL, at most {most} ms of "
+           f"{goal} are good: {result}")
+    most = SILENT_MS + (FREEZE_SLACK_MS if full else FREEZE_SLACK_WIDE_MS)
+    expect(max(freezes) <= most, f"after SIGSTOP, at most {most} ms are good: {result}")
+
+
 def start_victim(world, node, folder, number):
-    """A reference router that keeps what it gets for a second and a half, then completes it."""
+    """A reference router that keeps what it gets for some seconds, then completes it."""
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "D.lua"), "w", encoding="utf-8") as file:
-        file.write('sleep(1.5)\nstop("by the victim")\n')
-    victim = world.spawn(f"victim-{number}", "ixn-router", "--name", "s2", *node.node_arguments,
-                         "--strategies", folder, "--agent-reservation")
-    victim.wait_log(r"router\.connected", 20)
-    return victim
+        file.write(f'sleep({VICTIM_SECONDS})\nstop("by the victim")\n')
+    return world.spawn(f"victim-{number}", "ixn-router", "--name", "s2", *node.node_arguments,
+                       "--strategies", folder, "--agent-reservation")
 
 
 def router_round(world, node, clients, number, freeze):
     """One process with half of the work is lost; when each piece is with the other, in ms."""
     chief, media = clients
     survivor = Survivor(node.endpoint, router_register("s1"), clients)
-    expect(survivor.call(5, strategy_loaded=pb.StrategyLoaded(strategy="D")).HasField("ack"),
+    expect(survivor.call(strategy_loaded=pb.StrategyLoaded(strategy="D")).HasField("ack"),
            "the survivor may not bring D")
     victim = start_victim(world, node, world.path("victims"), number)
     survivor.take_until("both run D", lambda: "s2" in {
-        router.router for strategy in chief.call(5, list=pb.List(
+        router.router for strategy in chief.call(list=pb.List(
             kind=pb.List.STRATEGIES)).listing.strategies if strategy.name == "D"
         for router in strategy.routers if router.takes_part})
     for _ in range(PIECES):
@@ -129,10 +142,10 @@ def router_round(world, node, clients, number, freeze):
         survivor.take_until("the victim heard that it is late", lambda: any(
             word in victim.log() for word in ("router.revoked", "router.lost")))
     for _, route in survivor.arrived:
-        answer = survivor.call(5, stop=pb.Stop(interaction_id=route.interaction.interaction_id,
+        answer = survivor.call(stop=pb.Stop(interaction_id=route.interaction.interaction_id,
                                                token=route.token, reason="by the survivor"))
         expect(answer.HasField("ack"), f"a result was refused: {answer}")
-    survivor.call(5, leave=pb.Leave())
+    survivor.call(leave=pb.Leave())
     survivor.close()
     if freeze:
         victim.stop()
@@ -149,8 +162,7 @@ def routers(world, node, chief, media, options):
         freezes += router_round(world, node, (chief, media), rounds + number, True)
     result = {"lost": len(kills) + len(freezes), **figures("router_kill", kills),
               **figures("router_freeze", freezes), **load.end()}
-    expect(result["router_kill_p99_ms"] <= KILL_P99_MS, f"after SIGKILL: {result}")
-    expect(max(freezes) <= SILENT_MS + FREEZE_SLACK_MS, f"after SIGSTOP: {result}")
+    expect_quick(result, "router", freezes, options.full)
     total = PIECES * (rounds + max(2, rounds // 5))
 
     def ended():
@@ -159,14 +171,14 @@ def routers(world, node, chief, media, options):
             "'by the survivor') FROM ixn.interaction_history WHERE queue = 'qd' AND "
             "reason LIKE 'by the %'")[0]
 
-    wait_for(f"{total} in the history", lambda: int(ended()[0]) >= total, 30)
+    wait_for(f"{total} in the history", lambda: int(ended()[0]) >= total)
     expect([int(number) for number in ended()] == [total] * 3,
            f"{total} were completed by the survivor; the history says {ended()}")
     return result
 
 
 def in_flight(chief, name):
-    found = chief.call(5, applications=pb.ApplicationsRequest()).applications.servers
+    found = chief.call(applications=pb.ApplicationsRequest()).applications.servers
     return next((server.in_flight for server in found if server.name == name), 0)
 
 
@@ -184,7 +196,7 @@ class Services:
         self.chief, self.media = clients
         self.router = Survivor(node.endpoint, router_register("s1"), clients)
         self.server = Survivor(node.endpoint, server_register("fax-1"))
-        answer = self.router.call(5, strategy_loaded=pb.StrategyLoaded(strategy="D"))
+        answer = self.router.call(strategy_loaded=pb.StrategyLoaded(strategy="D"))
         expect(answer.HasField("ack"), f"the router may not bring D: {answer}")
         self.safe = {}  # by interaction
         self.work = []
@@ -196,7 +208,7 @@ class Services:
         self.until("the victim is connected", lambda: "app.connected" in victim.log())
         return victim
 
-    def until(self, what, condition, seconds=20):
+    def until(self, what, condition, seconds=PATIENT):
         deadline = now() + seconds
         while not condition():
             expect(now() < deadline, f"{what}: not within {seconds} s")
@@ -240,12 +252,12 @@ class Services:
 
     def end(self):
         for route in self.work:
-            answer = self.router.call(5, stop=pb.Stop(
+            answer = self.router.call(stop=pb.Stop(
                 interaction_id=route.interaction.interaction_id, token=route.token))
             expect(answer.HasField("ack"), f"a result was refused: {answer}")
         expect(len(self.server.arrived) <= PIECES // 2, "a request came twice")
         for client in (self.router, self.server):
-            client.call(5, leave=pb.Leave())
+            client.call(leave=pb.Leave())
             client.close()
         self.victim.kill()
 
@@ -290,6 +302,5 @@ def servers(world, node, chief, media, options):
         freezes += server_frozen(services)
         services.end()
     result = {**figures("server_kill", kills), **figures("server_freeze", freezes), **load.end()}
-    expect(result["server_kill_p99_ms"] <= KILL_P99_MS, f"after SIGKILL: {result}")
-    expect(max(freezes) <= SILENT_MS + FREEZE_SLACK_MS, f"after SIGSTOP: {result}")
+    expect_quick(result, "server", freezes, options.full)
     return result

@@ -26,6 +26,8 @@ def percentile(values, share):
 class Pair:
     """node-a and node-b. With a network they are its hosts a and b, and clients are on c."""
 
+    patience = READY_SECONDS
+
     def __init__(self, world, network=None, daps=None, **overrides):
         """`daps(node)`: the node's own, as in its configuration."""
         self.world = world
@@ -68,7 +70,7 @@ class Pair:
 
     # -- how it stands
 
-    def status(self, node, seconds=0.5):
+    def status(self, node, seconds=1):
         """What a node says of the pair (PairStatus), None when it says nothing."""
         with Client(node.endpoint, register=False, context=self.context) as client:
             answer = client.call(seconds, pair_status=pb.PairStatusRequest())
@@ -78,14 +80,23 @@ class Pair:
         status = self.status(node)
         return status.own.role if status else None
 
-    def primary(self):
-        """The node that serves, None when none does."""
+    def _is(self, side):
         return next((node for node in self.nodes
-                     if (self.role(node) or "").startswith("primary-")), None)
+                     if (self.role(node) or "").startswith(side)), None)
+
+    def is_primary(self):
+        """The node that serves now, None when none says so."""
+        return self._is("primary-")
+
+    def is_backup(self):
+        return self._is("backup-")
+
+    def primary(self):
+        """The node that serves; waits for one."""
+        return self.wait("a node that serves", self.is_primary, self.patience)
 
     def backup(self):
-        return next((node for node in self.nodes
-                     if (self.role(node) or "").startswith("backup-")), None)
+        return self.wait("a node that is the backup", self.is_backup, self.patience)
 
     def describe(self):
         """For a failure: how both stand, with the ends of their logs."""
@@ -110,15 +121,17 @@ class Pair:
                          lambda: self.role(node) in roles, seconds)
 
     def level(self):
-        """True when one serves with a backup that could take over now."""
-        seen = [self.status(node) for node in self.nodes]
-        return (all(seen) and sorted(status.own.role for status in seen) == [READY, PAIRED]
-                and all(status.own.ready for status in seen if status.own.role == READY))
+        """The primary when it serves with a backup that could take over now, otherwise None."""
+        seen = {node: self.status(node) for node in self.nodes}
+        if not all(seen.values()):
+            return None
+        roles = {status.own.role: node for node, status in seen.items()}
+        ready = READY in roles and PAIRED in roles and seen[roles[READY]].own.ready
+        return roles[PAIRED] if ready else None
 
     def wait_ready(self, seconds=READY_SECONDS):
         """Until the pair is whole; the primary then."""
-        self.wait("a primary with a backup that is ready", self.level, seconds)
-        return self.primary()
+        return self.wait("a primary with a backup that is ready", self.level, seconds)
 
     # -- starting
 
@@ -144,7 +157,6 @@ class Sides:
     def __init__(self, pair):
         self.pair = pair
         self.primary = pair.primary()
-        expect(self.primary, "nobody serves")
         self.backup = pair.other(self.primary)
         self.epoch = pair.epoch()
         self.servings = self._servings()

@@ -65,7 +65,7 @@ class Postgres:
         pids = self.processes()
         for pid in pids:
             signal_pid(pid, signal.SIGKILL)
-        wait_for("PostgreSQL gone after SIGKILL", lambda: not any(map(is_alive, pids)), 20)
+        wait_for("PostgreSQL gone after SIGKILL", lambda: not any(map(is_alive, pids)))
 
     def freeze(self):
         """SIGSTOP to every process, the first one first so that no new ones come."""
@@ -91,7 +91,7 @@ class Postgres:
         connection = psycopg2.connect(host=self.folder if self.prefix else self.host,
                                       port=self.port, user=user,
                                       dbname=database or self.database,
-                                      connect_timeout=5)
+                                      connect_timeout=30)
         connection.autocommit = True
         return connection
 
@@ -150,7 +150,7 @@ class Pgbouncer:
         with open(path, "w", encoding="utf-8") as file:
             file.write(re.sub(r"(?m)^ixn = .*$", line, text))
         console = psycopg2.connect(host="127.0.0.1", port=self.port, user="postgres",
-                                   dbname="pgbouncer", connect_timeout=5)
+                                   dbname="pgbouncer", connect_timeout=30)
         console.autocommit = True
         with console.cursor() as cursor:
             cursor.execute("RELOAD")

@@ -7,29 +7,48 @@ import signal
 import socket
 import subprocess
 
-from waiting import Failure, now, wait_for
+from waiting import PATIENT, Failure, now, wait_for
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
-# Below the range that the kernel takes for outgoing connections, so that nobody comes between
-# finding a port free and using it.
-_PORTS = range(20000, 30000)
-_next_port = os.getpid() * 37 % len(_PORTS)
+# Below the range that the kernel takes for outgoing connections, and each harness has a block of
+# its own: what was killed, or has not started yet, finds its port free, whoever runs beside.
+_BLOCKS, _BLOCK_PORTS, _FIRST_PORT = 50, 200, 20000
+_claim = None  # held for as long as this process lives
+_ports = []
+
+
+def _claim_block():
+    """Numbers that no other harness gives out: whose they are says a socket that has a name only in
+    the kernel, so that nothing is left behind by who is killed."""
+    for number in range(_BLOCKS):
+        block = (os.getpid() + number) % _BLOCKS
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0ixn-test-ports-{block}")
+        except OSError:
+            claim.close()
+            continue
+        first = _FIRST_PORT + block * _BLOCK_PORTS
+        return claim, list(range(first, first + _BLOCK_PORTS))
+    raise Failure(f"{_BLOCKS} harnesses run already, there are no ports for one more")
 
 
 def free_port():
     """A port of loopback that nobody uses, another one at every call."""
-    global _next_port
-    for _ in _PORTS:
-        port = _PORTS[_next_port]
-        _next_port = (_next_port + 1) % len(_PORTS)
+    global _claim
+    if _claim is None:
+        _claim, _ports[:] = _claim_block()
+    for _ in _ports:
+        port = _ports.pop(0)
+        _ports.append(port)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
-    raise Failure("no free port on loopback")
+    raise Failure(f"no free port from {min(_ports)} to {max(_ports)} on loopback")
 
 
 def _die_with_parent():
@@ -103,7 +122,7 @@ class Process:
         with open(self.stdout_path, encoding="utf-8", errors="replace") as file:
             return file.read().splitlines()
 
-    def wait_log(self, pattern, seconds):
+    def wait_log(self, pattern, seconds=PATIENT):
         """Waits until a line of this start's log matches; a Failure when the program ends first."""
         expression = re.compile(pattern)
 
@@ -122,7 +141,7 @@ class Process:
         self.popen.kill()
         self.popen.wait()
 
-    def stop(self, seconds=20):
+    def stop(self, seconds=PATIENT):
         """SIGTERM; a Failure when it does not end in time, or with another code than 0."""
         if not self.alive():
             return
@@ -131,7 +150,7 @@ class Process:
         if code != 0:
             raise Failure(f"{self.name} ended with code {code} after SIGTERM:\n{self.log_end()}")
 
-    def wait(self, seconds):
+    def wait(self, seconds=PATIENT):
         """Its exit code; a Failure when it runs on."""
         deadline = now() + seconds
         try:
@@ -141,7 +160,7 @@ class Process:
                           f"{self.log_end()}") from None
 
 
-def run(command, seconds=60, check=True):
+def run(command, seconds=120, check=True):
     """Runs a command to its end and gives its output; a Failure when it fails or takes too long."""
     command = [str(part) for part in command]
     # A session of its own: a Ctrl-C ends the harness, which then cleans up.

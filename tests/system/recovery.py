@@ -2,7 +2,7 @@
 
 import statistics
 
-from waiting import expect, now, wait_for
+from waiting import PATIENT, expect, now, wait_for
 from world import World
 
 PAYLOAD = 300
@@ -25,7 +25,7 @@ def submit_cost(world, node):
             for name in ("p50", "p99")}
 
 
-def checkpointed(world, seconds):
+def checkpointed(world, seconds=PATIENT):
     """Until the tables show the journal's head of this moment."""
     head = world.postgres.value("SELECT max(last_index) FROM ixn.journal")
     wait_for("the checkpoint reaching the head", lambda: world.postgres.value(

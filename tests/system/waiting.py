@@ -16,7 +16,11 @@ def now():
     return time.monotonic()
 
 
-def wait_for(what, condition, seconds, every=0.02):
+# What is no figure of its own is waited for so long: a machine may be busy with other things.
+PATIENT = 60
+
+
+def wait_for(what, condition, seconds=PATIENT, every=0.02):
     """Calls `condition` until it gives something true, and returns that. A Failure when `seconds`
     have passed; `what` completes the sentence "… did not happen"."""
     deadline = now() + seconds

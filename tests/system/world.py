@@ -10,11 +10,10 @@ import tempfile
 
 from postgres import Pgbouncer, Postgres
 from process import Process, free_port, is_alive, run, signal_pid
-from waiting import Failure, expect, wait_for
+from waiting import PATIENT, Failure, expect, wait_for
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 STRATEGIES = os.path.join(TOP, "apps", "ixn-router", "strategies")
-SERVING_SECONDS = 60
 
 
 class Node:
@@ -67,7 +66,7 @@ class Node:
         if wait:
             self.wait_serving()
 
-    def wait_serving(self, seconds=SERVING_SECONDS):
+    def wait_serving(self, seconds=PATIENT):
         self.process.wait_log(r" node\.serving ", seconds)
 
     def kill(self):
@@ -258,7 +257,7 @@ class World:
             return found
 
         try:
-            wait_for("all processes of the case gone", lambda: not find(), 5)
+            wait_for("all processes of the case gone", lambda: not find(), 20)
             return []
         except Failure:
             found = find()

@@ -28,7 +28,7 @@ class Pair(unittest.TestCase):
         done = subprocess.run(
             [BENCH, "--node", self.first.endpoint, "--node", self.second.endpoint,
              "--submitters", "2", "--window", "20", "--payload", "20", "--count", str(COUNT),
-             *arguments], capture_output=True, timeout=60, check=False)
+             *arguments], capture_output=True, timeout=180, check=False)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         self.text = done.stdout.decode()
         return json.loads(self.text.splitlines()[-1])
@@ -55,7 +55,7 @@ class Pair(unittest.TestCase):
                 self.assertEqual(len(self.first.log.results), COUNT)
                 self.assertGreater(len(self.second.of("strategy_loaded")), 0)
                 self.assertGreater(figures["longest_gap_ms"], 0)
-                self.assertLess(figures["longest_gap_ms"], 10000)
+                self.assertLess(figures["longest_gap_ms"], 60000)
                 self.assertEqual(figures["gaps"], 0)
 
     def test_a_frozen_primary_is_a_gap(self):
@@ -77,7 +77,7 @@ class Pair(unittest.TestCase):
             else:
                 complete(stop, message)
         self.first.take_result = drop_one
-        figures = self.bench("--drain", "2", code=1)
+        figures = self.bench("--drain", "6", code=1)
         self.assertEqual((figures["lost"], figures["repeated"]), (1, 0))
 
     def test_what_was_completed_twice_is_repeated(self):

@@ -25,7 +25,7 @@ class Pair(unittest.TestCase):
             try:
                 prepare(first, second)
                 done = subprocess.run([*example, first.endpoint, second.endpoint],
-                                      capture_output=True, timeout=60, check=False)
+                                      capture_output=True, timeout=180, check=False)
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
                 ids = re.findall(ID, done.stdout.decode())
                 self.assertEqual((len(ids), len(set(ids))), (2, 1), done.stdout)

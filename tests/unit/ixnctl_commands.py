@@ -47,7 +47,7 @@ class Case(unittest.TestCase):
 
     def run_it(self, *arguments, code=0, given=None):
         done = subprocess.run([IXNCTL, "--node", self.node.endpoint, *arguments], input=given,
-                              capture_output=True, timeout=40, check=False)
+                              capture_output=True, timeout=120, check=False)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout.decode(), done.stderr.decode()
 
@@ -96,7 +96,7 @@ class Submit(Case):
     def test_no_answer_ends_it(self):
         self.node.silent_after = 10
         path = self.file("a.jsonl", "".join('{"a":%d}\n' % i for i in range(5000)))
-        done = self.submit("-m", "chat", "--timeout", "1", "--window", "20", path, code=4)
+        done = self.submit("-m", "chat", "--timeout", "3", "--window", "20", path, code=4)
         self.assertEqual(done["submitted"], 10)
         self.assertTrue(done["interrupted"])
         self.assertEqual(done["submitted"] + done["unanswered"], done["read"])
@@ -112,7 +112,7 @@ class Submit(Case):
         self.assertTrue(self.node.wait_answers(1000, 60))
         process.send_signal(signal.SIGINT)
         out = process.stdout.read()
-        self.assertEqual(process.wait(20), 4, out)
+        self.assertEqual(process.wait(60), 4, out)
         writer.join()
         process.stdout.close()
         done = json.loads(out)
@@ -157,7 +157,7 @@ class Pair(Case):
     def run_pair(self, *arguments, code=0):
         done = subprocess.run([IXNCTL, "--node", self.first.endpoint, "--node",
                                self.second.endpoint, *arguments],
-                              capture_output=True, timeout=40, check=False)
+                              capture_output=True, timeout=120, check=False)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout.decode()
 
@@ -362,13 +362,13 @@ class Pair(unittest.TestCase):
     def run_it(self, *arguments, code=0, nodes=None):
         nodes = (self.a, self.b) if nodes is None else nodes
         words = [word for node in nodes for word in ("--node", node.endpoint)]
-        done = subprocess.run([IXNCTL, *words, *arguments], capture_output=True, timeout=40,
+        done = subprocess.run([IXNCTL, *words, *arguments], capture_output=True, timeout=120,
                               check=False, env={**os.environ, "TZ": "UTC"})
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout.decode(), done.stderr.decode()
 
     def status(self, code=0, **more):
-        out, _ = self.run_it("pair", "status", "-o", "json", "--timeout", "1", code=code, **more)
+        out, _ = self.run_it("pair", "status", "-o", "json", "--timeout", "2", code=code, **more)
         return json.loads(out)
 
     def test_keygen(self):
@@ -427,11 +427,11 @@ class Pair(unittest.TestCase):
         done = self.status(code=1)
         self.assertIn("does not hear the other node", done["verdict"])
         self.assertEqual([node["answered"] for node in done["nodes"]], [True, False])
-        out, _ = self.run_it("pair", "status", "--timeout", "1", code=1)
+        out, _ = self.run_it("pair", "status", "--timeout", "2", code=1)
         self.assertIn("no answer", out)
         self.assertIn("NOT READY: ", out)
         self.a.mute = True
-        self.run_it("pair", "status", "--timeout", "1", code=3)
+        self.run_it("pair", "status", "--timeout", "2", code=3)
         self.a.mute = self.b.mute = False
         self.a.role = "fenced"
         self.assertIn("nobody serves", self.status(code=4)["verdict"])
@@ -502,7 +502,7 @@ class Pair(unittest.TestCase):
         self.assertIn("ixnctl failover", error)
 
     def test_switchover_at(self):
-        at = time.time() + 2
+        at = time.time() + 4
         self.run_it("switchover", "--at", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)))
         self.assertEqual([command[1] for command in self.a.commands], [True, False])
         self.assertGreaterEqual(time.time(), int(at))
@@ -514,7 +514,7 @@ class Pair(unittest.TestCase):
         out, _ = self.run_it("failover", "--wait", "--timeout", "2", "-r", "power")
         self.assertRegex(out, r"^node-b serves, ")
         self.assertEqual(self.b.commands, [("FAILOVER", False, "power")])
-        _, error = self.run_it("failover", "--timeout", "1", code=1)
+        _, error = self.run_it("failover", "--timeout", "2", code=1)
         self.assertIn("no backup", error)
 
     def test_pause_and_resume_reach_both(self):
@@ -527,10 +527,10 @@ class Pair(unittest.TestCase):
         self.run_it("pair", "resume", nodes=[self.b])
         self.assertEqual(self.a.commands[-1][0], "RESUME")
         self.b.mute = True
-        _, error = self.run_it("pause", "--timeout", "1", code=4)
+        _, error = self.run_it("pause", "--timeout", "2", code=4)
         self.assertIn(self.b.endpoint, error)
         self.a.mute = True
-        self.run_it("pause", "--timeout", "1", code=3)
+        self.run_it("pause", "--timeout", "2", code=3)
 
 
 class Usage(Case):

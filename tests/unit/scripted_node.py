@@ -2,6 +2,7 @@
 them with one Log are a pair: the log outlives the node that wrote it.
 
 Needs protoc; the folder of the sources is the program's second argument."""
+import os
 import pathlib
 import subprocess
 import sys
@@ -11,6 +12,10 @@ import uuid
 
 import zmq
 
+# Any free port of an address of loopback that only this process uses: nobody who runs beside it takes
+# the port of a node that has ended.
+OWN_ADDRESS = "tcp://127.%d.%d.%d:*" % (64 + (os.getpid() >> 16), os.getpid() >> 8 & 0xff,
+                                        os.getpid() & 0xff)
 SOURCE = str(pathlib.Path(sys.argv[2]).resolve())
 FOLDER = tempfile.TemporaryDirectory()
 subprocess.run(["protoc", f"--python_out={FOLDER.name}", f"-I{SOURCE}", "core/wire/client.proto"],
@@ -53,7 +58,8 @@ class Node(threading.Thread):
         self.begin_at_epoch = None
         self.socket = zmq.Context.instance().socket(zmq.ROUTER)
         self.socket.set_hwm(0)
-        self.endpoint = "tcp://127.0.0.1:%d" % self.socket.bind_to_random_port("tcp://127.0.0.1")
+        self.socket.bind(OWN_ADDRESS)
+        self.endpoint = self.socket.last_endpoint.decode()
         self.peers = set()
         self.router = None  # the peer that has a strategy
         self.asked = []

@@ -13,6 +13,7 @@
 #define STOP IXN__V1__REQUEST__BODY_STOP
 #define REGISTER IXN__V1__REQUEST__BODY_REGISTER
 #define PING IXN__V1__REQUEST__BODY_PING
+#define HOUR_MS 3600000
 
 static bench_t s_bench;
 static const size_t s_large = 1048576;
@@ -29,7 +30,7 @@ static void s_teardown(void)
     bench_stop(&s_bench);
 }
 
-TestSuite(client, .fini = s_teardown, .timeout = 60);
+TestSuite(client, .fini = s_teardown, .timeout = 300);
 
 Test(client, registers_then_submits)
 {
@@ -100,7 +101,7 @@ Test(client, asks_again_with_the_same_bytes_after_silence)
 
 Test(client, retry_pauses_everything_and_keeps_the_order)
 {
-    s_connect((ixn_client_options_t){0});
+    s_connect((ixn_client_options_t){.resend_ms = HOUR_MS});
     s_node->work = WORK_RETRY;
     uint64_t ids[3];
     for (size_t i = 0; i < 2; i++)
@@ -123,7 +124,7 @@ Test(client, retry_pauses_everything_and_keeps_the_order)
 
 Test(client, busy_delays_only_the_request_it_answers)
 {
-    s_connect((ixn_client_options_t){0});
+    s_connect((ixn_client_options_t){.resend_ms = HOUR_MS});
     s_node->work = WORK_BUSY;
     uint64_t full = send_submit(s_bench.client);
     WAIT(&s_bench, node_count(s_node, SUBMIT) == 1);
@@ -137,7 +138,7 @@ Test(client, busy_delays_only_the_request_it_answers)
 
 Test(client, gives_up_and_says_why)
 {
-    s_connect((ixn_client_options_t){.resend_ms = 50, .give_up_ms = 200});
+    s_connect((ixn_client_options_t){.resend_ms = 50, .give_up_ms = 1000});
     s_node->work = WORK_RETRY;
     int64_t sent_at_ms = now_ms();
     uint64_t id = send_submit(s_bench.client);
@@ -147,7 +148,7 @@ Test(client, gives_up_and_says_why)
     cr_assert_eq(failed->error.code, ERROR_TIMED_OUT);
     cr_assert(strstr(failed->error.text, "not known") && strstr(failed->error.text, "Retry"), "%s",
               failed->error.text);
-    cr_assert_geq(now_ms() - sent_at_ms, 199);
+    cr_assert_geq(now_ms() - sent_at_ms, 999);
     cr_assert_eq(ixn_client_unanswered(s_bench.client), 0);
 }
 
@@ -171,12 +172,12 @@ Test(client, gives_up_before_the_node_forgets_keys)
     int64_t sent_at_ms = now_ms();
     send_submit(s_bench.client);
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_FAILED) == 1);
-    cr_assert_lt(now_ms() - sent_at_ms, 1000, "30 seconds are the default");
+    cr_assert_lt(now_ms() - sent_at_ms, 20000, "30 seconds are the default");
 }
 
 Test(client, joins_requests_into_few_frames)
 {
-    bench_start(&s_bench, 1, (ixn_client_options_t){.max_unanswered = 5000});
+    bench_start(&s_bench, 1, (ixn_client_options_t){.max_unanswered = 5000, .resend_ms = HOUR_MS});
     for (size_t i = 0; i < 5000; i++)
         cr_assert(send_submit(s_bench.client));
     cr_assert_eq(send_submit(s_bench.client), 0, "max_unanswered is reached");
@@ -190,7 +191,7 @@ Test(client, joins_requests_into_few_frames)
 
 Test(client, splits_frames_by_size)
 {
-    s_connect((ixn_client_options_t){0});
+    s_connect((ixn_client_options_t){.resend_ms = HOUR_MS});
     uint8_t *bytes = calloc(1, (size_t)LIMIT_PACKET);
     Ixn__V1__Submit submit = IXN__V1__SUBMIT__INIT;
     submit.attributes = (ProtobufCBinaryData){.len = 409600, .data = bytes};
@@ -238,7 +239,7 @@ static void s_assert_idle(const char *when)
 
 Test(client, sleeps_when_there_is_nothing_to_do)
 {
-    s_connect((ixn_client_options_t){0});
+    s_connect((ixn_client_options_t){.resend_ms = 2000});
     s_assert_idle("connected");
     s_node->work = WORK_KEEP;
     for (int i = 0; i < 1000; i++)
@@ -246,7 +247,7 @@ Test(client, sleeps_when_there_is_nothing_to_do)
     WAIT(&s_bench, node_count(s_node, SUBMIT) == 1000);
     s_assert_idle("requests wait for answers");
     s_node->work = WORK_RETRY;
-    s_node->after_ms = 2000;
+    s_node->after_ms = 20000;
     WAIT(&s_bench, node_count(s_node, SUBMIT) >= 2000);
     bench_turn(&s_bench);
     s_assert_idle("paused by Retry");
@@ -296,7 +297,10 @@ static size_t s_answers(void)
  * arrived already: it must not make the poll miss it. */
 Test(client, its_descriptor_wakes_a_poll)
 {
-    s_connect((ixn_client_options_t){.resend_ms = 60000});
+    enum { MISSED_MS = 20000 };
+    bench_start(&s_bench, 1, (ixn_client_options_t){.resend_ms = HOUR_MS});
+    s_node->heartbeat_ms = HOUR_MS;
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 1);
     size_t answers = 0;
     int64_t longest_ms = 0;
     for (size_t round = 1; round <= 200; round++) {
@@ -312,12 +316,13 @@ Test(client, its_descriptor_wakes_a_poll)
             struct pollfd waiting = {.fd = ixn_client_fd(s_bench.client), .events = POLLIN};
             int64_t since_ms = now_ms();
             int wait_ms = ixn_client_wait_ms(s_bench.client);
+            wait_ms = wait_ms < 0 || wait_ms > MISSED_MS ? MISSED_MS : wait_ms;
             poll(&waiting, 1, node_count(s_node, SUBMIT) < 2 * round ? 1 : wait_ms);
             longest_ms = now_ms() - since_ms > longest_ms ? now_ms() - since_ms : longest_ms;
             answers += s_answers();
         }
     }
-    cr_assert_lt(longest_ms, 500, "woken by a timer, not by an answer");
+    cr_assert_lt(longest_ms, MISSED_MS, "woken by a timer, not by an answer");
 }
 
 static atomic_bool s_stop;
@@ -397,11 +402,11 @@ Test(client, tells_that_it_is_refused)
 Test(client, pings_when_nothing_else_is_said)
 {
     bench_start(&s_bench, 1, (ixn_client_options_t){0});
-    s_node->heartbeat_ms = 200;
+    s_node->heartbeat_ms = 800;
     WAIT(&s_bench, node_count(s_node, PING) == 5);
     for (size_t i = 1; i < 5; i++)
         cr_assert_lt(node_heard(s_node, PING, i)->at_ms - node_heard(s_node, PING, i - 1)->at_ms,
-                     600, "silent for three heartbeats ends a session");
+                     2400, "silent for three heartbeats ends a session");
     cr_assert_eq(bench_told(&s_bench, IXN_EVENT_DISCONNECTED), 0);
 }
 
@@ -409,7 +414,7 @@ Test(client, leaves_when_destroyed)
 {
     s_connect((ixn_client_options_t){0});
     ixn_client_destroy(&s_bench.client);
-    int64_t deadline_ms = now_ms() + 10000;
+    int64_t deadline_ms = now_ms() + 30000;
     while (node_count(s_node, IXN__V1__REQUEST__BODY_LEAVE) == 0 && now_ms() < deadline_ms) {
         zmq_pollitem_t item = {.socket = s_node->socket, .events = ZMQ_POLLIN};
         zmq_poll(&item, 1, 10);

@@ -7,6 +7,7 @@
 #define SUBMIT IXN__V1__REQUEST__BODY_SUBMIT
 #define REGISTER IXN__V1__REQUEST__BODY_REGISTER
 #define PING IXN__V1__REQUEST__BODY_PING
+#define HOUR_MS 3600000
 
 static bench_t s_bench;
 static node_t *const s_a = &s_bench.nodes[0];
@@ -23,7 +24,14 @@ static void s_teardown(void)
     bench_stop(&s_bench);
 }
 
-TestSuite(client_pair, .fini = s_teardown, .timeout = 60);
+TestSuite(client_pair, .fini = s_teardown, .timeout = 300);
+
+/* A client whose own timers do not help: what it does, it does because of what it heard. */
+static void s_connect_patient(void)
+{
+    s_connect(2, (ixn_client_options_t){.resend_ms = HOUR_MS, .give_up_ms = HOUR_MS});
+    WAIT(&s_bench, node_count(s_b, REGISTER) >= 1);
+}
 
 /* The same requests, in the same order, with the same bytes. */
 static void s_assert_same_work(const node_t *first, const node_t *second, size_t count)
@@ -47,8 +55,7 @@ Test(client_pair, registers_at_both_and_uses_the_one_that_serves)
 
 Test(client_pair, follows_not_primary_with_all_requests_in_order)
 {
-    s_connect(2, (ixn_client_options_t){0});
-    WAIT(&s_bench, node_count(s_b, REGISTER) >= 1);
+    s_connect_patient(); /* not by its timer */
     /* a switchover: A refers to B, and does so for requests, too */
     s_a->work = WORK_NOT_PRIMARY;
     s_a->admit = REGISTER_NOT_PRIMARY;
@@ -57,9 +64,7 @@ Test(client_pair, follows_not_primary_with_all_requests_in_order)
     s_b->epoch = 6;
     for (int i = 0; i < 2500; i++)
         send_submit(s_bench.client);
-    int64_t since_ms = now_ms();
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 2500);
-    cr_assert_lt(now_ms() - since_ms, 2000);
     cr_assert_eq(bench_told(&s_bench, IXN_EVENT_DISCONNECTED), 1);
     cr_assert_eq(bench_told(&s_bench, IXN_EVENT_CONNECTED), 2);
     cr_assert_eq(ixn_client_epoch(s_bench.client), 6);
@@ -89,16 +94,15 @@ Test(client_pair, goes_on_at_the_other_node_when_one_is_gone)
  * node. */
 Test(client_pair, finds_the_new_primary_while_the_old_one_is_frozen)
 {
-    s_connect(2, (ixn_client_options_t){.resend_ms = 100});
-    WAIT(&s_bench, node_count(s_b, REGISTER) >= 1);
+    bench_start(&s_bench, 2, (ixn_client_options_t){.resend_ms = 100});
+    s_a->heartbeat_ms = s_b->heartbeat_ms = HOUR_MS; /* not by missing those */
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 1 && node_count(s_b, REGISTER));
     s_a->frozen = true;
     uint64_t id = send_submit(s_bench.client);
     bench_turn(&s_bench);
     s_b->admit = REGISTER_SERVE;
     s_b->epoch = 6;
-    int64_t since_ms = now_ms();
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 1);
-    cr_assert_lt(now_ms() - since_ms, 2500, "before three heartbeats of a second");
     cr_assert_eq(bench_last(&s_bench, IXN_EVENT_ANSWER)->request_id, id);
     cr_assert_eq(ixn_client_epoch(s_bench.client), 6);
 
@@ -169,10 +173,10 @@ Test(client_pair, reconnects_after_a_restart_and_asks_again)
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_DISCONNECTED) == 1);
     s_a->work = WORK_ACK;
     s_a->epoch = 6;
-    int64_t since_ms = now_ms();
+    int64_t since_ms = bench_now_ms(&s_bench);
     node_start(s_a);
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 1);
-    cr_assert_lt(now_ms() - since_ms, 2000);
+    cr_assert_lt(bench_now_ms(&s_bench) - since_ms, 5000);
     cr_assert_eq(bench_last(&s_bench, IXN_EVENT_ANSWER)->request_id, id);
     cr_assert(heard_equal(node_heard(s_a, SUBMIT, 0), node_heard(s_a, SUBMIT, 1)));
     /* the same process: the same incarnation */
@@ -187,7 +191,7 @@ Test(client_pair, reconnects_after_a_restart_and_asks_again)
 Test(client_pair, connects_anew_to_a_silent_node)
 {
     bench_start(&s_bench, 1, (ixn_client_options_t){0});
-    s_a->heartbeat_ms = 60;
+    s_a->heartbeat_ms = 400;
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 1);
     s_a->frozen = true;
     int64_t since_ms = now_ms();
@@ -217,15 +221,6 @@ Test(client_pair, registers_again_when_the_node_forgot_it)
 /* ---------------------------------------------------------------------------------------------
  * What a node says by itself when the roles change */
 
-#define HOUR_MS 3600000
-
-/* A client whose own timers do not help: what it does, it does because of what it heard. */
-static void s_connect_patient(void)
-{
-    s_connect(2, (ixn_client_options_t){.resend_ms = HOUR_MS, .give_up_ms = HOUR_MS});
-    WAIT(&s_bench, node_count(s_b, REGISTER) >= 1);
-}
-
 /* Waits until the pauses between registrations at `node` have grown to their longest. */
 static void s_wait_for_long_pauses(node_t *node)
 {
@@ -246,11 +241,12 @@ static void s_take_over(size_t requests)
     size_t answers = bench_told(&s_bench, IXN_EVENT_ANSWER);
     s_b->admit = REGISTER_SERVE;
     s_b->epoch = 6;
-    int64_t since_ms = now_ms();
+    int64_t since_ms = bench_now_ms(&s_bench), lost_ms = s_bench.lost_ms;
     node_begins(s_b);
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == answers + requests);
-    cr_assert_lt(now_ms() - since_ms, 250, "the next retry is 500 ms or more away");
-    cr_assert_eq(node_count(s_b, REGISTER), registers + 1);
+    cr_assert_lt(bench_now_ms(&s_bench) - since_ms, 250, "the next retry is 500 ms or more away");
+    if (s_bench.lost_ms == lost_ms) /* otherwise it may have been due meanwhile */
+        cr_assert_eq(node_count(s_b, REGISTER), registers + 1);
     cr_assert_eq(node_count(s_b, SUBMIT), requests);
     s_assert_same_work(s_a, s_b, requests);
     cr_assert_eq(ixn_client_epoch(s_bench.client), 6);
@@ -291,9 +287,10 @@ Test(client_pair, asks_the_other_node_at_once_when_one_stops)
     s_a->admit = REGISTER_NOT_PRIMARY;
     s_b->admit = REGISTER_SERVE;
     s_b->epoch = 6;
+    size_t registers = node_count(s_b, REGISTER);
     node_stops(s_a);
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 10);
-    cr_assert_eq(node_count(s_b, REGISTER), 2);
+    cr_assert_eq(node_count(s_b, REGISTER), registers + 1);
     cr_assert_eq(node_count(s_b, SUBMIT), 10);
     s_assert_same_work(s_a, s_b, 10);
 }
@@ -380,10 +377,12 @@ Test(client_pair, registers_again_where_the_epoch_has_risen)
     node_stops(s_a);
     s_wait_for_long_pauses(s_a);
     size_t registers = node_count(s_a, REGISTER);
+    int64_t lost_ms = s_bench.lost_ms;
     s_a->admit = REGISTER_SERVE;
     node_begins(s_a);
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 3);
-    cr_assert_eq(node_count(s_a, REGISTER), registers + 1);
+    if (s_bench.lost_ms == lost_ms) /* otherwise a retry may have been due meanwhile */
+        cr_assert_eq(node_count(s_a, REGISTER), registers + 1);
 }
 
 /* Eleven of them: the first at once, the others after pauses of at least 10, 20, 40 … 500 ms. */

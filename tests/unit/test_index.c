@@ -130,7 +130,7 @@ Test(index, agrees_with_a_model_through_growth)
 }
 
 /* Everything collides in a few cells at the end, so the clusters wrap around all the time. */
-Test(index, agrees_with_a_model_when_clusters_wrap, .timeout = 100)
+Test(index, agrees_with_a_model_when_clusters_wrap, .timeout = 300)
 {
     s_run(99, true);
 }

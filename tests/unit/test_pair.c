@@ -31,8 +31,8 @@ static role_t s_role(int node)
     return pair_role(pair_world_pair(w, node));
 }
 
-TestSuite(start, .init = s_open, .fini = s_close, .timeout = 60);
-TestSuite(pair, .init = s_settled, .fini = s_close, .timeout = 60);
+TestSuite(start, .init = s_open, .fini = s_close, .timeout = 300);
+TestSuite(pair, .init = s_settled, .fini = s_close, .timeout = 300);
 
 /* ---- Start ---- */
 

@@ -21,7 +21,7 @@ static void s_close(void)
     pair_world_free(&w);
 }
 
-TestSuite(pair_daps, .init = s_open, .fini = s_close, .timeout = 60);
+TestSuite(pair_daps, .init = s_open, .fini = s_close, .timeout = 300);
 
 typedef struct {
     const char *name;

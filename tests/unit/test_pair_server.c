@@ -22,8 +22,8 @@ static void s_close(void)
     pair_world_free(&w);
 }
 
-TestSuite(cold, .init = s_open, .fini = s_close, .timeout = 60);
-TestSuite(server, .init = s_settled, .fini = s_close, .timeout = 60);
+TestSuite(cold, .init = s_open, .fini = s_close, .timeout = 300);
+TestSuite(server, .init = s_settled, .fini = s_close, .timeout = 300);
 
 static instance_t s_proven(int node)
 {

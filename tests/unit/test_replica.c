@@ -20,7 +20,7 @@ static void s_close(void)
     driver_free(s_log);
 }
 
-TestSuite(replica, .init = s_open, .fini = s_close, .timeout = 60);
+TestSuite(replica, .init = s_open, .fini = s_close, .timeout = 300);
 
 static const batch_t *s_batch(size_t at)
 {

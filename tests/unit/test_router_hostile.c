@@ -32,7 +32,7 @@ static void teardown(void)
     vm_destroy(&s_vm);
 }
 
-TestSuite(router_hostile, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(router_hostile, .init = setup, .fini = teardown, .timeout = 300);
 
 static void cut(const char *source)
 {

@@ -7,7 +7,7 @@
 /* One call of the library that would backtrack for years; no hook can interrupt it. */
 #define HANG "('a'):rep(60):find(('a*'):rep(30) .. 'b') stop('x')"
 
-Test(router_watchdog, ends_a_hung_process, .exit_code = WATCHDOG_EXIT, .timeout = 60)
+Test(router_watchdog, ends_a_hung_process, .exit_code = WATCHDOG_EXIT, .timeout = 300)
 {
     error_t error = {0};
     cr_assert(watchdog_start(400, &error), "%s", error.text);
@@ -17,7 +17,7 @@ Test(router_watchdog, ends_a_hung_process, .exit_code = WATCHDOG_EXIT, .timeout 
 }
 
 /* Many steps, each of them short, are not one long step. */
-Test(router_watchdog, leaves_busy_processes_alone, .timeout = 60)
+Test(router_watchdog, leaves_busy_processes_alone, .timeout = 300)
 {
     error_t error = {0};
     cr_assert(watchdog_start(40, &error), "%s", error.text);
