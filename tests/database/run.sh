@@ -39,7 +39,9 @@ trap finish EXIT
 
 for try in 1 2 3; do
     server_port=$(free_port)
-    if "$top/deploy/postgres.sh" start "$folder/server" "$server_port" >/dev/null; then
+    # Not while a test drops what autovacuum looks at: that waits for no lock, it is put off.
+    if "$top/deploy/postgres.sh" start "$folder/server" "$server_port" \
+        --conf autovacuum=off >/dev/null; then
         break
     fi
     [ "$try" -lt 3 ]

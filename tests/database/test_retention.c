@@ -262,9 +262,11 @@ Test(retention, what_was_finished_lately_stays_whatever_its_date)
     fixture_start(&s_fixture);
     fixture_write(&s_fixture, &image->image);
     s_init(1, 0);
-    s_run();
+    /* The writer has a retention of its own: one may postpone what the other one is at. */
+    usec_t deadline = connection_now() + 60 * USEC_PER_SECOND;
+    for (s_run(); s_has(today - 500); s_run())
+        cr_assert_lt(connection_now(), deadline);
     cr_expect(s_has(today - 400));
-    cr_expect_not(s_has(today - 500));
 }
 
 Test(retention, a_reader_postpones_the_drop_and_nothing_else)

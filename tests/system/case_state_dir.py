@@ -10,10 +10,10 @@ import os
 from pair import Pair, Sides
 from process import run as run_command
 from takeover import DEDUPE, Load
-from waiting import Skipped, expect, wait_for
+from waiting import PATIENT, Skipped, expect, wait_for
 from world import World
 
-NOTICED_SECONDS = 40  # the newest place is written every ten seconds
+NOTICED_SECONDS = 90  # the newest place is written every ten seconds
 OPERATOR = 3  # exit code: systemd does not start it again
 
 
@@ -58,7 +58,7 @@ class Disk:
 def backup_says(pair, word):
     """Not ready, because of its state_dir."""
     def why():
-        status = pair.status(pair.backup() or pair.a)
+        status = pair.status(pair.is_backup() or pair.a)
         return status and not status.own.ready and word in status.own.readiness \
             and status.own.readiness
     return pair.wait(f"the backup saying \"{word}\"", why, NOTICED_SECONDS)
@@ -89,7 +89,8 @@ def primary_full(pair, disks):
     pair.ctl("switchover", "--wait")
     expect(primary.process.wait(NOTICED_SECONDS) == OPERATOR, "it ended with another code")
     expect("state_dir it can write to" in primary.process.log_end(), primary.process.log_end())
-    pair.wait("the other node serving", lambda: pair.primary() is pair.other(primary), 30)
+    pair.wait("the other node serving", lambda: pair.is_primary() is pair.other(primary),
+              PATIENT)
     disks[primary.name].make_room()
     primary.start(wait=False)
     pair.wait_ready()
@@ -101,7 +102,7 @@ def starts_read_only(pair, disks):
     backup.process.stop()
     disks[backup.name].read_only()
     backup.start(wait=False)
-    expect(backup.process.wait(30) == OPERATOR, "it ended with another code")
+    expect(backup.process.wait() == OPERATOR, "it ended with another code")
     said = backup.process.log_end()
     expect("Read-only file system" in said and "state_dir it can write to" in said, said)
     disks[backup.name].writable()
@@ -123,5 +124,5 @@ def run(options):
         backup_broken(pair, disk.read_only, disk.writable, "Read-only file system")
         primary_full(pair, disks)
         starts_read_only(pair, disks)
-        wait_for("no file system left over", lambda: all(d.mounts == 1 for d in disks.values()), 1)
+        wait_for("no file system left over", lambda: all(d.mounts == 1 for d in disks.values()))
         return load.finish()

@@ -12,8 +12,8 @@ import uuid
 
 import zmq
 
-# Any free port of an address of loopback that only this process uses: nobody who runs beside it takes
-# the port of a node that has ended.
+# Any free port of an address of loopback that only this process uses: nobody who runs beside it
+# takes the port of a node that has ended.
 OWN_ADDRESS = "tcp://127.%d.%d.%d:*" % (64 + (os.getpid() >> 16), os.getpid() >> 8 & 0xff,
                                         os.getpid() & 0xff)
 SOURCE = str(pathlib.Path(sys.argv[2]).resolve())
