@@ -130,7 +130,7 @@ class ByPort:
 
         for node in pair.nodes:
             pair.wait(f"{node.name}'s port to have heard both", lambda at=node: len(
-                sights(at)) == 2, 10)
+                sights(at)) == 2, PATIENT)
             expect(all(sight["entries"] == lost["entries"] for sight in sights(node)) and
                    not all(sight["objection"] for sight in sights(node)),
                    f"/v1/pair says {sights(node)}")
@@ -151,7 +151,7 @@ class ByPort:
                 for row in rows] == [("heal", "pair", "a test", "local", pair.b.name)],
                f"the audit has {rows}")
         pair.wait("the audit's outcome", lambda: pair.a.admin.good("/v1/audit")["audit"][0][
-            "outcome"] == "done", 10)
+            "outcome"] == "done", PATIENT)
 
     @staticmethod
     def again(pair, lost):
