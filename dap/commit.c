@@ -105,9 +105,11 @@ bool commit_may_prepare(const connection_t *connection, const PGresult *inserted
 }
 
 /* The plan is made once, for a journal of any size: it may be almost empty now, and then a server
- * would rather read all of it than go to its end by the index. */
+ * would rather read all of it than go to its end by the index. Where a sort is needed all the same,
+ * as in the question below, it looks so costly then that the server would compile the statement,
+ * which takes longer than all else. */
 static const char s_plan_sql[] =
-    "SELECT set_config('enable_sort', 'off', false),"
+    "SELECT set_config('enable_sort', 'off', false), set_config('jit', 'off', false),"
     " set_config('plan_cache_mode', 'force_generic_plan', false)";
 
 bool commit_prepare(connection_t *connection, bool again, uint32_t timeout_ms, error_t *ret_error)
