@@ -130,6 +130,43 @@ void pair_world_serve_from(pair_world_t *self, bool elsewhere)
         instance->address[0]++;
 }
 
+static void s_copy(model_t *to, const model_t *from)
+{
+    for (size_t i = 0; i < to->len; i++)
+        batch_destroy(&to->journal[i]);
+    *to = *from;
+    to->len = 0;
+    for (size_t i = 0; i < from->len; i++)
+        s_append(to, from->journal[i]);
+}
+
+void pair_world_lose(pair_world_t *self, size_t batches)
+{
+    model_t *model = &self->databases[OURS];
+    s_copy(&self->databases[OTHER], model);
+    CHECK(batches < model->len);
+    for (size_t i = 0; i < batches; i++)
+        batch_destroy(&model->journal[--model->len]);
+    pair_world_serve_from(self, true);
+}
+
+void pair_world_clone(pair_world_t *self)
+{
+    model_t *model = &self->databases[OTHER];
+    s_copy(model, &self->databases[OURS]);
+    model->instance.started_at += 50;
+    model->instance.address[0] += 2;
+}
+
+static void s_drop_batches(pair_action_t *action)
+{
+    for (size_t i = 0; i < action->batches_len; i++)
+        batch_destroy(&action->batches[i]);
+    free(action->batches);
+    action->batches = NULL;
+    action->batches_len = 0;
+}
+
 static void s_observe(member_t *member, size_t dap, const database_status_t *status,
                       const error_t *error)
 {
@@ -138,7 +175,7 @@ static void s_observe(member_t *member, size_t dap, const database_status_t *sta
 
 static void s_claim(pair_world_t *self, member_t *member, model_t *model, size_t dap)
 {
-    const pair_action_t *action = &member->daps[dap].action;
+    pair_action_t *action = &member->daps[dap].action;
     const database_status_t *judged = &action->judged;
     database_status_t found = s_status(model);
     error_t error = {0};
@@ -153,9 +190,13 @@ static void s_claim(pair_world_t *self, member_t *member, model_t *model, size_t
                   "head %" PRIu64 " was judged, %" PRIu64 " is there", judged->head_index,
                   found.head_index);
     if (error.code) {
+        s_drop_batches(action);
         pair_claimed(member->pair, dap, NULL, (id128_t){0}, &error);
         return;
     }
+    for (size_t i = 0; i < action->batches_len; i++) /* those that were lost */
+        s_append(model, action->batches[i]);
+    s_drop_batches(action);
     s_take_epoch(self, model, s_names[member - self->members], action->highest_seen);
     found = s_status(model);
     pair_claimed(member->pair, dap, &found, model->generation, &error);
@@ -201,10 +242,11 @@ static void s_answer(pair_world_t *self, member_t *member, size_t dap)
 {
     access_model_t *access = &member->daps[dap];
     pair_action_kind_t kind = access->action.kind;
-    if (kind == PAIR_CLAIM && member->hold_claims)
+    if (member->hold_answers || (kind == PAIR_CLAIM && member->hold_claims))
         return;
     access->asked = false;
     if (access->reaches == NOTHING) {
+        s_drop_batches(&access->action);
         error_t error = {0};
         error_set(&error, ERROR_DATABASE_UNREACHABLE, "nothing is there");
         if (kind == PAIR_OBSERVE)
@@ -650,8 +692,11 @@ void pair_world_kill(pair_world_t *self, int node)
     pair_destroy(&member->pair);
     batch_destroy(&member->batch);
     pair_world_drop(member->inbox, &member->inbox_len);
-    for (size_t i = 0; i < PAIR_MAX_DAPS; i++)
+    for (size_t i = 0; i < PAIR_MAX_DAPS; i++) {
+        if (member->daps[i].asked)
+            s_drop_batches(&member->daps[i].action);
         member->daps[i].asked = false;
+    }
     member->open = member->up = member->frozen = false;
     member->image = 0;
 }
@@ -716,6 +761,11 @@ void pair_world_hold_commits(pair_world_t *self, int node, bool hold)
 void pair_world_fill(pair_world_t *self, int node, bool full)
 {
     self->members[node].full = full;
+}
+
+void pair_world_hold_answers(pair_world_t *self, int node, bool hold)
+{
+    self->members[node].hold_answers = hold;
 }
 
 void pair_world_hold_claims(pair_world_t *self, int node, bool hold)

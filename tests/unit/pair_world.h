@@ -62,6 +62,8 @@ void pair_world_hold_commits(pair_world_t *self, int node, bool hold);
 void pair_world_hold_claims(pair_world_t *self, int node, bool hold);
 /* The node's state_dir cannot be written, while set. */
 void pair_world_fill(pair_world_t *self, int node, bool full);
+/* Nothing that is asked through the node's DAPs is answered, while set. */
+void pair_world_hold_answers(pair_world_t *self, int node, bool hold);
 /* A batch of the epoch's owner lands that no node of this world decided. */
 void pair_world_append(pair_world_t *self);
 /* Somebody else takes the next epoch of our database. */
@@ -73,6 +75,11 @@ void pair_world_move(pair_world_t *self, pair_world_copy_t copied);
 /* Another server has our database from now on, with all that is in it: the same one after a
  * restart, or, `elsewhere`, one at another address. */
 void pair_world_serve_from(pair_world_t *self, bool elsewhere);
+/* Another server has our database, without its newest batches. The one that has them all is OTHER
+ * from now on, for who reaches that. */
+void pair_world_lose(pair_world_t *self, size_t batches);
+/* A server of its own with what is in OURS now is OTHER. */
+void pair_world_clone(pair_world_t *self);
 /* Frames that were sent to the node since the last forget come again. */
 void pair_world_again(pair_world_t *self, int node);
 /* One of those frames, valid until the world goes on; false: there is none. */
@@ -91,6 +98,16 @@ const char *pair_world_get(pair_world_t *self, int node);
 /* How many bytes the node says that the backup is behind; -1: it does not know. */
 int64_t pair_world_lag_bytes(pair_world_t *self, int node);
 const char *pair_world_command(pair_world_t *self, int node, int kind, bool dry_run);
+/* The command `heal`: "taken", or "error: SENTENCE". */
+typedef struct {
+    uint64_t lost;
+    const char *reason; /* "a test" unless given */
+    bool without_other;
+    bool dry_run;
+} pair_world_heal_t;
+const char *pair_world_heal(pair_world_t *self, int node, const pair_world_heal_t *heal);
+/* What the node says of it, valid until the next question. */
+const Ixn__V1__PairHeal *pair_world_healed(pair_world_t *self, int node);
 
 /* ---- What they did: a line each ---- */
 

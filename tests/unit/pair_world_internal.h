@@ -34,6 +34,7 @@ typedef struct {
     bool frozen;
     bool hold_commits;
     bool hold_claims;
+    bool hold_answers;
     bool full; /* state_dir cannot be written */
     bool must_end;
     access_model_t daps[PAIR_MAX_DAPS];

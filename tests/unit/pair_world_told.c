@@ -1,6 +1,7 @@
 /* The world of the pair: what clients ask and hear, and what the test reads. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/check.h"
 #include "tests/unit/pair_world_internal.h"
@@ -34,7 +35,8 @@ static void s_describe(pair_world_t *self, const Ixn__V1__Message *message)
     }
 }
 
-const char *pair_world_ask(pair_world_t *self, int node, Ixn__V1__Request *request)
+/* NULL: it is for a session. */
+static const Ixn__V1__Message *s_ask(pair_world_t *self, int node, Ixn__V1__Request *request)
 {
     buffer_t bytes = {0};
     error_t error = {0};
@@ -45,13 +47,21 @@ const char *pair_world_ask(pair_world_t *self, int node, Ixn__V1__Request *reque
     bool answered = pair_visit(self->members[node].pair, bytes.bytes, bytes.len, &frame);
     buffer_free(&bytes);
     if (!answered)
-        return "serves";
+        return NULL;
     wire_arena_reset(self->arena);
     const Ixn__V1__FromNode *answer =
         wire_decode_from_node(self->arena, frame.bytes, frame.len, &error);
     CHECK(answer && answer->n_messages == 1);
-    s_describe(self, answer->messages[0]);
     free(frame.bytes);
+    return answer->messages[0];
+}
+
+const char *pair_world_ask(pair_world_t *self, int node, Ixn__V1__Request *request)
+{
+    const Ixn__V1__Message *message = s_ask(self, node, request);
+    if (!message)
+        return "serves";
+    s_describe(self, message);
     return self->answer;
 }
 
@@ -92,6 +102,32 @@ const char *pair_world_command(pair_world_t *self, int node, int kind, bool dry_
     request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
     request.pair_command = &command;
     return pair_world_ask(self, node, &request);
+}
+
+const char *pair_world_heal(pair_world_t *self, int node, const pair_world_heal_t *heal)
+{
+    Ixn__V1__PairCommand command = IXN__V1__PAIR_COMMAND__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    command.kind = IXN__V1__PAIR_COMMAND__KIND__HEAL;
+    command.reason = (char *)(heal->reason ? heal->reason : "a test");
+    command.lost = heal->lost;
+    command.without_other = heal->without_other;
+    command.dry_run = heal->dry_run;
+    request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
+    request.pair_command = &command;
+    const char *answer = pair_world_ask(self, node, &request);
+    return strncmp(answer, "status: ", 8) == 0 ? "taken" : answer;
+}
+
+const Ixn__V1__PairHeal *pair_world_healed(pair_world_t *self, int node)
+{
+    Ixn__V1__PairStatusRequest status = IXN__V1__PAIR_STATUS_REQUEST__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = IXN__V1__REQUEST__BODY_PAIR_STATUS;
+    request.pair_status = &status;
+    const Ixn__V1__Message *message = s_ask(self, node, &request);
+    CHECK(message && message->body_case == IXN__V1__MESSAGE__BODY_PAIR_STATUS);
+    return message->pair_status->heal;
 }
 
 /* ---- What they did ---- */
