@@ -218,6 +218,38 @@ Test(heal, is_refused_unless_the_chain_is_whole)
     s_refused(&judged, &claim, ERROR_DATABASE_DIVERGED, "its hash");
 }
 
+/* Batches whose own hash is right, and which end with the very place that is known: the index and
+ * the hash that they continue are compared with what the database has, each by itself. */
+Test(heal, is_refused_unless_it_continues_the_very_head)
+{
+    const batch_t *next = s_batches[KEPT];
+    for (int wrong = 0; wrong < 2; wrong++) {
+        uint64_t first = next->first + (wrong == 0 ? 2 : 0);
+        id128_t previous = next->previous;
+        previous.bytes[3] ^= (uint8_t)wrong;
+        batch_t *batch = batch_new(2, first, first + 1, previous, next->log_time, next->wall_time,
+                                   next->entries);
+        database_status_t judged = s_judged();
+        judged.known = (place_t){batch->last, batch->hash, 2, s_generation};
+        database_claim_t claim = s_claim(&batch, 1);
+        s_refused(&judged, &claim, ERROR_DATABASE_DIVERGED, "is not what the journal ends with");
+        batch_destroy(&batch);
+    }
+}
+
+/* They continue the head, as far as the known place, and are not what is known there. */
+Test(heal, is_refused_unless_it_ends_with_the_very_batch_that_is_known)
+{
+    database_status_t judged = s_judged();
+    database_claim_t claim = s_claim(s_batches + KEPT, BATCHES - KEPT);
+    judged.known.hash.bytes[3] ^= 1;
+    s_refused(&judged, &claim, ERROR_DATABASE_DIVERGED, "with another hash is known");
+    /* And no more than that. */
+    const batch_t *known = s_batches[BATCHES - 2];
+    judged.known = (place_t){known->last, known->hash, 2, s_generation};
+    s_refused(&judged, &claim, ERROR_DATABASE_DIVERGED, "the head would be index 12, index 10");
+}
+
 /* Somebody else's batch behind the head: seen by the judgement, or else by the statement. */
 Test(heal, is_refused_where_the_head_is_another)
 {
