@@ -28,6 +28,7 @@ static void s_emit(printer_t *self, yaml_event_t *event, int made)
         yaml_event_delete(event);
     else
         self->failed = !yaml_emitter_emit(&self->emitter, event);
+    CHECK(self->emitter.error != YAML_MEMORY_ERROR);
 }
 
 static void s_emit_text(printer_t *self, text_t text, bool quoted)

@@ -45,22 +45,23 @@ static bool s_check_text(const places_t *places, text_t text, error_t *ret_error
 static bool s_parser_error(const places_t *places, text_t text, const yaml_parser_t *parser,
                            error_t *ret_error)
 {
-    if (parser->error == YAML_MEMORY_ERROR)
+    /* Where libyaml finds fault with the text, it says what. */
+    if (parser->error == YAML_MEMORY_ERROR || !parser->problem)
         return error_set(ret_error, ERROR_SYSTEM, "%s:1:1: no memory to read the file",
                          places->file);
     if (parser->error == YAML_READER_ERROR)
         return places_error(places, s_place_of_byte(text, parser->problem_offset), ret_error,
                             "character U+%04X is not allowed in YAML; remove it",
                             (unsigned)parser->problem_value);
-    const char *problem = parser->problem ? parser->problem : "cannot be understood";
     place_t place = tree_place(parser->problem_mark);
     if (!parser->context)
         return places_error(places, place, ret_error,
-                            "not valid YAML: %s; look at indentation, colons and quotes", problem);
+                            "not valid YAML: %s; look at indentation, colons and quotes",
+                            parser->problem);
     return places_error(places, place, ret_error,
                         "not valid YAML: %s (%s that begins on line %u); look at indentation, "
                         "colons and quotes",
-                        problem, parser->context, tree_place(parser->context_mark).line);
+                        parser->problem, parser->context, tree_place(parser->context_mark).line);
 }
 
 static bool s_refuse(const places_t *places, const yaml_event_t *event, const char *what,

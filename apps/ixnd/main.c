@@ -163,5 +163,8 @@ int main(int argc, char **argv)
     else
         printf("%s: ok%s\n", arguments.config, config_notes(config, stdout) ? ", see above" : "");
     config_destroy(&config);
-    return 0;
+    if (!ferror(stdout) && fflush(stdout) == 0)
+        return 0;
+    fprintf(stderr, "ixnd: cannot write to standard output: %s\n", strerror(errno));
+    return EXIT_OPERATOR;
 }
