@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Memory is out at each allocation of reading a configuration, one after the other. The program then
-says that it cannot, or ends by a CHECK (core/base/alloc.h); it neither crashes otherwise, nor goes
-on with half of the file.
+"""Memory is out at each allocation of reading a configuration, one after the other. The program
+then says that it cannot, or ends by a CHECK (core/base/alloc.h); it neither crashes otherwise, nor
+goes on with half of the file.
 
     scarce.py LIBRARY IXND CONFIGURATION"""
 
