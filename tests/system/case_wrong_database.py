@@ -102,7 +102,7 @@ class Case:
         if not contents(wrong):
             return "holds no ixn schema" in line and "init" in line
         pairs = [(a, b) for a, b in zip(identity(original), identity(wrong)) if a != b]
-        pairs += [(f"port {original.port}", f"port {wrong.port}")]
+        pairs += [(f":{original.port}", f":{wrong.port}")]  # as in "at 127.0.0.1:5432"
         return COMMAND in line and (any(a in line and b in line for a, b in pairs)
                                     or any(re.search(two, line) for two in TWO_PLACES))
 
@@ -154,6 +154,15 @@ class Case:
             expect(gap <= (ROUTE_SECONDS if self.stage.world.options.full else 10),
                    f"an interruption of {gap:.1f} s by what is not wrong")
 
+    def follow(self):
+        for node in self.pair.nodes:
+            if not node.process.alive():
+                node.start(wait=False)
+        self.pair.wait_ready()
+        self.place.follow()
+        self.go_on()
+        self.pair.wait_ready()
+
     def run(self):
         """The row's figures; a Failure when something is not as it has to be."""
         place = self.place
@@ -163,6 +172,8 @@ class Case:
         try:
             self.act()
             self.judge(began)
+            if place.follows:
+                self.follow()
             written = differences(before, contents(place.target)) if place.wrong else []
             expect(not written, f"it was written to: {written}")
         finally:

@@ -11,6 +11,7 @@ class Place:
 
     wrong = True
     pooler = False
+    follows = False  # something happens next
     where = ("primary", "backup", "both")
     when = ("reload", "switchover", "crash", "cold")
 
@@ -26,6 +27,9 @@ class Place:
 
     def reach(self, _node):
         return self.target.conninfo("ixn")
+
+    def follow(self):
+        """What happens next, when both nodes run and are a pair again."""
 
     def end(self):
         """After each case."""
@@ -149,8 +153,37 @@ class server_restart(Place):
         self.stage.original.start()
 
 
+class promotion(Place):
+    """One string names the server and its synchronous standby (target_session_attrs=read-write);
+    then the server is killed with all its processes and the standby is promoted. Poolers are led
+    there. Comes last: where the database is afterwards is another server."""
+
+    wrong = False
+    follows = True
+    count = 0
+
+    def begin(self):
+        promotion.count += 1
+        copy = clusters.plan(self.stage.world, f"promoted{promotion.count}")
+        self.target = clusters.standby(self.stage.original, copy, synchronous=True)
+
+    def reach(self, _node):
+        servers = (self.stage.original, self.target)
+        return (f"host={','.join(server.host for server in servers)} "
+                f"port={','.join(str(server.port) for server in servers)} "
+                "user=ixn dbname=ixn target_session_attrs=read-write")
+
+    def follow(self):
+        self.stage.original.kill()
+        clusters.promote(self.target)
+        self.target.reload_with("synchronous_standby_names", None)
+        self.stage.original = self.stage.world.postgres = self.target
+        for pooler in self.stage.poolers.values():
+            pooler.repoint(self.target)
+
+
 PLACES = [other_database, same_name, other_pair, empty, template, dump, base_backup, clone, pooler,
-          other_pooler, host_name, standby, server_restart]
+          other_pooler, host_name, standby, server_restart, promotion]
 
 # A default run: every place, and every column.
 CHOSEN = [
@@ -161,6 +194,7 @@ CHOSEN = [
     ("pooler", "backup", "crash"), ("pooler", "both", "reload"),
     ("other-pooler", "both", "reload"), ("host-name", "backup", "switchover"),
     ("standby", "primary", "reload"), ("server-restart", "both", "crash"),
+    ("promotion", "both", "reload"), ("promotion", "primary", "switchover"),
 ]
 
 
