@@ -20,6 +20,11 @@ bool dap_is_here(const dap_t *dap)
     return dap->standing != DAP_LEAVING && dap->standing != DAP_ABSENT;
 }
 
+bool dap_is_silent(const dap_t *dap)
+{
+    return dap->unclear || (!dap->reachable && dap->verdict != DAP_WRONG);
+}
+
 bool dap_is_used(const dap_t *dap)
 {
     return dap->standing == DAP_IN_USE || dap->standing == DAP_RETIRING;
@@ -48,6 +53,17 @@ void dap_worked(dap_t *dap, usec_t elapsed, bool failed)
             dap->average ? dap->average + ((elapsed - dap->average) >> AVERAGE_SHIFT) : elapsed;
 }
 
+/* A look takes milliseconds. What keeps it back for so long may have been led elsewhere. */
+#define KEPT_US (500 * USEC_PER_MS)
+
+void daps_watch(daps_t *self, usec_t now)
+{
+    for (size_t i = 0; i < self->len; i++) {
+        dap_t *dap = &self->daps[i];
+        dap->unclear |= dap->busy && now - dap->asked_at >= KEPT_US;
+    }
+}
+
 void daps_ask(daps_t *self, size_t dap, usec_t now)
 {
     CHECK(dap < self->len && !self->daps[dap].busy);
@@ -70,6 +86,7 @@ bool daps_answer(daps_t *self, size_t dap_number, const database_status_t *statu
     CHECK(dap_number < self->len && self->daps[dap_number].busy);
     dap_t *dap = &self->daps[dap_number];
     dap->busy = false;
+    dap->unclear = !status && error->code == ERROR_DATABASE_SCHEMA; /* it may be the own one's */
     dap->latency = now - dap->asked_at;
     dap_worked(dap, dap->latency, !status);
     if (!status) {

@@ -48,11 +48,16 @@ typedef struct {
     uint64_t done;   /* pieces of work done through it: commits, checkpoints, loads, looks */
     uint64_t spread; /* of these, the ones that are spread: checkpoints, loads */
     uint64_t errors;
-    bool trusted;       /* was proven, and has not shown anything else since */
-    bool refused;       /* that it is no way to the own database was said */
-    dap_verdict_t said; /* the last one that was logged */
+    bool trusted;         /* was proven, and has not shown anything else since */
+    bool refused;         /* that it is no way to the own database was said */
+    dap_verdict_t said;   /* the last one that was logged … */
+    const char *said_why; /* … and why it is no better */
+    usec_t said_at;       /* … which was so last */
     bool busy;
     usec_t asked_at; /* of the request under way, or of the last one */
+    /* Where it leads is not known: it keeps its answer back, or reaches tables of another version.
+     */
+    bool unclear;
     bool reachable;
     bool proven; /* the verdict is DAP_PROVEN */
     dap_verdict_t verdict;
@@ -61,6 +66,7 @@ typedef struct {
     usec_t seen_at;           /* when it came */
     usec_t latency;           /* of the last answer */
     error_t trouble;          /* why it is of no use; OK: it is */
+    const char *why; /* … while it is being proven: the end of that sentence, a constant */
     /* The live proof: what it showed first of this instance, and since when. */
     instance_t watched;
     uint64_t watched_head;
@@ -75,9 +81,10 @@ typedef struct {
     bool silent;       /* what it reaches now is not known: it is not heard, or does not hear */
     usec_t since;      /* it spoke after it had heard what this node said at this time */
     bool exact;        /* it is heard, and what it knows to be committed is all it ever knew */
-    bool saw;          /* it is heard, and was at the pair's own server at some time */
-    bool primary;      /* it is heard as the primary, whatever it reaches now */
-    bool reaches;      /* one of its DAPs reaches the proven server, or may do so again */
+    instance_t server; /* it is heard, and takes this one for the pair's own; not known: none */
+    bool asks;    /* … but asks this node to give that up, so that it can go to another one */
+    bool primary; /* it is heard as the primary, whatever it reaches now */
+    bool reaches; /* one of its DAPs reaches the proven server, or may do so again */
     const dap_t *daps; /* what they reach; only while it is heard */
     size_t daps_len;
 } daps_word_t;
@@ -89,6 +96,11 @@ typedef struct {
     identity_t own;
     instance_t instance; /* the server that was proven to hold it; not known: none yet */
     usec_t moved_at;     /* that became so at this time, in this process; 0: before */
+    /* Nothing but the other node's belief in the server before keeps this node from going there,
+     * since when; not known: nowhere. */
+    instance_t wanted;
+    usec_t wanted_since;
+    instance_t given_up; /* was the pair's own until this node gave it up; not known: none */
     bool warm;           /* it was reached since this process began */
     bool exact;          /* `place` was the newest when this node ended in order */
     bool owns;     /* this node serves, or has claimed to: whoever committed after it has a higher
@@ -107,6 +119,8 @@ typedef struct {
 
 /* One that work may be given to: in use, or not replaced yet. */
 bool dap_is_used(const dap_t *dap);
+/* It shows nothing of where it leads, so that may be the own server. */
+bool dap_is_silent(const dap_t *dap);
 /* A free place; false: there is none. */
 bool daps_place(daps_t *self, size_t *ret_dap);
 /* A piece of work ended: how long it took, or NULL and … it failed. */
@@ -126,6 +140,8 @@ void daps_judge(daps_t *self, dap_t *dap);
  * that is known to be committed is there. True: it did. Otherwise those that are being proven say
  * why not. */
 bool daps_replace(daps_t *self, usec_t now);
+/* Notes which DAPs keep an answer back by now. */
+void daps_watch(daps_t *self, usec_t now);
 /* The proven server is the pair's own no longer; which one is, is not known. */
 void daps_forget_server(daps_t *self);
 /* From now on this is the proven server. Commits that were seen to land elsewhere before are of the

@@ -2,13 +2,14 @@
  *
  *   static     its database_id, system_identifier and oid are the remembered ones
  *   lineage    it holds the newest place that is known to be committed, and its epoch did not go
- * back live       it is the proven server, in the same run; or, seen through this very DAP, a
- * commit of the epoch that the pair is in landed there after the first look: only the owner of that
- * epoch can write one, and it writes to the proven server only
+ *              back
+ *   live       it is the proven server, in the same run; or, seen through this very DAP, a commit
+ *              of the epoch that the pair is in landed there after the first look: only the owner
+ * of that epoch can write one, and it writes to the proven server only
  *
  * A copy of the cluster is equal in all but the last. A server that is started again, or promoted,
- * is not the proven one either; it takes its place when nobody reaches the proven one any more and
- * all that is known to be committed is there.
+ * is not the proven one either; it takes its place when nobody reaches the proven one any more, the
+ * other node has given that one up, and all that is known to be committed is there.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,6 +99,16 @@ static bool s_is_proven_server(const daps_t *self, const dap_t *dap)
            instance_equal(&dap->status.instance, &self->instance);
 }
 
+/* What this node gave up so that the other one can go elsewhere: a commit there may be late, unless
+ * the other one still takes it for the pair's own. */
+static bool s_is_given_up(const daps_t *self, const instance_t *instance)
+{
+    const daps_word_t *word = &self->word;
+    bool stays = instance_equal(&word->server, instance) && !word->asks;
+    return instance_is_known(&self->given_up) && instance_equal(&self->given_up, instance) &&
+           !stays;
+}
+
 /* Two looks at one run of one server, and between them a commit of the pair's present epoch. For
  * the node that has the epoch that is no proof: such a commit is its own, and a late one. */
 static bool s_is_live(const daps_t *self, dap_t *dap)
@@ -110,7 +121,7 @@ static bool s_is_live(const daps_t *self, dap_t *dap)
         dap->watched = status->instance;
         dap->watched_since = dap->seen_at;
     }
-    if (first || self->owns)
+    if (first || self->owns || s_is_given_up(self, &status->instance))
         dap->watched_head = status->head_index;
     return status->head_index > dap->watched_head && !id_is_zero(self->generation) &&
            status->epoch == self->epoch && id_equal(status->generation, self->generation);
@@ -120,6 +131,7 @@ static void s_say_why(const daps_t *self, dap_t *dap, const char *why)
 {
     char found[INSTANCE_TEXT_SIZE];
     char proven[INSTANCE_TEXT_SIZE];
+    dap->why = why;
     instance_text(&dap->status.instance, found);
     error_set(&dap->trouble, ERROR_DATABASE_REFUSED,
               "DAP %s reaches %s (%s); the pair's own was proven on %s; %s", dap->name,
@@ -135,6 +147,7 @@ void daps_move(daps_t *self, const instance_t *instance, usec_t now)
         return;
     self->instance = *instance;
     self->moved_at = now;
+    self->given_up = (instance_t){0};
     for (size_t i = 0; i < self->len; i++)
         self->daps[i].watched = (instance_t){0};
 }
@@ -168,6 +181,7 @@ static dap_verdict_t s_verdict(daps_t *self, dap_t *dap)
 void daps_judge(daps_t *self, dap_t *dap)
 {
     dap->trouble = (error_t){0};
+    dap->why = NULL;
     dap->verdict = s_verdict(self, dap);
     dap->proven = dap->verdict == DAP_PROVEN;
 }
@@ -182,7 +196,7 @@ const dap_t *daps_reaching(const daps_t *self, usec_t now)
             continue;
         usec_t since = dap->reached_at > self->begun ? dap->reached_at : self->begun;
         if (dap->proven || (dap->seen && dap->reachable && s_is_proven_server(self, dap)) ||
-            (!dap->reachable && dap->verdict != DAP_WRONG && now - since < SETTLE_US))
+            (dap_is_silent(dap) && now - since < SETTLE_US))
             return dap;
     }
     return NULL;
@@ -209,12 +223,7 @@ static bool s_needs_place(const daps_t *self, const dap_t *dap)
            (!dap->remembered || !instance_is_same_place(&dap->status.instance, &self->instance));
 }
 
-static bool s_is_silent(const dap_t *dap)
-{
-    return dap_is_here(dap) && !dap->reachable && dap->verdict != DAP_WRONG;
-}
-
-/* A DAP that does not answer may lead to the own server, which then only is not there now: what is
+/* A DAP that shows nothing may lead to the own server, which then only is not there now: what is
  * elsewhere takes its place when it was its standby, or when all DAPs lead there. */
 static bool s_may_be_elsewhere(const daps_t *self, const dap_t *candidate)
 {
@@ -222,10 +231,10 @@ static bool s_may_be_elsewhere(const daps_t *self, const dap_t *candidate)
     if (promoted || instance_is_same_place(&candidate->status.instance, &self->instance))
         return false;
     for (size_t i = 0; i < self->len; i++)
-        if (s_is_silent(&self->daps[i]))
+        if (dap_is_here(&self->daps[i]) && dap_is_silent(&self->daps[i]))
             return true;
     for (size_t i = 0; i < self->word.daps_len; i++)
-        if (s_is_silent(&self->word.daps[i]))
+        if (dap_is_here(&self->word.daps[i]) && dap_is_silent(&self->word.daps[i]))
             return true;
     return false;
 }
@@ -255,7 +264,7 @@ static const char *s_first_objection(const daps_t *self, const dap_t *dap)
                "which "
                "told it whose database is the pair's: start that, or, if it is gone for good, see "
                "ixnctl database adopt";
-    if (word->saw && !word->exact)
+    if (instance_is_known(&word->server) && !word->exact)
         return "this node does not know the pair's own server, and the other node, which did, does "
                "not "
                "know all that was committed there: it goes first";
@@ -280,8 +289,9 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
     if (self->word.reaches)
         return "a DAP of the other node reaches that one, or may do so again" ON_PURPOSE;
     if (s_may_be_elsewhere(self, dap))
-        return "this one is at another address or port, and a DAP that does not answer may lead to "
-               "that one: mend it or take it out of the file (ixnctl config reload)" ON_PURPOSE;
+        return "this one is at another address or port, and a DAP that does not show where it "
+               "leads may lead to that one: mend it or take it out of the file (ixnctl config "
+               "reload)" ON_PURPOSE;
     if (s_needs_place(self, dap))
         return "all that was committed is not known, as a node was killed or is not heard, and "
                "this is another DAP text, address or port; start the other node" ON_PURPOSE;
@@ -293,40 +303,69 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
 /* The one that is being proven, those that are remembered first. */
 static dap_t *s_candidate(daps_t *self)
 {
+    const dap_t *first = NULL;
     dap_t *found = NULL;
     for (size_t i = 0; i < self->len; i++) {
         dap_t *dap = &self->daps[i];
         if (!dap_is_here(dap) || dap->verdict != DAP_PROVING)
             continue;
-        if (found && !instance_equal(&found->status.instance, &dap->status.instance)) {
+        if (first && !instance_equal(&first->status.instance, &dap->status.instance)) {
             s_say_why(self, dap, "DAPs reach different servers; correct those that are wrong");
             return NULL;
         }
-        if (!found || (dap->remembered && !found->remembered))
+        first = dap;
+        if (dap->unclear)
+            s_say_why(self, dap,
+                      "it keeps an answer back, so where it leads now is not known" HINT);
+        else if (!found || (dap->remembered && !found->remembered))
             found = dap;
     }
     return found;
 }
 
+/* Nothing else is in the way: the other node gives its own up first, as it may be led back to that
+ * and take over there, before it hears that this one has gone. The same place is no other server:
+ * nobody is led back to the run before. */
+static bool s_is_agreed(daps_t *self, const instance_t *instance, usec_t now)
+{
+    const daps_word_t *word = &self->word;
+    if (!word->exists || instance_is_same_place(instance, &self->instance) ||
+        instance_equal(&word->server, instance))
+        return true;
+    if (!instance_equal(&self->wanted, instance)) {
+        self->wanted = *instance;
+        self->wanted_since = now;
+    }
+    return !instance_is_known(&word->server) && word->since >= self->wanted_since;
+}
+
 bool daps_replace(daps_t *self, usec_t now)
 {
     dap_t *dap = s_candidate(self);
-    if (!dap)
-        return false;
-    const char *objection = s_objection(self, dap, now);
-    if (objection) {
-        s_say_why(self, dap, objection);
+    const char *objection = dap ? s_objection(self, dap, now) : NULL;
+    if (dap && !objection && s_is_agreed(self, &dap->status.instance, now)) {
+        self->wanted = (instance_t){0};
+        daps_move(self, &dap->status.instance, now);
+        for (size_t i = 0; i < self->len; i++)
+            if (dap_is_here(&self->daps[i]) && self->daps[i].verdict == DAP_PROVING &&
+                !self->daps[i].unclear)
+                daps_judge(self, &self->daps[i]);
+        return true;
+    }
+    if (dap && !objection) {
+        s_say_why(self, dap,
+                  "the other node takes that one for the pair's own, and is asked to give it up");
         return false;
     }
-    daps_move(self, &dap->status.instance, now);
-    for (size_t i = 0; i < self->len; i++)
-        if (dap_is_here(&self->daps[i]) && self->daps[i].verdict == DAP_PROVING)
-            daps_judge(self, &self->daps[i]);
-    return true;
+    self->wanted = (instance_t){0};
+    if (dap)
+        s_say_why(self, dap, objection);
+    return false;
 }
 
 void daps_forget_server(daps_t *self)
 {
+    self->given_up = self->instance;
     self->instance = (instance_t){0};
     for (size_t i = 0; i < self->len; i++) {
         dap_t *dap = &self->daps[i];

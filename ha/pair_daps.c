@@ -144,9 +144,7 @@ bool pair_set_daps(pair_t *self, const pair_dap_t *daps, size_t len, error_t *re
 
 /* ---- What becomes of them ---- */
 
-/* The server of one that reaches, or reached last, the pair's own database, for people. NULL: wait,
- * one of those in use has not been asked yet. */
-static const char *s_own_server(const pair_t *self)
+const char *pair_own_server(const pair_t *self)
 {
     bool open = false;
     for (size_t i = 0; i < self->daps.len; i++) {
@@ -167,7 +165,7 @@ static bool s_is_wrong(const dap_t *dap)
 /* A route of the file that leads elsewhere: once, loudly, with both databases. */
 static void s_refuse(pair_t *self, dap_t *dap)
 {
-    const char *own = s_own_server(self);
+    const char *own = pair_own_server(self);
     bool wrong = own && dap->standing == DAP_CANDIDATE && s_is_wrong(dap);
     if (wrong && !dap->refused)
         pair_alarm(self, "dap.refused",
@@ -306,156 +304,9 @@ static void s_tell_use(pair_t *self)
     pair_fill_use(self, action);
 }
 
-/* ---- What the other node says; which server is the proven one ---- */
-
-static void s_hear_word(pair_t *self)
-{
-    enum { SETTLE_MS = 3000 };
-    peer_view_t *peer = &self->peer;
-    daps_word_t *word = &self->daps.word;
-    bool alive = pair_peer_alive(self);
-    /* Who knows no server takes the other node's for the one. */
-    const instance_t *own =
-        instance_is_known(&self->daps.instance) ? &self->daps.instance : &peer->server;
-    bool answers = false;
-    bool reaches = false;
-    for (size_t i = 0; alive && i < peer->daps_len; i++) {
-        const dap_t *dap = &peer->daps[i];
-        bool there = dap->reachable && instance_is_known(&dap->status.instance);
-        reaches |= there && instance_equal(&dap->status.instance, own);
-        answers |= !there || dap->verdict == DAP_WRONG; /* it may, again: the look may be old */
-    }
-    if (reaches)
-        peer->reached_at = self->now;
-    usec_t since = peer->reached_at > peer->alive_since ? peer->reached_at : peer->alive_since;
-    word->daps = peer->daps;
-    word->daps_len = alive ? peer->daps_len : 0;
-    /* A port that refuses may be a cut, or a process about to start; and a frame may have been on
-     * its way for longer than the connection shows. */
-    word->silent = !alive || self->now - peer->word_at >= self->options.failover_timeout;
-    word->since = peer->word_at;
-    word->exact = alive && peer->exact;
-    word->saw = alive && instance_is_known(&peer->server);
-    self->daps.owns = self->node || (self->role == ROLE_TAKING_OVER && self->takeover.claimed);
-    word->primary = pair_peer_serves(self);
-    word->reaches = reaches || (answers && self->now - since < SETTLE_MS * USEC_PER_MS);
-}
-
-/* The other node has gone to another server since: the one before is the pair's own no longer,
- * whoever reaches it. This node sees a commit there, or waits for the other one's word. Who serves
- * has decided itself. */
-static void s_give_up_server(pair_t *self)
-{
-    char own[INSTANCE_TEXT_SIZE];
-    char other[INSTANCE_TEXT_SIZE];
-    const peer_view_t *peer = &self->peer;
-    daps_t *daps = &self->daps;
-    bool differs = pair_peer_alive(self) && instance_is_known(&peer->server) &&
-                   instance_is_known(&daps->instance) &&
-                   !instance_equal(&peer->server, &daps->instance);
-    if (!differs || daps->owns || self->takeover.asked || peer->word_at < daps->moved_at ||
-        peer->word_at == 0)
-        return;
-    pair_say(self, true, "database.given_up", "proven=\"%s\" others=\"%s\"",
-             instance_text(&daps->instance, own), instance_text(&peer->server, other));
-    daps_forget_server(daps);
-    self->said_instance = daps->instance;
-    pair_remember(self);
-    pair_hello(self);
-}
-
-static void s_say_server(pair_t *self)
-{
-    char now[INSTANCE_TEXT_SIZE];
-    char before[INSTANCE_TEXT_SIZE];
-    if (!self->daps.known || instance_equal(&self->daps.instance, &self->said_instance))
-        return;
-    instance_text(&self->daps.instance, now);
-    instance_text(&self->said_instance, before);
-    pair_say(self, false, "database.server", "proven=\"%s\" server=\"%s\" before=\"%s\"", now,
-             s_own_server(self), instance_is_known(&self->said_instance) ? before : "none");
-    self->said_instance = self->daps.instance;
-    pair_remember(self);
-}
-
-static void s_say_verdict(pair_t *self, dap_t *dap)
-{
-    static const char *const events[] = {"dap.unknown", "dap.not_now", "dap.proving", "dap.proven",
-                                         "dap.wrong"};
-    if (dap->verdict == dap->said)
-        return;
-    bool first = dap->said == DAP_UNKNOWN && dap->verdict == DAP_PROVING;
-    dap->said = dap->verdict;
-    if (dap->verdict == DAP_WRONG)
-        pair_alarm(self, "dap.wrong", "dap=%s line=%" PRIu32 " error=\"%s\" own=\"%s\"", dap->name,
-                   dap->line, dap->trouble.text, s_own_server(self));
-    else
-        pair_say(self, dap->verdict != DAP_PROVEN && !first, events[dap->verdict],
-                 "dap=%s server=\"%s\" reason=\"%s\"", dap->name,
-                 dap->seen ? dap->status.server : "", dap->trouble.text);
-    pair_hello(self); /* the other node may wait for it */
-}
-
-/* The server that took the proven one's place has the whole journal, but an older checkpoint. */
-static const dap_t *s_older_checkpoint(const pair_t *self)
-{
-    uint64_t checkpoint = node_figures(self->node).checkpoint;
-    for (size_t i = 0; i < self->daps.len; i++) {
-        const dap_t *dap = &self->daps.daps[i];
-        if (dap->proven && dap->asked_at > self->lanes_since &&
-            !instance_equal(&dap->status.instance, &self->lanes_instance) &&
-            dap->status.checkpoint_index < checkpoint)
-            return dap;
-    }
-    return NULL;
-}
-
-/* A node that serves does not go on where something of what it committed is missing: it stops
- * serving, stays, and says what is missing. Where only the tables are behind, it begins anew from
- * them and the journal. */
-static void s_stand_back(pair_t *self)
-{
-    char text[PAIR_REASON];
-    if (!self->node)
-        return;
-    const dap_t *loss = daps_loss(&self->daps, self->now);
-    const dap_t *older = loss ? NULL : s_older_checkpoint(self);
-    if (loss)
-        snprintf(text, sizeof text,
-                 "%" PRIu64 " committed entries are lost, %" PRIu64 " … %" PRIu64 ", on %s",
-                 database_lost(&loss->status), loss->status.head_index + 1,
-                 loss->status.known.index, loss->status.server);
-    else if (older)
-        snprintf(text, sizeof text, "its tables are at index %" PRIu64 ", they were at %" PRIu64,
-                 older->status.checkpoint_index, node_figures(self->node).checkpoint);
-    if ((!loss && !older) || !pair_event(self, ROLE_EVENT_WENT_BACK, text))
-        return;
-    pair_alarm(self, "database.went_back", "%s; error=\"%s\"", text,
-               loss ? loss->trouble.text : "");
-    pair_cease(self);
-}
-
-static void s_prove(pair_t *self)
-{
-    s_hear_word(self);
-    s_give_up_server(self);
-    if (!self->takeover.asked) /* the claim under way tells what is there */
-        daps_replace(&self->daps, self->now);
-    s_say_server(self);
-    for (size_t i = 0; i < self->daps.len; i++)
-        if (dap_is_here(&self->daps.daps[i]))
-            s_say_verdict(self, &self->daps.daps[i]);
-    s_stand_back(self);
-    if (!self->node || instance_equal(&self->daps.instance, &self->lanes_instance))
-        return;
-    self->lanes_instance = self->daps.instance;
-    self->lanes_since = self->now;
-    pair_do(self, PAIR_PROVE)->instance = self->daps.instance;
-}
-
 void pair_daps_turn(pair_t *self)
 {
-    s_prove(self);
+    pair_server_turn(self);
     for (size_t i = 0; i < self->daps.len; i++) {
         s_trust(self, &self->daps.daps[i]);
         s_refuse(self, &self->daps.daps[i]);

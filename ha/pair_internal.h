@@ -17,6 +17,7 @@ typedef struct {
     usec_t heard_at;
     bool exact;         /* it has forgotten nothing of what it knew to be committed */
     instance_t server;  /* that it takes for the pair's own; not known: none */
+    instance_t wanted;  /* that it asks this node to give its own up for; not known: it does not */
     usec_t alive_since; /* heard without a pause */
     usec_t reached_at;  /* one of its DAPs reached the proven server last */
     usec_t served_at;   /* heard as one that serves, or is about to */
@@ -210,6 +211,12 @@ void pair_init_daps(pair_t *self);
 /* Fills `action` with what the lanes may use, and keeps that it was told. */
 void pair_fill_use(pair_t *self, pair_action_t *action);
 void pair_daps_turn(pair_t *self);
+/* The server of one that reaches, or reached last, the pair's own database, for people. NULL: wait,
+ * one of those in use has not been asked yet. */
+const char *pair_own_server(const pair_t *self);
+
+/* pair_server.c */
+void pair_server_turn(pair_t *self);
 
 /* pair_serve.c */
 void pair_serve(pair_t *self, state_t *state); /* begins, with the claimed epoch */

@@ -52,6 +52,7 @@ static void s_fill_dap(const dap_t *dap, Ixn__V1__PeerDap *message)
     message->proven = dap->proven;
     message->latency_us = (uint32_t)dap->latency;
     message->trouble = (char *)dap->trouble.text;
+    message->unclear = dap->unclear;
     message->verdict = dap->verdict;
     message->server_started_us = dap->status.instance.started_at;
     message->server_port = dap->status.instance.port;
@@ -147,6 +148,8 @@ void pair_say_hello(pair_t *self)
     hello.known = self->daps.place.index;
     hello.server_started_us = self->daps.instance.started_at;
     hello.server_port = self->daps.instance.port;
+    hello.wanted_started_us = self->daps.wanted.started_at;
+    hello.wanted_port = self->daps.wanted.port;
     hello.exact = self->daps.warm || self->daps.exact;
     hello.known_hash = wire_bytes(&self->daps.place.hash);
     hello.said = s_number(self, self->now);
@@ -281,6 +284,7 @@ static void s_hear_daps(peer_view_t *peer, const Ixn__V1__PeerHello *hello)
         s_copy_text(dap->name, sizeof dap->name, hello->daps[i]->name);
         s_copy_text(dap->trouble.text, sizeof dap->trouble.text, hello->daps[i]->trouble);
         dap->reachable = hello->daps[i]->reachable;
+        dap->unclear = hello->daps[i]->unclear;
         dap->verdict = hello->daps[i]->verdict <= DAP_WRONG ? (dap_verdict_t)hello->daps[i]->verdict
                                                             : DAP_UNKNOWN;
         dap->status.instance = (instance_t){.started_at = hello->daps[i]->server_started_us,
@@ -384,6 +388,7 @@ static void s_hear_hello(pair_t *self, const Ixn__V1__PeerFrame *frame)
     peer->ready = hello->ready;
     peer->exact = hello->exact;
     peer->server = (instance_t){.started_at = hello->server_started_us, .port = hello->server_port};
+    peer->wanted = (instance_t){.started_at = hello->wanted_started_us, .port = hello->wanted_port};
     peer->automatic = hello->automatic;
     peer->database = hello->database;
     s_hear_daps(peer, hello);

@@ -150,9 +150,9 @@ void pair_world_lose(pair_world_t *self, size_t batches)
     pair_world_serve_from(self, true);
 }
 
-void pair_world_clone(pair_world_t *self)
+void pair_world_clone(pair_world_t *self, int database)
 {
-    model_t *model = &self->databases[OTHER];
+    model_t *model = &self->databases[database];
     s_copy(model, &self->databases[OURS]);
     model->instance.started_at += 50;
     model->instance.address[0] += 2;
@@ -165,6 +165,11 @@ static void s_drop_batches(pair_action_t *action)
     free(action->batches);
     action->batches = NULL;
     action->batches_len = 0;
+}
+
+void pair_world_deafen(pair_world_t *self, int node, bool deaf)
+{
+    self->members[node].deaf = deaf;
 }
 
 static void s_observe(member_t *member, size_t dap, const database_status_t *status,
@@ -279,10 +284,11 @@ static void s_answer(pair_world_t *self, member_t *member, size_t dap)
 
 static void s_commit(pair_world_t *self, member_t *member)
 {
-    model_t *model = &self->databases[OURS];
     if (!member->open || !member->batch || member->hold_commits ||
-        member->daps[0].reaches == NOTHING ||
-        !instance_equal(&member->lanes.instance, &model->instance))
+        member->daps[0].reaches == NOTHING)
+        return;
+    model_t *model = &self->databases[member->daps[0].reaches];
+    if (!instance_equal(&member->lanes.instance, &model->instance))
         return;
     batch_t *batch = member->batch;
     const batch_t *head = pair_world_newest(model);
@@ -347,7 +353,7 @@ static void s_send(pair_world_t *self, int node, uint8_t *bytes, size_t len)
     if (frame->body_case == IXN__V1__PEER_FRAME__BODY_HAND_OVER)
         s_tell(self, node, "HandOver%s", frame->hand_over->abandoned ? ", abandoned" : "");
     ixn__v1__peer_frame__free_unpacked(frame, NULL);
-    if (s_linked(self) && !self->mute) {
+    if (s_linked(self) && !self->mute && !other->deaf) {
         s_push(other->inbox, &other->inbox_len, bytes, len);
         s_push(other->kept, &other->kept_len, bytes, len);
     }
@@ -412,6 +418,9 @@ static void s_say(pair_world_t *self, int node, const pair_action_t *action)
     if (strcmp(action->event, "pair.role") == 0 &&
         sscanf(action->text, "from=%31s to=%31s", from, to) == 2)
         s_tell(self, node, "%s > %s", from, to);
+    if (strcmp(action->event, "dap.proving") == 0 && strstr(action->text, "dap=dap-1 "))
+        snprintf(self->members[node].proving, sizeof self->members[node].proving, "%s",
+                 action->text);
     if (strcmp(action->event, "database.assumed") == 0)
         s_tell(self, node, "assumes");
 }
@@ -648,7 +657,8 @@ static pair_options_t s_options(const pair_world_t *self, int node, const pair_w
         .has_database_id = start->demands_other,
         .database_id = self->databases[OTHER].identity.database_id,
         .daps_len = PAIR_WORLD_DAPS,
-        .daps = {{.name = "dap-1"}, {.name = "dap-2"}},
+        .daps = {{.name = "dap-1", .remembered = member->has_memory},
+                 {.name = "dap-2", .remembered = member->has_memory}},
         .failover_timeout = PAIR_WORLD_TIMEOUT_MS * USEC_PER_MS,
         .heartbeat = 100 * USEC_PER_MS,
         .beat = 40 * USEC_PER_MS,

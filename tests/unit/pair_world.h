@@ -18,8 +18,8 @@
 #define PAIR_WORLD_TIMEOUT_MS 1000 /* failover_timeout of all nodes */
 #define PAIR_WORLD_DAPS 2          /* of each node */
 
-enum { A, B };                      /* nodes */
-enum { NOTHING = -1, OURS, OTHER }; /* what an access point reaches */
+enum { A, B };                             /* nodes */
+enum { NOTHING = -1, OURS, OTHER, CLONE }; /* what an access point reaches */
 
 typedef struct pair_world pair_world_t;
 
@@ -78,8 +78,10 @@ void pair_world_serve_from(pair_world_t *self, bool elsewhere);
 /* Another server has our database, without its newest batches. The one that has them all is OTHER
  * from now on, for who reaches that. */
 void pair_world_lose(pair_world_t *self, size_t batches);
-/* A server of its own with what is in OURS now is OTHER. */
-void pair_world_clone(pair_world_t *self);
+/* A server of its own with what is in OURS now is that database: OTHER or CLONE. */
+void pair_world_clone(pair_world_t *self, int database);
+/* What the other node sends to it vanishes, while set; what it says is heard. */
+void pair_world_deafen(pair_world_t *self, int node, bool deaf);
 /* Frames that were sent to the node since the last forget come again. */
 void pair_world_again(pair_world_t *self, int node);
 /* One of those frames, valid until the world goes on; false: there is none. */
@@ -113,6 +115,8 @@ const Ixn__V1__PairHeal *pair_world_healed(pair_world_t *self, int node);
 
 const char *pair_world_told(const pair_world_t *self);
 void pair_world_forget(pair_world_t *self);
+/* What it logged last of its first DAP while that was being proven. */
+const char *pair_world_proving(const pair_world_t *self, int node);
 /* Index and epoch of our database; the last index that was saved as a tail (0: none). */
 uint64_t pair_world_head(const pair_world_t *self);
 uint64_t pair_world_epoch(const pair_world_t *self);

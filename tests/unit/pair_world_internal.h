@@ -4,7 +4,7 @@
 
 #include "tests/unit/pair_world.h"
 
-enum { DATABASES = 2, NODES = 2, JOURNAL = 20000, FRAMES = 20000, WALL = 1769860800 };
+enum { DATABASES = 3, NODES = 2, JOURNAL = 20000, FRAMES = 20000, WALL = 1769860800 };
 
 typedef struct {
     identity_t identity;
@@ -54,8 +54,10 @@ typedef struct {
     frame_t kept[FRAMES];
     size_t kept_len;
     bool up;
+    bool deaf;
     /* told */
     uint64_t saved;
+    char proving[PAIR_REASON * 5];
     error_t error;
     size_t claims;
 } member_t;

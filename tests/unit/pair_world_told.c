@@ -144,6 +144,11 @@ void pair_world_forget(pair_world_t *self)
         pair_world_drop(self->members[node].kept, &self->members[node].kept_len);
 }
 
+const char *pair_world_proving(const pair_world_t *self, int node)
+{
+    return self->members[node].proving;
+}
+
 uint64_t pair_world_head(const pair_world_t *self)
 {
     const batch_t *head = pair_world_newest(&self->databases[OURS]);

@@ -382,9 +382,9 @@ Test(daps, who_never_saw_the_own_server_believes_the_primary)
     s_daps.word = (daps_word_t){.exists = true, .silent = true};
     cr_assert(!daps_replace(&s_daps, 300), "it may be about to be heard");
     cr_assert(!daps_replace(&s_daps, 300 + 3600 * USEC_PER_SECOND), "it told which one, not where");
-    s_daps.word = (daps_word_t){.exists = true, .since = 210, .saw = true};
+    s_daps.word = (daps_word_t){.exists = true, .since = 210, .server = s_first_server};
     cr_assert(!daps_replace(&s_daps, 300), "it was killed, and knows the place: it goes first");
-    s_daps.word = (daps_word_t){.exists = true, .since = 210, .saw = true, .exact = true};
+    s_daps.word = (daps_word_t){.exists = true, .since = 310, .exact = true};
     cr_assert(daps_replace(&s_daps, 300), "the other node does not serve, and has no objection");
 }
 
@@ -392,7 +392,7 @@ Test(daps, who_never_saw_the_own_server_believes_the_primary)
 Test(daps, a_primary_follows_its_database_beside_an_empty_backup)
 {
     s_prove_first_server();
-    s_daps.word = (daps_word_t){.exists = true, .since = 250};
+    s_daps.word = (daps_word_t){.exists = true, .since = 300};
     cr_assert(!s_shows(0, &s_fresh_clone, 200));
     cr_assert(!s_shows(1, &s_fresh_clone, 200));
     cr_assert(!daps_replace(&s_daps, 300), "the other node may know of later commits");
@@ -413,7 +413,9 @@ Test(daps, an_old_word_of_the_other_node_permits_nothing)
     s_daps.word.since = 215;
     cr_assert(!daps_replace(&s_daps, 300), "said before this node stood still");
     s_daps.word.since = 220;
-    cr_assert(daps_replace(&s_daps, 300));
+    cr_assert(!daps_replace(&s_daps, 300), "not before it can know that this one would go");
+    s_daps.word.since = 300;
+    cr_assert(daps_replace(&s_daps, 310));
 }
 
 Test(daps, unheard_only_the_same_way_to_the_same_place)
@@ -441,4 +443,100 @@ Test(daps, cold_after_a_kill_only_the_same_place)
     cr_assert(!daps_replace(&s_daps, 300));
     s_daps.exact = true; /* it ended in order, and knows all that was committed */
     cr_assert(daps_replace(&s_daps, 300));
+}
+
+/* Where the other node believes in the server before, it may be led back and take over there. */
+Test(daps, elsewhere_when_the_other_node_has_given_its_own_up)
+{
+    s_prove_first_server();
+    s_daps.word =
+        (daps_word_t){.exists = true, .exact = true, .since = 250, .server = s_first_server};
+    cr_assert(!s_shows(0, &s_fresh_clone, 200));
+    cr_assert(!s_shows(1, &s_fresh_clone, 200));
+    cr_assert(!daps_replace(&s_daps, 300));
+    cr_assert(instance_equal(&s_daps.wanted, &s_clone), "it is asked to");
+    cr_assert(strstr(s_daps.daps[0].trouble.text, "is asked to give it up"), "%s",
+              s_daps.daps[0].trouble.text);
+    s_daps.word.server = (instance_t){0};
+    cr_assert(!daps_replace(&s_daps, 310), "it has, but not for this");
+    s_daps.word.reaches = true;
+    cr_assert(!daps_replace(&s_daps, 320));
+    cr_assert(!instance_is_known(&s_daps.wanted), "no longer");
+    s_daps.word.reaches = false;
+    s_daps.word.since = 310;
+    cr_assert(!daps_replace(&s_daps, 330), "it has, but for what was asked before");
+    s_daps.word.since = 330;
+    cr_assert(daps_replace(&s_daps, 340));
+    cr_assert(!instance_is_known(&s_daps.wanted));
+}
+
+Test(daps, where_the_other_node_is_already_nobody_is_asked)
+{
+    s_prove_first_server();
+    s_daps.word = (daps_word_t){.exists = true, .exact = true, .since = 250, .server = s_clone};
+    cr_assert(!s_shows(0, &s_fresh_clone, 200));
+    cr_assert(!s_shows(1, &s_fresh_clone, 200));
+    cr_assert(daps_replace(&s_daps, 300));
+}
+
+/* A commit that the other node sent there before it went elsewhere. */
+Test(daps, what_was_given_up_is_not_proven_by_a_late_commit)
+{
+    database_status_t first = s_restarted;
+    first.instance = s_first_server;
+    s_prove_first_server();
+    daps_forget_server(&s_daps);
+    s_daps.word = (daps_word_t){.exists = true, .server = s_first_server, .asks = true};
+    cr_assert(!s_shows(0, &first, 200));
+    first.head_index = 101;
+    cr_assert(!s_shows(0, &first, 300), "the other node asked for it");
+    s_daps.word = (daps_word_t){.exists = true, .silent = true};
+    first.head_index = 102;
+    cr_assert(!s_shows(0, &first, 400), "nor while it is not heard");
+    s_daps.word = (daps_word_t){.exists = true, .server = s_first_server};
+    cr_assert(!s_shows(0, &first, 500));
+    first.head_index = 103;
+    cr_assert(s_shows(0, &first, 600), "it stays there");
+}
+
+/* Seed 8002991 of the simulator: the only DAP had been led back, to a server that was frozen. */
+Test(daps, one_that_keeps_its_answer_back_may_lead_anywhere)
+{
+    const usec_t later = 10 * USEC_PER_SECOND;
+    s_prove_first_server();
+    cr_assert(!s_shows(0, &s_fresh_clone, later));
+    cr_assert(!s_shows(1, &s_fresh_clone, later));
+    daps_ask(&s_daps, 0, later + 100);
+    daps_watch(&s_daps, later + 100 + 499999);
+    cr_assert(!s_daps.daps[0].unclear);
+    daps_watch(&s_daps, later + 100 + 500000);
+    cr_assert(s_daps.daps[0].unclear);
+    cr_assert(!daps_replace(&s_daps, later + 600000), "the other one's clone may be elsewhere");
+    daps_ask(&s_daps, 1, later + 100);
+    daps_watch(&s_daps, later + 600000);
+    cr_assert(!daps_replace(&s_daps, later + 600000));
+    cr_assert(strstr(s_daps.daps[1].trouble.text, "keeps an answer back"), "%s",
+              s_daps.daps[1].trouble.text);
+    for (size_t dap = 0; dap < 2; dap++) {
+        database_status_t status = s_daps.daps[dap].status;
+        cr_assert(!daps_answer(&s_daps, dap, &status, NULL, later + 600010));
+        cr_assert(!s_daps.daps[dap].unclear);
+    }
+    cr_assert(daps_replace(&s_daps, later + 600020));
+}
+
+/* Seed 9101300 of the simulator: the other node was of a version that needs newer tables, and its
+ * DAP led to the own server all the time. */
+Test(daps, tables_of_another_version_may_be_the_own_ones)
+{
+    const usec_t later = 10 * USEC_PER_SECOND;
+    s_prove_first_server();
+    cr_assert(!s_shows(0, &s_fresh_clone, later));
+    s_fails(1, ERROR_DATABASE_SCHEMA, later);
+    cr_assert_eq(s_daps.daps[1].verdict, DAP_WRONG);
+    cr_assert(!daps_replace(&s_daps, later + 100));
+    cr_assert(strstr(s_daps.daps[0].trouble.text, "does not show where it leads"), "%s",
+              s_daps.daps[0].trouble.text);
+    s_fails(1, ERROR_DATABASE_EMPTY, later + 200);
+    cr_assert(daps_replace(&s_daps, later + 300));
 }

@@ -193,7 +193,7 @@ Test(heal, is_refused_while_a_dap_reaches_the_server_that_has_them)
 Test(heal, is_refused_while_the_other_nodes_dap_reaches_another_server)
 {
     s_lose(LOST);
-    pair_world_clone(w);
+    pair_world_clone(w, OTHER);
     pair_world_reach(w, B, 1, OTHER);
     pair_world_pass(w, 2000);
     s_expect_refusal(A, "DAP dap-2 of the other node, \"B\", reaches another server");

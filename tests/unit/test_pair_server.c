@@ -92,23 +92,26 @@ static uint64_t s_said(int node)
     return said;
 }
 
-/* A hello of A to B, in answer to B's last one, in which A takes this server for the pair's own. */
-static void s_says_server(usec_t started_at, uint64_t heard)
+/* A hello to `node` of the other one, in answer to this one's `heard`: it takes one server for the
+ * pair's own, and asks for another one; 0: it does not. */
+static void s_hello(int node, usec_t server, usec_t wanted, uint64_t heard)
 {
     Ixn__V1__PeerFrame frame = IXN__V1__PEER_FRAME__INIT;
     Ixn__V1__PeerHello hello = IXN__V1__PEER_HELLO__INIT;
-    const identity_memory_t *memory = pair_world_memory(w, B);
-    hello.name = "A";
-    hello.role = IXN__V1__PEER_ROLE__PEER_PRIMARY;
+    const identity_memory_t *memory = pair_world_memory(w, node);
+    hello.name = node == B ? "A" : "B";
+    hello.role = wanted ? IXN__V1__PEER_ROLE__PEER_SYNCING : IXN__V1__PEER_ROLE__PEER_PRIMARY;
     hello.system_identifier = memory->identity.system_identifier;
     hello.database_oid = memory->identity.database_oid;
-    hello.server_started_us = started_at;
-    hello.server_port = memory->instance.port;
+    hello.server_started_us = server;
+    hello.wanted_started_us = wanted;
+    hello.exact = true;
+    hello.server_port = hello.wanted_port = memory->instance.port;
     hello.said = UINT64_MAX; /* the newest */
     hello.heard = heard;
     frame.body_case = IXN__V1__PEER_FRAME__BODY_HELLO;
     frame.hello = &hello;
-    pair_world_frame(w, B, &frame, true);
+    pair_world_frame(w, node, &frame, true);
     pair_world_pass(w, 2 * PAIR_WORLD_STEP_MS);
 }
 
@@ -118,11 +121,11 @@ Test(server, where_the_primary_has_gone_elsewhere_the_one_before_is_believed_no_
 {
     pair_world_pass(w, 1000);
     const instance_t before = s_proven(B);
-    s_says_server(before.started_at + 100, 0);
+    s_hello(B, before.started_at + 100, 0, 0);
     cr_assert(!s_moved(B, &before), "an old word");
-    s_says_server(before.started_at, s_said(B));
+    s_hello(B, before.started_at, 0, s_said(B));
     cr_assert(!s_moved(B, &before), "the same");
-    s_says_server(before.started_at + 100, s_said(B));
+    s_hello(B, before.started_at + 100, 0, s_said(B));
     cr_assert(!instance_is_known(&pair_world_memory(w, B)->instance));
     cr_assert_eq(pair_role(pair_world_pair(w, B)), ROLE_SYNCING, "it is not ready");
     pair_world_pass(w, 1000);
@@ -157,4 +160,151 @@ Test(cold, who_has_claimed_follows_it_before_anything_is_loaded)
     pair_world_serve_from(w, true);
     cr_assert(pair_world_until(w, A, ROLE_PAIRED, 5000) >= 0, "%s", pair_world_told(w));
     cr_assert(pair_world_until(w, B, ROLE_READY, 5000) >= 0, "%s", pair_world_told(w));
+}
+
+/* ---- The other node gives its own up first ---- */
+
+/* B serves, and is led to a clone that has everything, A to another pair's database: nobody reaches
+ * the own one. (In a step of this world A hears nothing of what B does in it.) */
+static void s_lead_away(void)
+{
+    pair_world_command(w, A, IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER, false);
+    cr_assert(pair_world_until(w, B, ROLE_PAIRED, 3000) >= 0, "%s", pair_world_told(w));
+    pair_world_pass(w, 1000);
+    pair_world_forget(w);
+    pair_world_clone(w, CLONE);
+    pair_world_reach_all(w, B, CLONE);
+    pair_world_reach_all(w, A, OTHER);
+}
+
+static bool s_knows_one(int node)
+{
+    return instance_is_known(&pair_world_memory(w, node)->instance);
+}
+
+/* Steps until the node gives its own up. */
+static int s_until_given_up(int node)
+{
+    int steps = 0;
+    for (; s_knows_one(node); steps++) {
+        cr_assert_lt(steps, 2000, "%s", pair_world_told(w));
+        pair_world_pass(w, PAIR_WORLD_STEP_MS);
+    }
+    return steps;
+}
+
+/* In between A could be led back, and take over where nothing fences what B writes. */
+Test(server, elsewhere_no_sooner_than_the_other_node_has_given_its_own_up)
+{
+    s_lead_away();
+    const instance_t before = s_proven(B);
+    for (int i = 0; i < 2000 && !s_moved(B, &before); i++) {
+        pair_world_pass(w, PAIR_WORLD_STEP_MS);
+        cr_assert(!s_moved(B, &before) || !s_knows_one(A), "they believe in two servers");
+    }
+    cr_assert(s_moved(B, &before), "%s", pair_world_told(w));
+    size_t claims = pair_world_claims(w, A);
+    pair_world_reach_all(w, A, OURS);
+    pair_world_cut(w, true);
+    pair_world_pass(w, 10000);
+    cr_assert_eq(pair_world_claims(w, A), claims);
+    pair_world_reach_all(w, A, CLONE);
+    pair_world_cut(w, false);
+    pair_world_pass(w, 3000);
+    cr_assert_eq(pair_role(pair_world_pair(w, B)), ROLE_PAIRED, "%s", pair_world_told(w));
+    cr_assert_eq(pair_role(pair_world_pair(w, A)), ROLE_READY, "%s", pair_world_told(w));
+}
+
+Test(server, not_elsewhere_while_the_other_node_does_not_hear_of_it)
+{
+    s_lead_away();
+    int steps = s_until_given_up(A);
+    s_close();
+    s_settled();
+    s_lead_away();
+    const instance_t before = s_proven(B);
+    pair_world_pass(w, (uint32_t)(steps - 4) * PAIR_WORLD_STEP_MS);
+    pair_world_deafen(w, A, true);
+    pair_world_pass(w, 10000);
+    cr_assert(!s_moved(B, &before));
+    cr_assert(s_knows_one(A));
+    pair_world_reach_all(w, A, OURS);
+    cr_assert(pair_world_until(w, A, ROLE_ALONE, 10000) >= 0, "it takes over where it was: %s",
+              pair_world_told(w));
+}
+
+/* The DAPs are corrected in the meantime. */
+Test(server, what_was_given_up_is_taken_again_when_the_other_node_stays)
+{
+    s_lead_away();
+    int steps = s_until_given_up(A);
+    s_close();
+    s_settled();
+    s_lead_away();
+    const instance_t before = s_proven(B);
+    uint64_t epoch = pair_world_epoch(w);
+    pair_world_pass(w, (uint32_t)(steps - 1) * PAIR_WORLD_STEP_MS);
+    pair_world_deafen(w, B, true);
+    pair_world_pass(w, PAIR_WORLD_STEP_MS);
+    cr_assert(!s_knows_one(A) && !s_moved(B, &before));
+    pair_world_reach_all(w, A, OURS);
+    pair_world_reach_all(w, B, OURS);
+    pair_world_pass(w, 300);
+    pair_world_deafen(w, B, false);
+    pair_world_pass(w, 3000);
+    cr_assert_eq(pair_role(pair_world_pair(w, B)), ROLE_PAIRED, "%s", pair_world_told(w));
+    cr_assert_eq(pair_role(pair_world_pair(w, A)), ROLE_READY, "%s", pair_world_told(w));
+    cr_assert_eq(pair_world_epoch(w), epoch, "nobody took over");
+    cr_assert(!s_moved(B, &before));
+}
+
+/* Both are stopped, and find the clone where their database was. */
+static void s_start_elsewhere(void)
+{
+    for (int node = B; node >= A; node--) {
+        pair_stop(pair_world_pair(w, node));
+        pair_world_pass(w, 4000);
+        cr_assert_null(pair_world_pair(w, node));
+    }
+    pair_world_clone(w, CLONE);
+    for (int node = A; node <= B; node++) {
+        pair_world_reach_all(w, node, CLONE);
+        pair_world_start(w, node, NULL);
+    }
+}
+
+/* Two that do not serve could ask each other at the same time, and know nothing afterwards. */
+Test(server, of_two_that_ask_each_other_one_goes_first)
+{
+    const instance_t before = s_proven(A);
+    s_start_elsewhere();
+    int steps = s_until_given_up(B);
+    cr_assert(pair_world_until(w, A, ROLE_PAIRED, 8000) >= 0, "%s", pair_world_told(w));
+    cr_assert(pair_world_until(w, B, ROLE_READY, 8000) >= 0, "%s", pair_world_told(w));
+    cr_assert(s_moved(A, &before) && s_moved(B, &before));
+    s_close();
+    s_settled();
+    s_start_elsewhere();
+    pair_world_pass(w, (uint32_t)(steps - 1) * PAIR_WORLD_STEP_MS);
+    uint64_t said = s_said(A);
+    pair_world_deafen(w, B, true);
+    pair_world_pass(w, PAIR_WORLD_STEP_MS); /* now A asks */
+    s_hello(A, before.started_at, before.started_at + 50, said);
+    cr_assert(s_knows_one(A), "it goes first");
+    s_hello(B, before.started_at, before.started_at + 50, s_said(B));
+    cr_assert(!s_knows_one(B), "it gives way");
+}
+
+/* The log had told for good what was in the way at first. */
+Test(server, the_log_tells_what_is_still_in_the_way)
+{
+    pair_world_clone(w, CLONE);
+    pair_world_reach_all(w, A, CLONE);
+    pair_world_reach_all(w, B, NOTHING);
+    pair_world_pass(w, 2000);
+    cr_assert(strstr(pair_world_proving(w, A), "the other node reaches another server"), "%s",
+              pair_world_proving(w, A));
+    pair_world_pass(w, 7000);
+    cr_assert(strstr(pair_world_proving(w, A), "does not show where it leads"), "%s",
+              pair_world_proving(w, A));
 }
