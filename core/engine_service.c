@@ -4,6 +4,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "core/engine_internal.h"
 
 /* What routers ask of application servers: each step is an entry before anybody hears of it. Which
@@ -268,6 +269,8 @@ static bool s_dispatch_queue(engine_t *self, struct service_queue *queue, size_t
         server_t server;
         if (*budget == 0 || !engine_has_room(self))
             return false;
+        if (MUTATION(SERVER_TURNS_FORGOTTEN))
+            servers_set_last(self->servers, queue->pool, TEXT(""));
         if (servers_choose(self->servers, queue->pool, self->log_time, &server) != SERVERS_CHOSEN)
             break;
         (*budget)--;

@@ -29,6 +29,7 @@
     X(CURSOR_LOST, "whose turn it is does not come back from the tables")                          \
     X(RETURNED_TO_TAIL, "work that comes back goes to the end of the line")                        \
     X(TURNS_FORGOTTEN, "the first router with room gets the work")                                 \
+    X(SERVER_TURNS_FORGOTTEN, "the first application server with room gets the request")           \
     X(LOWER_EPOCH_ACCEPTED, "a frame of the peer counts under an epoch that is over")              \
     X(TAIL_KEPT, "a backup keeps what it buffered of an epoch that is over")                       \
     X(GRANTED_TWICE, "an agent is granted although another has it")                                \

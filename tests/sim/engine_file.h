@@ -8,6 +8,8 @@
 enum {
     ROUTERS_MAX = 3,
     SERVERS_MAX = 3,
+    SERVERS_OF_TYPE = 2, /* of the first type, which routers ask for */
+    SERVER_WINDOW = 2,
     AGENTS_MAX = 3,
     STRATEGIES = 2, /* of these names, "classify" and "answer" */
     ROUTING_ATTEMPTS = 10000,

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "tests/sim/checker_internal.h"
+#include "tests/sim/seen_rounds.h"
 
 enum { OVERDUE_US = 3000000 }; /* a fault for what nobody answered comes within this */
 
@@ -13,6 +15,7 @@ struct seen_services {
     seen_service_t *by_index;
     seen_service_t **open;
     size_t open_len;
+    seen_rounds_t rounds;
 };
 
 seen_services_t *seen_services_new(world_t *world)
@@ -123,6 +126,7 @@ void seen_services_requested(seen_services_t *self, const batch_t *batch, uint64
     memcpy(seen->key, entry->key.data, entry->key.len);
     seen->key_len = entry->key.len;
     seen->safe = entry->safe;
+    seen->pool = seen_rounds_pool(entry);
     seen->deadline = entry->deadline_us;
     seen->timeout = entry->deadline_us - batch->log_time;
     seen->after = after;
@@ -142,6 +146,17 @@ static seen_service_t *s_open(seen_services_t *self, uint64_t at, uint64_t epoch
     return NULL;
 }
 
+/* How many requests each server has. */
+static void s_count_busy(const seen_services_t *self, uint32_t busy[SERVERS_MAX])
+{
+    memset(busy, 0, SERVERS_MAX * sizeof *busy);
+    for (size_t i = 0; i < self->open_len; i++) {
+        const seen_service_t *seen = self->open[i];
+        if (seen->server[0] && !seen->answered && s_is_wanted(seen))
+            busy[seen_rounds_place(seen->server)]++;
+    }
+}
+
 /* An unsafe request belongs to the process that may have heard of it. */
 void seen_services_sent(seen_services_t *self, uint64_t index, const Ixn__V1__ServiceSent *entry)
 {
@@ -157,6 +172,9 @@ void seen_services_sent(seen_services_t *self, uint64_t index, const Ixn__V1__Se
         s_wrong(self, index, "an unsafe request goes to a second process");
         return;
     }
+    uint32_t busy[SERVERS_MAX];
+    s_count_busy(self, busy);
+    seen_rounds_sent(&self->rounds, self->world->checker, index, seen->pool, entry->server, busy);
     snprintf(seen->server, sizeof seen->server, "%s", entry->server);
     memcpy(seen->incarnation.bytes, entry->incarnation.data, 16);
     seen->sends++;
@@ -165,8 +183,11 @@ void seen_services_sent(seen_services_t *self, uint64_t index, const Ixn__V1__Se
 void seen_services_waits(seen_services_t *self, uint64_t index, const Ixn__V1__ServiceWaits *entry)
 {
     seen_service_t *seen = s_open(self, index, entry->epoch, entry->index);
-    if (seen)
-        seen->server[0] = '\0';
+    if (!seen)
+        return;
+    if (seen->server[0])
+        seen_rounds_ended(&self->rounds, self->world->checker, seen->server, false);
+    seen->server[0] = '\0';
 }
 
 /* By the server that has it. What another one makes up counts once that one is asked itself. */
@@ -200,6 +221,8 @@ void seen_services_answered(seen_services_t *self, uint64_t index,
     seen->answered = true;
     bool own = seen->fault && s_is_own_fault(seen->outcome);
     usec_t passed = self->world->now - seen->after;
+    if (seen->server[0])
+        seen_rounds_ended(&self->rounds, self->world->checker, seen->server, !own);
     if (!own && !s_was_done(seen, seen->outcome))
         world_violation(self->world, "services",
                         "entry %llu: request %llu is answered with %s, which the server that has "

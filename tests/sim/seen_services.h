@@ -23,6 +23,7 @@ typedef struct {
     char key[LIMIT_KEY];
     size_t key_len;
     bool safe;
+    size_t pool;     /* which target and service, by its number */
     usec_t deadline; /* log time */
     usec_t timeout;
     usec_t after; /* it was decided after this */

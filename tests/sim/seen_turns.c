@@ -9,16 +9,26 @@
 #include "tests/sim/engine_file.h"
 #include "tests/sim/talker.h"
 
-typedef struct {
-    char last[ROUTERS_MAX][LIMIT_NAME + 1]; /* a ring: who had the newest turns */
-    size_t len;
-    uint64_t changes; /* of routers, as of the newest turn */
-} turns_t;
-
 struct seen_turns {
     world_t *world;
     turns_t turns[STRATEGIES];
 };
+
+bool turns_took(turns_t *self, const world_t *world, size_t others, const char *name)
+{
+    bool fair = true;
+    if (self->changes != world->router_changes)
+        self->len = 0;
+    self->changes = world->router_changes;
+    for (size_t i = 0; i < self->len; i++)
+        fair = fair && strcmp(self->last[i], name) != 0;
+    if (self->len == others) {
+        memmove(self->last[0], self->last[1], (others - 1) * sizeof self->last[0]);
+        self->len--;
+    }
+    snprintf(self->last[self->len++], sizeof self->last[0], "%s", name);
+    return fair;
+}
 
 seen_turns_t *seen_turns_new(world_t *world)
 {
@@ -81,18 +91,9 @@ void seen_turns_dispatched(seen_turns_t *self, uint64_t index, const Ixn__V1__Di
         turns->len = 0;
         return;
     }
-    if (turns->changes != world->router_changes)
-        turns->len = 0;
-    turns->changes = world->router_changes;
-    for (size_t i = 0; i < turns->len; i++)
-        if (strcmp(turns->last[i], entry->router) == 0)
-            world_violation(world, "turns",
-                            "entry %llu gives work of %s to %s again, before each of the others "
-                            "had its turn",
-                            (unsigned long long)index, entry->strategy, entry->router);
-    if (turns->len == others) {
-        memmove(turns->last[0], turns->last[1], (others - 1) * sizeof turns->last[0]);
-        turns->len--;
-    }
-    snprintf(turns->last[turns->len++], sizeof turns->last[0], "%s", entry->router);
+    if (!turns_took(turns, world, others, entry->router))
+        world_violation(world, "turns",
+                        "entry %llu gives work of %s to %s again, before each of the others "
+                        "had its turn",
+                        (unsigned long long)index, entry->strategy, entry->router);
 }

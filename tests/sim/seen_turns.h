@@ -7,6 +7,16 @@
 #include "core/wire/wire.h"
 #include "tests/sim/checker.h"
 
+/* Who had the newest turns of one round; `{0}`: nobody. */
+enum { TURNS_MAX = 3 };
+typedef struct {
+    char last[TURNS_MAX][LIMIT_NAME + 1]; /* a ring */
+    size_t len;
+    uint64_t changes; /* world.router_changes, as of the newest turn */
+} turns_t;
+/* One of `others` + 1 has its turn. False: it had one before each of the others. */
+bool turns_took(turns_t *self, const world_t *world, size_t others, const char *name);
+
 typedef struct seen_turns seen_turns_t;
 
 seen_turns_t *seen_turns_new(world_t *world);

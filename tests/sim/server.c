@@ -22,7 +22,7 @@ void server_fill(talker_t *self, Ixn__V1__ApplicationServer *body)
     body->type = types[self->place];
     body->services = (char **)engine_file_services;
     body->n_services = 2;
-    body->window = 2;
+    body->window = SERVER_WINDOW;
 }
 
 void server_forget(talker_t *self)
