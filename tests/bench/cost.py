@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What the node, and one choice of a router, cost in instructions, counted by callgrind: the same on
-a busy machine and on an idle one. A limit for each keeps it from growing unseen; whoever has a
+"""What the node, and one choice of a router, cost in instructions, counted by callgrind: the same
+on a busy machine and on an idle one. A limit for each keeps it from growing unseen; whoever has a
 reason raises it here, in the commit that needs it, and tells docs/performance.md.
 
     cost.py NODE_COST CHOICE_COST [--count N] [--keep FOLDER]
