@@ -250,8 +250,8 @@ def check_drain(pair, primary):
     expect_status(other.post("/v1/routers/R9/drain", {}), 400, "INVALID_ARGUMENT")
     expect_status(other.post("/v1/routers/R9/drain", {"reason": "x", "now": True}), 400)
     done = other.done("/v1/routers/R9/drain", {"reason": "a test"})["routers"]
-    expect([(one["name"], one["drained"], one["drain_reason"]) for one in done]
-           == [("R9", True, "a test")], f"{done}")
+    expect([(one["name"], one["drained"], one["drain_reason"], one["drained_by"]) for one in done]
+           == [("R9", True, "a test", "local")], f"{done}")
     seen = {router["name"]: router for router in primary.admin.good("/v1/routers")["routers"]}
     expect(seen["R9"]["drained"], f"{seen['R9']}")
     text, _, _ = pair.world.ctl(*pair.node_arguments, "status", check=False)
@@ -441,8 +441,14 @@ def check_tokens(world):
            "a viewer has changed something")
     operator.done(f"/v1/interactions/{ids[0]}/move", {"queue": "support", "reason": "a test"})
     expect_status(chief.post("/v1/pair/switchover", {"reason": "a test"}), 409, "WRONG_STATE")
+    router = world.start_router(node, "R8")
+    wait_for("the router", lambda: "R8" in {
+        one["name"] for one in viewer.good("/v1/routers")["routers"]}, 20)
+    drained = operator.done("/v1/routers/R8/drain", {"reason": "a test"})["routers"][0]
+    expect(drained["drained_by"] == "desk", f"who drained it: {drained}")
+    router.stop()
     rows = viewer.good("/v1/audit")["audit"]
-    expect({row["who"] for row in rows[:2]} == {"desk", "chief"}, f"audit: {rows[:2]}")
+    expect({row["who"] for row in rows[:3]} == {"desk", "chief"}, f"audit: {rows[:3]}")
     # A new token works without a restart, a taken one no longer; a broken file changes nothing.
     write_tokens(tokens, [f"viewer wall {'n' * 32}"])
     wait_for("the new token", lambda: AdminPort(port, "n" * 32, tls=True).get(
