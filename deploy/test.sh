@@ -12,20 +12,24 @@
 #   browser  the operator's page
 #   docs     every command of the README, links of the documents, pages of the manual
 #
-# Without a name all parts that exist are run, which takes less than 15 minutes; --full runs the
-# long form of each. One line for each test, and last "N passed, N failed, N skipped". Output of
-# every test: build/test-logs.
+# Without a name all parts that exist are run, which takes about 15 minutes on two cores; --full
+# runs the long form of each. One line for each test when it has ended, and last "N passed,
+# N failed, N skipped". What mostly waits runs beside others, as many at a time as there are cores,
+# at most four. Output of every test: build/test-logs.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$top"
 logs=$top/build/test-logs
 parts=(format tidy unit sim system fuzz browser docs)
 jobs=$(nproc)
+beside=$((jobs < 4 ? jobs : 4)) # tests at a time, of those that may run so
 full=
 passed=0
 failed=0
 skipped=0
-child=
+child=                # what runs and is no test by itself
+declare -A running=() # by process: its test
+declare -A begun=()   # and since when
 declare -A built=() # by preset: ok or failed
 
 fail() {
@@ -44,14 +48,14 @@ part_exists() {
 
 # ---- running one test ----------------------------------------------------------------------------
 
-stop_child() {
-    if [ -n "$child" ] && kill -TERM "$child" 2>/dev/null; then
-        wait "$child" || true
-    fi
+stop_children() {
+    local pid
+    for pid in $child "${!running[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+    for pid in $child "${!running[@]}"; do wait "$pid" || true; done
     printf '\ninterrupted\n' >&2
     exit 130
 }
-trap stop_child INT TERM
+trap stop_children INT TERM
 
 elapsed() { # SINCE: seconds with one decimal
     local now=$EPOCHREALTIME
@@ -79,21 +83,51 @@ logged() { # LOG COMMAND…
     return $code
 }
 
-step() { # NAME COMMAND…: one test; it ends with 77 when it was skipped, its last line says why
-    local name=$1 began=$EPOCHREALTIME log="$logs/$1.log" code=0
-    shift
-    logged "$log" "$@" || code=$?
-    if [ $code -eq 0 ]; then
+verdict() { # NAME SINCE CODE: of a test that has ended; 77: skipped, its last line says why
+    local name=$1 began=$2 code=$3 log="$logs/$1.log"
+    if [ "$code" -eq 0 ]; then
         result ok "$name" "$(elapsed "$began")"
         return 0
     fi
-    if [ $code -eq 77 ]; then
+    if [ "$code" -eq 77 ]; then
         result skipped "$name" "$(elapsed "$began")" "$(tail -n 1 "$log")"
         return 0
     fi
     result FAILED "$name" "$(elapsed "$began")" "$log"
     tail -n 15 "$log" | sed 's/^/    /'
     return 1
+}
+
+# Waits until one of the tests that run has ended, and says how.
+finish_one() {
+    local pid code=0 name began
+    wait -n -p pid "${!running[@]}" || code=$?
+    name=${running[$pid]} began=${begun[$pid]}
+    unset "running[$pid]" "begun[$pid]"
+    verdict "$name" "$began" $code
+}
+
+finish_all() {
+    local good=0
+    while [ ${#running[@]} -gt 0 ]; do finish_one || good=1; done
+    return $good
+}
+
+# Begins one test, in the background, when fewer than so many run; finish_all waits for them.
+begin() { # HOW-MANY NAME COMMAND…
+    local most=$1 name=$2
+    shift 2
+    while [ ${#running[@]} -ge "$most" ]; do finish_one || true; done
+    mkdir -p "$(dirname "$logs/$name")"
+    "$@" >"$logs/$name.log" 2>&1 </dev/null &
+    running[$!]=$name
+    begun[$!]=$EPOCHREALTIME
+}
+
+step() { # NAME COMMAND…: one test, alone
+    finish_all || true
+    begin 1 "$@"
+    finish_all
 }
 
 build() { # PRESET [TARGET…]: once, a step of its own; without it, what needs it cannot run
@@ -112,7 +146,7 @@ cmake_build() {
     local preset=$1
     shift
     [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset"
-    cmake --build --preset "$preset" -j "$jobs" ${1+--target "$@"}
+    exec ninja -C "build/$preset" -j "$jobs" "$@" # by itself it heeds SIGTERM, cmake does not
 }
 
 # What ctest says of each of its tests, in order: STATE NAME SECONDS.
@@ -261,18 +295,25 @@ part_sim() {
     step sim/model ha/model/check.sh ${full:+--large} || true
 }
 
-part_system() {
-    local name
-    build release || return 0
-    while read -r name _; do
+system_cases() { # MANNER HOW-MANY: those that run alone, or beside others
+    local name manner
+    while read -r name manner _; do
+        [ "$manner" = "$1" ] || continue
         # A ratio of two latencies: a measurement, which a busy machine spoils.
         if [ "$name" = dump ] && [ -z "$full" ]; then
             result skipped "system/$name" 0 'measured with --full'
             continue
         fi
-        step "system/$name" tests/system/run.sh --build build/release --logs "$logs/system" \
-            ${full:+--full} "$name" || true
+        begin "$2" "system/$name" tests/system/run.sh --build build/release \
+            --logs "$logs/system" ${full:+--full} "$name"
     done < <(tests/system/run.sh --list)
+    finish_all || true
+}
+
+part_system() {
+    build release || return 0
+    system_cases beside "$beside"
+    system_cases alone 1
     # The same programs with their memory watched, for a few rounds of the roughest case.
     if build address; then
         step system/crash-address tests/system/run.sh --build build/address \
@@ -284,7 +325,7 @@ fuzz_one() { # NAME SECONDS
     local program=build/fuzz/tests/fuzz/fuzz_$1 corpus=tests/fuzz/corpus/$1 work=build/fuzz/work/$1
     mkdir -p "$work"
     [ ! -d "$corpus" ] || set -- "$1" "$2" "$corpus"
-    "$program" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    exec "$program" -max_total_time="$2" -timeout=60 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="$logs/fuzz/" "$work" ${3+"$3"}
 }
 
@@ -294,8 +335,9 @@ part_fuzz() {
     build fuzz || return 0
     for source in tests/fuzz/fuzz_*.c; do
         name=$(basename "$source" .c)
-        step "fuzz/${name#fuzz_}" fuzz_one "${name#fuzz_}" "$seconds" || true
+        begin "$beside" "fuzz/${name#fuzz_}" fuzz_one "${name#fuzz_}" "$seconds"
     done
+    finish_all || true
 }
 
 part_browser() {

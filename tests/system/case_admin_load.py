@@ -12,6 +12,7 @@ from admin_port import add_admin
 from waiting import expect, now, wait_for
 from world import Node, World
 
+MEASURES = True
 IDLE = 1000
 SLOW = 40
 PLACES = 64

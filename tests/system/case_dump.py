@@ -9,6 +9,7 @@ import statistics
 from waiting import expect
 from world import World
 
+MEASURES = True
 RATE = 1000
 
 

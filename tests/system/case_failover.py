@@ -11,6 +11,7 @@ from takeover import DEDUPE, MOST, MOST_FULL, Load, expect_goals, gap_figures
 from waiting import expect, now
 from world import World
 
+MEASURES = True
 GOALS = {"p50": 150.0, "p95": 300.0}
 # A default run does not judge a busy machine, only that a closed connection is believed: after
 # silence the gaps would be of more than failover_timeout, a second.

@@ -14,6 +14,7 @@ from takeover import DEDUPE, Load, expect_goals, gap_figures
 from waiting import expect
 from world import World
 
+MEASURES = True
 GOALS = {"max": 1500.0}
 WIDE = {"max": 10000.0}  # a default run does not judge a busy machine
 

@@ -6,6 +6,7 @@ The default is small; `--full` and tests/bench/run.sh recovery do it with a mill
 from recovery import measure
 from waiting import expect
 
+MEASURES = True
 SMALL, FULL = 50000, 1000000
 
 

@@ -12,6 +12,7 @@ from recovery import checkpointed
 from waiting import PATIENT, expect, now
 from world import World
 
+MEASURES = True
 COUNT, FULL = 100000, 1000000
 RATE = 500
 # Of the p99 while a backup loads: so many times that of before, and so much more. (A window is

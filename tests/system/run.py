@@ -1,5 +1,6 @@
 """Runs cases; see run.sh. A case is a module case_NAME.py with a docstring (its first sentence is
-shown by --list) and a function run(options) that returns its figures or raises a Failure."""
+shown by --list) and a function run(options) that returns its figures or raises a Failure. One whose
+figures others would spoil says MEASURES = True; the rest may run beside each other."""
 
 import argparse
 import glob
@@ -30,7 +31,9 @@ def load(name):
 def parse():
     parser = argparse.ArgumentParser(prog="tests/system/run.sh", description="Cases on real "
                                      "processes. Without a name all are run.")
-    parser.add_argument("--list", action="store_true", help="name the cases and what they show")
+    parser.add_argument("--list", action="store_true",
+                        help="name the cases, whether they run alone or beside others, and what "
+                             "they show")
     parser.add_argument("--build", default=os.path.join(TOP, "build", "release"),
                         help="build folder (default build/release)")
     parser.add_argument("--logs", default=os.path.join(TOP, "build", "test-logs", "system"),
@@ -93,7 +96,9 @@ def main():
     options = parse()
     if options.list:
         for name in case_names():
-            print(f"{name:<18} {load(name).__doc__.strip().splitlines()[0]}")
+            case = load(name)
+            manner = "alone" if getattr(case, "MEASURES", False) else "beside"
+            print(f"{name:<18} {manner:<6} {case.__doc__.strip().splitlines()[0]}")
         return 0
     signal.signal(signal.SIGTERM, interrupt)
     print(f"seed {options.seed}", flush=True)
