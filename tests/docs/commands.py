@@ -15,7 +15,7 @@ IXNCTL = sys.argv[1]
 
 
 def describe(*words):
-    return subprocess.run([IXNCTL, *words], capture_output=True, text=True, timeout=20,
+    return subprocess.run([IXNCTL, *words], capture_output=True, text=True, timeout=120,
                           check=True).stdout.splitlines()
 
 

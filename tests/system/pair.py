@@ -72,6 +72,8 @@ class Pair:
 
     def status(self, node, seconds=1):
         """What a node says of the pair (PairStatus), None when it says nothing."""
+        if not node.process or not node.process.alive():
+            return None
         with Client(node.endpoint, register=False, context=self.context) as client:
             answer = client.call(seconds, pair_status=pb.PairStatusRequest())
         return answer.pair_status if answer and answer.HasField("pair_status") else None

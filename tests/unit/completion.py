@@ -25,13 +25,13 @@ def complete(line):
     done = subprocess.run(
         ["bash", "-c", f". '{SCRIPT}'; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; "
          "_ixn \"${COMP_WORDS[0]}\"; printf '%s\\n' \"${COMPREPLY[@]}\""],
-        capture_output=True, text=True, timeout=20, check=True, cwd=SCRIPT.parent)
+        capture_output=True, text=True, timeout=120, check=True, cwd=SCRIPT.parent)
     assert not done.stderr, done.stderr
     return set(done.stdout.split())
 
 
 def describe(*words):
-    done = subprocess.run([BIN / words[0], *words[1:]], capture_output=True, text=True, timeout=20,
+    done = subprocess.run([BIN / words[0], *words[1:]], capture_output=True, text=True, timeout=120,
                           check=True)
     return done.stdout.splitlines()
 
@@ -72,7 +72,7 @@ class Completion(unittest.TestCase):
         """Both come from the same table, so neither can have what the other has not."""
         for name in COMMANDS:
             done = subprocess.run([BIN / "ixnctl", *name.split(), "--help"], capture_output=True,
-                                  text=True, timeout=20, check=True)
+                                  text=True, timeout=120, check=True)
             options = {"--" + option for option in
                        re.findall(r"^ +(?:-\S, +)?--([a-z-]+)", done.stdout, re.M)}
             offered = {line.split()[0] for line in
