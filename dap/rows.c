@@ -68,12 +68,13 @@ typedef struct {
     size_t offset; /* in interaction_row_t */
 } column_t;
 
-/* `id` comes first: it is what a live row is replaced by. */
+/* `id` comes first: it is what a live row is replaced by. The history's state has one value, which
+ * is its default. */
 #define AT(member) offsetof(interaction_row_t, member)
 static const column_t s_columns[] = {
     {"id", IN_BOTH, FIELD_ID, AT(id)},
     {"parent_id", IN_BOTH, FIELD_ID_OR_NULL, AT(parent_id)},
-    {"state", IN_BOTH, FIELD_STATE, AT(state)},
+    {"state", IN_LIVE, FIELD_STATE, AT(state)},
     {"held", IN_BOTH, FIELD_BOOL, AT(held)},
     {"tenant", IN_BOTH, FIELD_TEXT, AT(tenant)},
     {"queue", IN_BOTH, FIELD_TEXT, AT(queue)},
@@ -345,6 +346,7 @@ const buffer_t *rows_encode_copy(rows_t *self, const interaction_row_t *rows, si
     buffer_clear(&copy->bytes);
     while (count < len && copy->bytes.len < ROWS_COPY_BYTES) {
         const interaction_row_t *row = &rows[count++];
+        CHECK(row->state == INTERACTION_COMPLETED); /* the table would say that it is */
         buffer_append(&copy->bytes, columns, sizeof columns);
         for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++) {
             if (!s_has(ROWS_HISTORY, column))

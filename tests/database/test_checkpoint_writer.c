@@ -325,6 +325,33 @@ Test(checkpoint_writer, many_chunks_make_one_transaction)
                  1, "one transaction");
 }
 
+/* Everything that is stored is also written to the WAL, and most of what a finished interaction
+ * costs the server grows with it. It depends on no clock, and on nobody who writes beside: an index
+ * more, or a wider row, shows. */
+Test(checkpoint_writer, a_finished_interaction_is_few_bytes)
+{
+    enum { ROWS = 20000, ROW_MOST = 600, INDEXES_MOST = 165 };
+    usec_t now = test_wall();
+    test_image_t *image = test_image_new(0, ROWS);
+    fixture_start(&s_fixture);
+    for (uint64_t i = 0; i < ROWS; i++) {
+        interaction_row_t row = test_finished(i + 1, now);
+        test_image_finish(image, &row);
+    }
+    fixture_write(&s_fixture, &image->image);
+    long long row = fixture_number(&s_fixture,
+                                   "SELECT sum(pg_table_size(relid)) / 20000 FROM "
+                                   "pg_partition_tree('ixn.interaction_history') WHERE isleaf");
+    long long indexes = fixture_number(&s_fixture,
+                                       "SELECT sum(pg_indexes_size(relid)) / 20000 FROM "
+                                       "pg_partition_tree('ixn.interaction_history') WHERE isleaf");
+    printf("measured: a finished interaction is %lld bytes, and %lld in indexes\n", row, indexes);
+    cr_expect_leq(row, ROW_MOST, "%lld bytes for a finished interaction, at most %d", row,
+                  (int)ROW_MOST);
+    cr_expect_leq(indexes, INDEXES_MOST, "%lld bytes in its indexes, at most %d", indexes,
+                  (int)INDEXES_MOST);
+}
+
 /* ---- Fence ---- */
 
 static void s_expect_nothing(void)

@@ -226,6 +226,48 @@ Test(database, of_an_older_version_is_migrated)
     cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT count(*) FROM ixn.role_history"), "0");
 }
 
+/* What an older schema stored otherwise stays readable; only new rows are compressed by LZ4. A
+ * server without LZ4 leaves the journal as it was. */
+Test(database, compresses_what_is_large_where_the_server_can)
+{
+    identity_t identity;
+    error_t error = {0};
+    cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
+    bool can = strcmp(pair_ask(s_pair.pq,
+                               "SELECT 'lz4' = ANY (enumvals) FROM pg_settings "
+                               "WHERE name = 'default_toast_compression'"),
+                      "t") == 0;
+    static const char columns[] =
+        "SELECT string_agg(DISTINCT concat(attcompression, attstorage), ' ') FROM pg_attribute "
+        "WHERE (attrelid, attname) IN (('ixn.journal'::regclass, 'entries'), "
+        "('ixn.interaction'::regclass, 'attributes'), "
+        "('ixn.interaction_history'::regclass, 'journey'))";
+    if (!can)
+        cr_skip_test("this server was built without LZ4");
+    cr_assert_str_eq(pair_ask(s_pair.pq, columns), "lx");
+    pair_ask(s_pair.pq,
+             "ALTER TABLE ixn.journal ALTER entries SET COMPRESSION default, "
+             "ALTER entries SET STORAGE EXTERNAL");
+    pair_ask(s_pair.pq,
+             "INSERT INTO ixn.journal VALUES (1, 1, 0, gen_random_uuid(), "
+             "gen_random_uuid(), 0, now(), now(), convert_to(repeat('ab', 50000), "
+             "'UTF8'))");
+    uint32_t applied;
+    pair_ask(s_pair.pq, "DELETE FROM ixn.schema_migration WHERE version = 10");
+    cr_assert(database_migrate(s_pair.database, &applied, &error), "%s", error.text);
+    cr_assert_eq(applied, 1);
+    cr_assert_str_eq(pair_ask(s_pair.pq, columns), "lx");
+    pair_ask(s_pair.pq,
+             "INSERT INTO ixn.journal SELECT 2, 2, epoch, previous_hash, hash, "
+             "log_time_us, decided_at, committed_at, entries || '' FROM ixn.journal "
+             "WHERE last_index = 1");
+    cr_assert_str_eq(pair_ask(s_pair.pq,
+                              "SELECT string_agg(octet_length(entries) || ' ' || "
+                              "(pg_column_size(entries) < 5000), ', ' ORDER BY last_index) "
+                              "FROM ixn.journal WHERE last_index > 0"),
+                     "100000 false, 100000 true");
+}
+
 /* Three epochs; the second decided nothing. */
 Test(database, tells_who_served_when)
 {

@@ -1,5 +1,6 @@
 /* Rows: how many go into a statement, and what the statements say. */
 #include <criterion/criterion.h>
+#include <signal.h>
 
 #include "dap/rows.h"
 
@@ -28,6 +29,19 @@ Test(rows, statements_name_each_column_once)
     cr_assert(!strstr(rows_sql(&rows, ROWS_LIVE), "completed_at"));
     cr_assert(strstr(rows_sql(&rows, ROWS_HISTORY), "completed_log_us"));
     cr_assert(!strstr(rows_sql(&rows, ROWS_HISTORY), "token_epoch"));
+    cr_assert(strstr(rows_sql(&rows, ROWS_LIVE), " state,"));
+    cr_assert(!strstr(rows_sql(&rows, ROWS_HISTORY), " state,"), "it is the column's default");
     cr_assert(!strstr(rows_sql(&rows, ROWS_HISTORY), "ON CONFLICT"));
     rows_free(&rows);
+}
+
+/* The table's state is its default, whatever the row says: what says something else is not written.
+ */
+Test(rows, the_history_takes_only_what_is_finished, .signal = SIGABRT)
+{
+    interaction_row_t row = {.state = INTERACTION_ROUTING};
+    size_t count;
+    rows_t rows;
+    rows_init(&rows);
+    rows_encode_copy(&rows, &row, 1, &count);
 }
