@@ -52,27 +52,28 @@ static const id128_t *s_key_of(const void *owner, uint32_t handle)
     return &state_record(owner, handle)->key_hash;
 }
 
+static void s_free_record(state_t *self, uint32_t handle)
+{
+    *state_record(self, handle) = (interaction_t){.version = self->free_record};
+    self->free_record = handle + 1;
+}
+
 static void s_new_chunk(state_t *self)
 {
     uint32_t number = self->chunks_len++;
     self->chunks = memory_resize(self->chunks, self->chunks_len * sizeof *self->chunks);
     self->chunks[number] = memory_zero(CHUNK, sizeof(interaction_t));
-    size_t needed = (size_t)self->chunks_len * CHUNK;
-    if (needed > self->free_capacity) {
-        self->free_capacity = needed * 2;
-        self->free_handles =
-            memory_resize(self->free_handles, self->free_capacity * sizeof(uint32_t));
-    }
     for (uint32_t i = CHUNK; i-- > 0;)
-        self->free_handles[self->free_len++] = number * CHUNK + i;
+        s_free_record(self, number * CHUNK + i);
 }
 
 interaction_t *state_record_new(state_t *self)
 {
-    if (self->free_len == 0)
+    if (self->free_record == 0)
         s_new_chunk(self);
-    uint32_t handle = self->free_handles[--self->free_len];
+    uint32_t handle = self->free_record - 1;
     interaction_t *interaction = state_record(self, handle);
+    self->free_record = interaction->version;
     *interaction = (interaction_t){.handle = handle, .deadline = USEC_NEVER};
     self->count++;
     return interaction;
@@ -102,9 +103,7 @@ void state_record_free(state_t *self, interaction_t *interaction)
         self->text_bytes -= s_texts_size(interaction->texts);
     free(interaction->texts);
     s_free_more(self, interaction);
-    uint32_t handle = interaction->handle;
-    *interaction = (interaction_t){0};
-    self->free_handles[self->free_len++] = handle;
+    s_free_record(self, interaction->handle);
 }
 
 interaction_more_t *state_more(interaction_t *interaction)
@@ -536,7 +535,6 @@ void state_destroy(state_t **self_p)
         free(self->routers[i]);
     free(self->skips);
     free(self->chunks);
-    free(self->free_handles);
     free(self->tenants);
     free(self->queues);
     free(self->routers);
@@ -552,8 +550,7 @@ void state_destroy(state_t **self_p)
 state_memory_t state_memory(const state_t *self)
 {
     return (state_memory_t){
-        .records = (size_t)self->chunks_len * CHUNK * sizeof(interaction_t) +
-                   self->free_capacity * sizeof(uint32_t),
+        .records = (size_t)self->chunks_len * CHUNK * sizeof(interaction_t),
         .texts = self->text_bytes,
         .indexes = index_memory(self->by_id) + index_memory(self->by_key),
         .remembered = self->remembered.len * sizeof(remembered_t) +

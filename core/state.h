@@ -100,9 +100,8 @@ struct state {
     /* interactions */
     interaction_t **chunks; /* slabs: addresses never move */
     uint32_t chunks_len;
-    uint32_t *free_handles;
-    size_t free_len;
-    size_t free_capacity;
+    uint32_t free_record; /* handle plus one of a free record, whose `version` is the next such
+                             number; 0: none */
     uint32_t count;
     index_t *by_id;
     index_t *by_key;
