@@ -1,11 +1,18 @@
 #include "core/batch.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+
+/* One block: who holds it, the batch, then its bytes. */
+typedef struct {
+    batch_t batch; /* first: a batch_t is its block */
+    atomic_uint holders;
+} block_t;
 
 static void s_put_u64(uint8_t *out, uint64_t value)
 {
@@ -38,23 +45,34 @@ batch_t *batch_new(uint64_t epoch, uint64_t first, uint64_t last, id128_t previo
                    usec_t wall_time, text_t entries)
 {
     CHECK(last >= first);
-    /* One block: the batch, then its bytes. */
-    batch_t *self = memory_new(sizeof *self + entries.len);
+    block_t *block = memory_new(sizeof *block + entries.len);
+    atomic_init(&block->holders, 1);
+    batch_t *self = &block->batch;
     *self = (batch_t){.epoch = epoch,
                       .first = first,
                       .last = last,
                       .previous = previous,
                       .log_time = log_time,
                       .wall_time = wall_time,
-                      .entries = {(char *)(self + 1), entries.len}};
+                      .entries = {(char *)(block + 1), entries.len}};
     if (entries.len)
-        memcpy(self + 1, entries.data, entries.len);
+        memcpy(block + 1, entries.data, entries.len);
     self->hash = batch_hash(self);
     return self;
 }
 
+batch_t *batch_share(const batch_t *self)
+{
+    block_t *block = (block_t *)self;
+    atomic_fetch_add_explicit(&block->holders, 1, memory_order_relaxed);
+    return &block->batch;
+}
+
 void batch_destroy(batch_t **self_p)
 {
-    free(*self_p);
+    block_t *block = (block_t *)*self_p;
+    /* Whoever frees it comes after all that the others did with it. */
+    if (block && atomic_fetch_sub_explicit(&block->holders, 1, memory_order_acq_rel) == 1)
+        free(block);
     *self_p = NULL;
 }

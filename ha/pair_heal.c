@@ -307,12 +307,6 @@ static void s_fail(pair_t *self, const error_t *error)
                self->heal.first, self->heal.last, error->text);
 }
 
-static batch_t *s_copy(const batch_t *batch)
-{
-    return batch_new(batch->epoch, batch->first, batch->last, batch->previous, batch->log_time,
-                     batch->wall_time, batch->entries);
-}
-
 /* Without the other node nobody knows whether the last that it sent was committed and told. Nothing
  * else can have come in its place, so it is written back, too. */
 static void s_fill_batches(const pair_t *self, const plan_t *plan, pair_action_t *action)
@@ -326,9 +320,9 @@ static void s_fill_batches(const pair_t *self, const plan_t *plan, pair_action_t
     action->batches_len = len;
     for (size_t i = 0; i < len; i++)
         action->batches[i] =
-            s_copy(i < plan->part.len ? recent_at(self->recent, plan->part.first + i)
-                                      : replica_beyond(self->replica, place->index, place->hash,
-                                                       i - plan->part.len));
+            batch_share(i < plan->part.len ? recent_at(self->recent, plan->part.first + i)
+                                           : replica_beyond(self->replica, place->index,
+                                                            place->hash, i - plan->part.len));
     const batch_t *last = action->batches[len - 1];
     action->judged.known = (place_t){last->last, last->hash, place->epoch, place->generation};
 }

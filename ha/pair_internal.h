@@ -155,8 +155,9 @@ struct pair {
     char replica_trouble[PAIR_REASON]; /* why the state is not to be trusted; empty: it is */
     /* serving */
     node_t *node;
-    batch_t *in_flight; /* a copy, in case it must be saved */
+    batch_t *in_flight; /* in case it must be saved */
     batch_t *next_batch;
+    bool committed_unsaid; /* to the peer, how far the journal is committed */
     uint64_t digest_index; /* to be told with its commit; 0: none */
     uint64_t digest;
     uint64_t digest_told; /* the index it was told at last */

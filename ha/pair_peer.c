@@ -435,6 +435,7 @@ static void s_hear_batch(pair_t *self, const Ixn__V1__PeerBatch *body)
     }
     replica_add(self->replica, batch);
     replica_committed(self->replica, body->committed);
+    pair_learn_head(self, body->committed, 0);
 }
 
 static void s_hear_committed(pair_t *self, const Ixn__V1__PeerCommitted *body)

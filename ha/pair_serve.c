@@ -60,6 +60,7 @@ void pair_serve(pair_t *self, state_t *state)
     state_follow_end(state, status->checkpoint_index);
     self->node = node_new(&options);
     self->digest_index = self->digest_told = 0;
+    self->committed_unsaid = false;
     self->was_backed = false;
     pair_say_hello(self); /* what is sent from now on is of an epoch that the peer must know */
 }
@@ -122,6 +123,13 @@ void pair_tables_behind(pair_t *self, const error_t *error)
 
 /* ---- Lanes ---- */
 
+static void s_say_committed(pair_t *self)
+{
+    if (self->committed_unsaid)
+        pair_send_committed(self);
+    self->committed_unsaid = false;
+}
+
 void pair_journal_committed(pair_t *self, uint64_t index, bool clean)
 {
     if (!self->node)
@@ -135,7 +143,9 @@ void pair_journal_committed(pair_t *self, uint64_t index, bool clean)
     node_journal_committed(self->node, index, clean);
     if (clean) {
         pair_learn_head(self, index, 0);
-        pair_send_committed(self);
+        self->committed_unsaid = true; /* mostly the next batch says it */
+        if (self->digest_index == index)
+            s_say_committed(self); /* a batch has no digest */
     }
 }
 
@@ -253,9 +263,9 @@ static void s_take_batch(pair_t *self)
     if (!batch)
         return;
     CHECK(!self->in_flight && !self->next_batch);
-    self->in_flight = batch_new(batch->epoch, batch->first, batch->last, batch->previous,
-                                batch->log_time, batch->wall_time, batch->entries);
+    self->in_flight = batch_share(batch);
     pair_send_batch(self, batch);
+    self->committed_unsaid = false; /* the batch says it */
     self->next_batch = batch;
     if (batch->last < self->digest_told + DIGEST_ENTRIES)
         return;
@@ -269,6 +279,7 @@ void pair_serve_turn(pair_t *self)
     if (!self->node)
         return;
     s_take_batch(self);
+    s_say_committed(self);
     self->was_backed |= pair_peer_alive(self) && self->peer.ready;
     if (pair_peer_alive(self) && (self->peer.role == IXN__V1__PEER_ROLE__PEER_SYNCING ||
                                   self->peer.role == IXN__V1__PEER_ROLE__PEER_READY))
