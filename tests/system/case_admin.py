@@ -291,10 +291,10 @@ def check_search_by_command(pair, ids):
     expect(listed("-a", "subject=a & b", "--queue", "inbound") == [], "queue")
     expect(listed("-a", "subject=a & b", "--tenant", "nobody") == [], "tenant")
     expect("attributes" not in listed("--limit", "1")[0], "attributes that were not asked for")
-    stopped = pair.world.postgres.value(
-        "SELECT count(*) FROM ixn.interaction_history WHERE attributes ->> 'subject' = 'a & b'")
-    expect(stopped > 0 and stopped == len(listed("-s", "completed", "-a", "subject=a & b")),
-           "of the history")
+    stopped = wait_for("what was stopped being in the history", lambda: pair.world.postgres.value(
+        "SELECT count(*) FROM ixn.interaction_history WHERE attributes ->> 'subject' = 'a & b'"))
+    found = listed("-s", "completed", "-a", "subject=a & b")
+    expect(stopped == len(found), f"{stopped} are in the history, {len(found)} are listed")
     return listed
 
 
