@@ -62,6 +62,7 @@ static void s_on_fatal(int number, siginfo_t *info, void *context)
     if (s_noted && !s_noted->signal) {
         s_noted->struck = s_struck(info);
         s_noted->signal = number;
+        log_last_words(number);
     }
     for (size_t i = 0; i < sizeof s_fatal / sizeof *s_fatal; i++)
         if (s_fatal[i] == number)
@@ -75,6 +76,7 @@ static void s_catch(crash_t *self)
     self->stack = memory_new(size);
     const stack_t stack = {.ss_sp = self->stack, .ss_size = size};
     sigaltstack(&stack, NULL);
+    log_prepare_last_words();
     struct sigaction action = {.sa_sigaction = s_on_fatal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     s_noted = self->note;
     for (size_t i = 0; i < sizeof s_fatal / sizeof *s_fatal; i++)

@@ -101,6 +101,8 @@ static long s_wait_ms(server_t *self, usec_t now)
     if (self->receive_at_once && pair_may_receive(self->pair))
         return 0;
     usec_t until = pair_next_wakeup(self->pair);
+    if (supervisor_next(&self->supervisor) < until)
+        until = supervisor_next(&self->supervisor);
     long ms = until <= now ? 0 : (long)((until - now + 999) / 1000);
     return transport_has_suspects(self->transport) && ms > PROBE_MS ? PROBE_MS : ms;
 }
@@ -140,10 +142,13 @@ static void s_turn(server_t *self, const server_signals_t *signals)
     pair_turn_begin(self->pair, now, s_wall_time());
     if (*signals->reload) {
         *signals->reload = 0;
+        supervisor_reloading();
         server_reload(self);
+        supervisor_ready();
     }
     if (*signals->stop && !self->stop_said) {
         self->stop_said = true;
+        supervisor_stopping();
         pair_stop(self->pair);
     }
     server_hear_lanes(self);
@@ -152,6 +157,7 @@ static void s_turn(server_t *self, const server_signals_t *signals)
     self->receive_at_once = !drained;
     pair_turn_end(self->pair, drained);
     server_act(self);
+    supervisor_turn(&self->supervisor, self->pair, now);
     s_log_figures(self, now);
 }
 
@@ -233,7 +239,10 @@ bool server_run(const char *path, config_t *config, const server_signals_t *sign
                 error_t *ret_error)
 {
     server_t self = {.path = path, .config = config, .figures_at = connection_now() + FIGURES_US};
+    supervisor_init(&self.supervisor);
     bool opened = s_open(&self, &self.error);
+    if (opened)
+        supervisor_ready();
     while (opened && !self.ended)
         s_turn(&self, signals);
     s_close(&self);

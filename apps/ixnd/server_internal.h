@@ -6,6 +6,7 @@
 #include "apps/ixnd/crash.h"
 #include "apps/ixnd/peer.h"
 #include "apps/ixnd/server.h"
+#include "apps/ixnd/supervisor.h"
 #include "apps/ixnd/transport.h"
 #include "dap/access.h"
 #include "dap/checkpoint_writer.h"
@@ -19,6 +20,7 @@ typedef struct {
     transport_t *transport;
     peer_t *peer;                     /* NULL: alone by configuration */
     crash_t *crash;                   /* what it works on */
+    supervisor_t supervisor;          /* what systemd is told */
     admin_t *admin;                   /* NULL: no admin port by configuration */
     access_t *access[PAIR_MAX_DAPS];  /* by number; NULL: no lane */
     config_dap_t daps[PAIR_MAX_DAPS]; /* where each leads; holds passwords */

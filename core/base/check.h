@@ -9,11 +9,6 @@
     (__builtin_expect(!!(condition), 1) ? (void)0                                                  \
                                         : check_failed(#condition, __FILE__, __LINE__, __func__))
 
-/* Called before the abort, for instance to print the last lines of a trace. One a process;
- * set before threads start. */
-typedef void check_hook_fn(void);
-void check_set_hook(check_hook_fn *hook);
-
 _Noreturn void check_failed(const char *condition, const char *file, int line,
                             const char *function);
 
