@@ -261,8 +261,7 @@ part_tidy() {
     [ -n "$full" ] || checks=('-checks=-clang-analyzer-*')
     build clang ixnd ixnctl ixn-router ixn-bench || return 0
     # Sources of ours only: what is generated is not held to it. The analyzer takes ten times as
-    # long
-    # as everything else together.
+    # long as everything else together.
     step tidy/clang-tidy run-clang-tidy -quiet -p build/clang -j "$jobs" \
         "${checks[@]}" "^$top/(apps|balancer|config|core|dap|ha)/.*\\.c$" ||
         true

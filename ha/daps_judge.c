@@ -4,8 +4,8 @@
  *   lineage    it holds the newest place that is known to be committed, and its epoch did not go
  *              back
  *   live       it is the proven server, in the same run; or, seen through this very DAP, a commit
- *              of the epoch that the pair is in landed there after the first look: only the owner
- * of that epoch can write one, and it writes to the proven server only
+ *              of the epoch that the pair is in landed there after the first look: only the
+ *              owner of that epoch can write one, and it writes to the proven server only
  *
  * A copy of the cluster is equal in all but the last. A server that is started again, or promoted,
  * is not the proven one either; it takes its place when nobody reaches the proven one any more, the

@@ -1,11 +1,11 @@
 /* sim: simulates the pair in virtual time.
  *
- *   sim --seed N [--trace]                   one seed; with every event
- *   sim --seeds N [--from S] [--jobs K]      many
- *   sim --seed N --minimize                  the shortest list of faults that breaks the same, as a
- * file sim --replay FILE [--trace]              that file again sim --mutation NAME --seed N … the
- * same with one rule broken sim --mutations [--seeds N]              breaks rules on purpose and
- * sees them caught
+ *   sim --seed N [--trace]           one seed; with every event
+ *   sim --seeds N [--from S]         many; --jobs K: by so many processes
+ *   sim --seed N --minimize          the fewest faults that break the same, as a file
+ *   sim --replay FILE [--trace]      that file again
+ *   sim --mutation NAME --seed N     the same with one rule broken
+ *   sim --mutations [--seeds N]      breaks rules on purpose and sees them caught
  *
  * docs/simulator.md explains what it shows. Exit code 1 when a promise was broken.
  */
