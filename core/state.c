@@ -212,7 +212,8 @@ const interaction_t *state_of_handle(const state_t *self, uint32_t handle)
     if (handle >= state_handles(self))
         return NULL;
     const interaction_t *interaction = state_record(self, handle);
-    return interaction->state ? interaction : NULL;
+    bool live = interaction->state && interaction->state != INTERACTION_COMPLETED;
+    return live ? interaction : NULL; /* a completed one is only kept for an image */
 }
 
 uint32_t state_handles(const state_t *self)

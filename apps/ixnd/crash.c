@@ -37,6 +37,8 @@ struct crash {
 
 /* ---- Signals ---- */
 
+enum { LAST_WORDS_S = 2 }; /* then the process ends without them: by SIGALRM */
+
 static note_t *s_noted; /* what the handler writes into */
 
 static const int s_fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
@@ -62,6 +64,7 @@ static void s_on_fatal(int number, siginfo_t *info, void *context)
     if (s_noted && !s_noted->signal) {
         s_noted->struck = s_struck(info);
         s_noted->signal = number;
+        alarm(LAST_WORDS_S); /* whoever reads standard error may stand still */
         log_last_words(number);
     }
     for (size_t i = 0; i < sizeof s_fatal / sizeof *s_fatal; i++)

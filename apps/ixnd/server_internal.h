@@ -30,6 +30,7 @@ typedef struct {
     bool stop_said;
     pair_action_t used; /* what the lanes may use, as it was said last */
     bool ended;         /* the pair said STOP, or the shell cannot go on */
+    bool forgets; /* what must be remembered first is not: nothing that builds on it is done */
     error_t error;
     usec_t figures_at;
     engine_figures_t told; /* figures of the last line */

@@ -195,7 +195,8 @@ static void s_remember(server_t *self, const identity_memory_t *memory)
 {
     error_t error = {0};
     bool written = identity_remember(self->config->state_dir, memory, &error);
-    if (!pair_remembered(self->pair, memory, written ? NULL : &error))
+    self->forgets = !pair_remembered(self->pair, memory, written ? NULL : &error);
+    if (self->forgets)
         s_fail(self, &error);
 }
 
@@ -281,8 +282,10 @@ static void s_do(server_t *self, pair_action_t *action)
 void server_act(server_t *self)
 {
     pair_action_t action;
-    while (pair_next_action(self->pair, &action))
+    while (!self->forgets && pair_next_action(self->pair, &action))
         s_do(self, &action);
+    if (self->forgets)
+        return;
     batch_t *batch;
     while ((batch = pair_next_batch(self->pair)))
         journal_append(self->journal, batch);

@@ -544,10 +544,10 @@ static void s_act(pair_world_t *self, int node)
 {
     member_t *member = &self->members[node];
     pair_action_t action;
-    while (pair_next_action(member->pair, &action))
+    while (!member->must_end && pair_next_action(member->pair, &action))
         s_do(self, node, &action);
     batch_t *batch;
-    while ((batch = pair_next_batch(member->pair))) {
+    while (!member->must_end && (batch = pair_next_batch(member->pair))) {
         CHECK(member->open && !member->batch);
         member->batch = batch;
     }
