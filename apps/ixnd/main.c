@@ -15,6 +15,8 @@
 /* Exit codes; systemd is told not to restart after EXIT_FENCED and EXIT_OPERATOR. */
 enum { EXIT_USAGE = 2, EXIT_OPERATOR = 3, EXIT_FENCED = 4 };
 
+enum { LOG_LINES_A_SECOND = 200 }; /* of one event: a storm must not fill the disk */
+
 static volatile sig_atomic_t s_stop;
 static volatile sig_atomic_t s_reload;
 
@@ -128,6 +130,7 @@ static int s_serve(const char *path, config_t *config, char **argv)
     zsys_handler_set(NULL); /* signals are ours, not the library's */
     s_catch_signals();
     log_set_level(config->log_level);
+    log_set_limit(LOG_LINES_A_SECOND);
     log_info("node.starting", "node=\"%s\" version=%s", config->node_name, IXN_VERSION);
     bool locked = state_dir_lock(config->state_dir, &error);
     if (!locked)

@@ -26,7 +26,8 @@ typedef struct {
 } count_t;
 
 static atomic_int s_level = LOG_LEVEL_INFO;
-static atomic_bool s_has_last_words;                       /* lines below the level are kept, too */
+static atomic_int s_limit;           /* lines of one event in a second; 0: none */
+static atomic_bool s_has_last_words; /* lines below the level are kept, too */
 static pthread_mutex_t s_lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows */
 static count_t s_counts[EVENTS];
 static char s_last[LAST_LINES][LAST_SIZE]; /* a ring: the newest lines, also those not written */
@@ -35,6 +36,11 @@ static size_t s_last_next;
 void log_set_level(int level)
 {
     atomic_store(&s_level, level);
+}
+
+void log_set_limit(int lines_a_second)
+{
+    atomic_store(&s_limit, lines_a_second);
 }
 
 /* A line end inside a value would forge a second event. */
@@ -106,10 +112,11 @@ static count_t *s_count(int level, const char *event, time_t second)
 
 static bool s_is_held_back(int level, const char *event, time_t second)
 {
-    count_t *count = s_count(level, event, second);
+    uint32_t limit = (uint32_t)atomic_load(&s_limit);
+    count_t *count = limit ? s_count(level, event, second) : NULL;
     if (!count)
         return false;
-    if (count->lines < LOG_LINES_A_SECOND) {
+    if (count->lines < limit) {
         count->lines++;
         return false;
     }
@@ -131,7 +138,7 @@ static void s_tell_held_back(const struct timespec *now)
             continue;
         size_t len = s_begin(line, count->level, "log.held_back", now);
         snprintf(line + len, LINE - len - 1, "event=%s lines=%" PRIu32 " limit=%d", count->event,
-                 count->held_back, LOG_LINES_A_SECOND);
+                 count->held_back, atomic_load(&s_limit));
         s_write(line);
         count->held_back = 0;
     }

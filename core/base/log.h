@@ -2,8 +2,7 @@
  *
  *   2026-01-31T12:00:00.123456Z info node.serving epoch=3 index=1201
  *
- * Under the journal of systemd the time is left out, and the priority stands in front. Of one event
- * at most LOG_LINES_A_SECOND lines go out in a second; how many did not is said in the next one.
+ * Under the journal of systemd the time is left out, and the priority stands in front.
  *
  * For shells only: the engine, the balancer and the pair logic never log (a test proves it).
  * Thread-safe (one write(2) a line). Never put a secret into a line.
@@ -13,11 +12,13 @@
 
 #include <stdarg.h>
 
-enum { LOG_LINES_A_SECOND = 200 };
 enum { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 
 /* Lines below this level are dropped; INFO from the start. Standard error is written to. */
 void log_set_level(int level);
+/* Of one event at most so many lines go out in a second; how many did not is said in a later one
+ * (log.held_back). 0, from the start: no limit, as for programs whose lines are their output. */
+void log_set_limit(int lines_a_second);
 
 /* `event` is a dotted name ("dap.lost"); `format` makes the key=value pairs; a value with spaces
  * must be given in quotes ("error=\"%s\""). Line ends and control characters become
