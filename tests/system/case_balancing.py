@@ -16,6 +16,7 @@ from contract import Client, pb
 from waiting import expect, wait_for
 from world import Node, World
 
+MEASURES = True
 BODY = b"stop('done')"
 AGENTS = 50
 SCRIPT = """

@@ -9,15 +9,16 @@ import time
 from namespaces import Namespaces
 from pair import Sides
 from takeover import DEDUPE, Load
-from waiting import PATIENT, Failure, expect
+from waiting import PATIENT, expect
 from world import World
 
+# A connection that closes and a head that stands still are the fault: beside others, on two cores,
+# commits can stand still by themselves.
+MEASURES = True
 CUT_SECONDS = 3.0  # three times failover_timeout
-# A default run does not judge a busy machine. A cut that clients wait out shows all the same.
-TAKEN_MS, TAKEN_WIDE_MS = 1500.0, 10000.0
-STALL_MS, STALL_WIDE_MS = 1000.0, 2500.0
+TAKEN_MS, TAKEN_WIDE_MS = 1500.0, 4000.0
+STALL_MS = 1000.0
 HANDED_SECONDS = 20.0
-TRIES = 3
 
 
 class Cuts:
@@ -26,25 +27,12 @@ class Cuts:
         self.pair = pair
         self.random = options.random
         self.full = options.full
-        self.load = Load(pair, rate=2000 if options.full else 500)
+        self.load = Load(pair, rate=2000)
         self.figures = {}
-        self.again = 0
         self.world = world
 
     def calm(self, name, fault):
-        """A fault that moves nothing. Where the node's port refuses and the machine is so busy that
-        commits stand still, the backup is right to take over: a default run tries again. What is
-        not the machine comes each time."""
-        for left in range(0 if self.full else TRIES - 1, -1, -1):
-            try:
-                return self.calm_once(name, fault)
-            except Failure:
-                if not left:
-                    raise
-                self.again += 1
-
-    def calm_once(self, name, fault):
-        """Clients notice nothing of it."""
+        """A fault that moves nothing; clients notice nothing of it."""
         self.pair.wait_ready()
         sides = Sides(self.pair)
         began = time.monotonic()
@@ -55,8 +43,8 @@ class Cuts:
         self.pair.wait_ready()
         sides.expect_same()
         gap = self.load.prober.longest_gap(began) * 1000
-        expect(gap < (STALL_MS if self.full else STALL_WIDE_MS),
-               f"{name}: clients heard nothing for {gap:.0f} ms")
+        expect(gap < STALL_MS, f"{name}: clients heard nothing for {gap:.0f} ms, at most "
+               f"{STALL_MS:.0f} ms is good")
         self.figures[f"{name}_gap_ms"] = round(gap, 1)
 
     def taken(self, name, cut, at_most_ms):
@@ -112,12 +100,12 @@ class Cuts:
         self.calm("flapping", self.flapping)
         self.calm("backup_blind", self.backup_blind)
         taken = TAKEN_MS if self.full else TAKEN_WIDE_MS
-        handed = (HANDED_SECONDS if self.full else PATIENT) * 1000
         self.taken("gone", lambda old: self.network.isolate(old.host), taken)
-        self.taken("blind", lambda old: self.network.cut(old.host, "d"), handed)
+        self.taken("blind", lambda old: self.network.cut(old.host, "d"),
+                   HANDED_SECONDS * 1000)
         self.taken("blind_oneway", lambda old: self.network.cut("d", old.host, oneway=True),
-                   handed)
-        return {**self.figures, "again": self.again, **self.load.finish()}
+                   HANDED_SECONDS * 1000)
+        return {**self.figures, **self.load.finish()}
 
 
 def run(options):

@@ -13,8 +13,7 @@ SMALL, FULL = 50000, 1000000
 def run(options):
     count = FULL if options.full else SMALL
     figures = measure(options, "recovery", count)
-    # A default run does not judge a busy machine.
-    limit = 5 + 20 * count / 1e6 if options.full else 60
+    limit = 5 + 20 * count / 1e6
     for name in ("load_s", "load_after_kill_s"):
         expect(figures[name] < limit, f"{name} is {figures[name]:.1f} s with {count} interactions, "
                f"at most {limit:.1f} s is good")

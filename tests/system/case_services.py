@@ -13,6 +13,7 @@ from process import signal_pid
 from waiting import expect, wait_for
 from world import World
 
+MEASURES = True
 STRATEGY = """
 local given = interaction.attributes
 local call = {service = given.service, timeout = 300, safe = given.safe == true,

@@ -5,7 +5,7 @@ from pair import Prober, percentile
 from waiting import expect
 
 SHARE = 0.3  # of what the pair can do
-MOST, MOST_FULL = 100000, 1500000  # interactions of one case: each is checked
+MOST, MOST_FULL = 300000, 1500000  # interactions of one case: each is checked
 # A node that comes back loads what is remembered of completed interactions. Ten minutes of such a
 # load would be what a case waits for in every round.
 DEDUPE = {"window": "35s", "guaranteed": "35s"}
