@@ -4,35 +4,17 @@
 #include <string.h>
 
 #include "core/base/limits.h"
-#include "tests/unit/pair_world.h"
+#include "tests/unit/pair_fixture.h"
 
 #define TOLD(text) cr_assert_str_eq(pair_world_told(w), text)
-
-static pair_world_t *w;
-
-static void s_open(void)
-{
-    w = pair_world_new();
-}
-
-static void s_settled(void)
-{
-    s_open();
-    cr_assert(pair_world_settle(w), "%s", pair_world_told(w));
-}
-
-static void s_close(void)
-{
-    pair_world_free(&w);
-}
 
 static role_t s_role(int node)
 {
     return pair_role(pair_world_pair(w, node));
 }
 
-TestSuite(start, .init = s_open, .fini = s_close, .timeout = 300);
-TestSuite(pair, .init = s_settled, .fini = s_close, .timeout = 300);
+TestSuite(start, .init = world_open, .fini = world_close, .timeout = 300);
+TestSuite(pair, .init = world_settled, .fini = world_close, .timeout = 300);
 
 /* ---- Start ---- */
 

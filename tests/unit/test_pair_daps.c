@@ -4,24 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/unit/pair_world.h"
+#include "tests/unit/pair_fixture.h"
 
 enum { ROUTE_NOTHING = 0, ROUTE_OURS = 1, ROUTE_OTHER = 2 };
 
-static pair_world_t *w;
-
-static void s_open(void)
-{
-    w = pair_world_new();
-    cr_assert(pair_world_settle(w), "%s", pair_world_told(w));
-}
-
-static void s_close(void)
-{
-    pair_world_free(&w);
-}
-
-TestSuite(pair_daps, .init = s_open, .fini = s_close, .timeout = 300);
+TestSuite(pair_daps, .init = world_settled, .fini = world_close, .timeout = 300);
 
 typedef struct {
     const char *name;

@@ -2,24 +2,11 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "tests/unit/pair_world.h"
+#include "tests/unit/pair_fixture.h"
 
 #define LATER 11000 /* the newest place is due in between */
 
-static pair_world_t *w;
-
-static void s_settled(void)
-{
-    w = pair_world_new();
-    cr_assert(pair_world_settle(w), "%s", pair_world_told(w));
-}
-
-static void s_close(void)
-{
-    pair_world_free(&w);
-}
-
-TestSuite(memory, .init = s_settled, .fini = s_close, .timeout = 60);
+TestSuite(memory, .init = world_settled, .fini = world_close, .timeout = 60);
 
 static bool s_runs(int node)
 {

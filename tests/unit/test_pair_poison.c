@@ -6,22 +6,9 @@
 
 #include "core/guard.h"
 #include "ha/poison.h"
-#include "tests/unit/pair_world.h"
+#include "tests/unit/pair_fixture.h"
 
-static pair_world_t *w;
-
-static void s_settled(void)
-{
-    w = pair_world_new();
-    cr_assert(pair_world_settle(w), "%s", pair_world_told(w));
-}
-
-static void s_close(void)
-{
-    pair_world_free(&w);
-}
-
-TestSuite(pair_poison, .init = s_settled, .fini = s_close, .timeout = 60);
+TestSuite(pair_poison, .init = world_settled, .fini = world_close, .timeout = 60);
 
 /* An entry that B has not applied yet: it hangs, and A goes on. */
 static Ixn__V1__PairPoison s_next_entry(id128_t *ret_fingerprint)

@@ -2,28 +2,10 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "tests/unit/pair_world.h"
+#include "tests/unit/pair_fixture.h"
 
-static pair_world_t *w;
-
-static void s_open(void)
-{
-    w = pair_world_new();
-}
-
-static void s_settled(void)
-{
-    s_open();
-    cr_assert(pair_world_settle(w), "%s", pair_world_told(w));
-}
-
-static void s_close(void)
-{
-    pair_world_free(&w);
-}
-
-TestSuite(cold, .init = s_open, .fini = s_close, .timeout = 300);
-TestSuite(server, .init = s_settled, .fini = s_close, .timeout = 300);
+TestSuite(cold, .init = world_open, .fini = world_close, .timeout = 300);
+TestSuite(server, .init = world_settled, .fini = world_close, .timeout = 300);
 
 static instance_t s_proven(int node)
 {
@@ -219,8 +201,8 @@ Test(server, not_elsewhere_while_the_other_node_does_not_hear_of_it)
 {
     s_lead_away();
     int steps = s_until_given_up(A);
-    s_close();
-    s_settled();
+    world_close();
+    world_settled();
     s_lead_away();
     const instance_t before = s_proven(B);
     pair_world_pass(w, (uint32_t)(steps - 4) * PAIR_WORLD_STEP_MS);
@@ -238,8 +220,8 @@ Test(server, what_was_given_up_is_taken_again_when_the_other_node_stays)
 {
     s_lead_away();
     int steps = s_until_given_up(A);
-    s_close();
-    s_settled();
+    world_close();
+    world_settled();
     s_lead_away();
     const instance_t before = s_proven(B);
     uint64_t epoch = pair_world_epoch(w);
@@ -282,8 +264,8 @@ Test(server, of_two_that_ask_each_other_one_goes_first)
     cr_assert(pair_world_until(w, A, ROLE_PAIRED, 8000) >= 0, "%s", pair_world_told(w));
     cr_assert(pair_world_until(w, B, ROLE_READY, 8000) >= 0, "%s", pair_world_told(w));
     cr_assert(s_moved(A, &before) && s_moved(B, &before));
-    s_close();
-    s_settled();
+    world_close();
+    world_settled();
     s_start_elsewhere();
     pair_world_pass(w, (uint32_t)(steps - 1) * PAIR_WORLD_STEP_MS);
     uint64_t said = s_said(A);

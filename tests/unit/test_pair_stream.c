@@ -1,22 +1,9 @@
 /* What a primary says to its backup while it works. */
 #include <criterion/criterion.h>
 
-#include "tests/unit/pair_world.h"
+#include "tests/unit/pair_fixture.h"
 
-static pair_world_t *w;
-
-static void s_open(void)
-{
-    w = pair_world_new();
-    cr_assert(pair_world_settle(w), "%s", pair_world_told(w));
-}
-
-static void s_close(void)
-{
-    pair_world_free(&w);
-}
-
-TestSuite(stream, .init = s_open, .fini = s_close, .timeout = 60);
+TestSuite(stream, .init = world_settled, .fini = world_close, .timeout = 60);
 
 /* Under load the next batch says how far the journal is committed. When none follows the commit is
  * said by itself: the backup applies the last entry of a busy time as soon as any other. */
