@@ -15,9 +15,6 @@
 #include "core/base/mutation.h"
 #include "ha/pair_internal.h"
 
-/* The access point is asked for other things, too; it is free again within so long. */
-enum { GIVE_UP_MS = 5000 };
-
 /* What would be written, and where. */
 typedef struct {
     const dap_t *dap;
@@ -43,13 +40,14 @@ static bool s_nobody_serves(const pair_t *self, error_t *ret_error)
     return true;
 }
 
-/* One that does not answer, and that no operator has taken out of the file. */
+/* One that does not answer, or keeps an answer back, and that no operator has taken out of the
+ * file: what it showed last says nothing of where it leads now. */
 static const dap_t *s_silent(const dap_t *daps, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         const dap_t *dap = &daps[i];
         bool meant = dap->standing == DAP_IN_USE || dap->standing == DAP_CANDIDATE;
-        if (meant && !dap->reachable && dap->verdict != DAP_WRONG)
+        if (meant && dap_is_silent(dap))
             return dap;
     }
     return NULL;
@@ -288,7 +286,6 @@ bool pair_heal(pair_t *self, const Ixn__V1__PairCommand *command, error_t *ret_e
     if (command->dry_run)
         return true;
     self->heal = (heal_t){.state = HEAL_WANTED,
-                          .give_up = self->now + GIVE_UP_MS * USEC_PER_MS,
                           .without_other = command->without_other,
                           .lost = plan.lost,
                           .first = plan.dap->status.head_index + 1,
@@ -359,7 +356,7 @@ void pair_heal_turn(pair_t *self)
         holds = error_set(&error, ERROR_WRONG_STATE,
                           "%" PRIu64 " entries are lost by now, --lost says %" PRIu64, plan.lost,
                           self->heal.lost);
-    if (holds && plan.dap->busy && self->now > self->heal.give_up)
+    if (holds && plan.dap->unclear)
         holds = error_set(&error, ERROR_TIMED_OUT, "DAP %s does not answer", plan.dap->name);
     if (!holds)
         s_fail(self, &error);

@@ -86,7 +86,6 @@ typedef struct {
 typedef enum { HEAL_NONE, HEAL_WANTED, HEAL_ASKED, HEAL_DONE, HEAL_FAILED } heal_state_t;
 typedef struct {
     heal_state_t state;
-    usec_t give_up; /* WANTED: until then the access point must be free */
     bool without_other;
     size_t dap;     /* ASKED */
     uint64_t lost;  /* the exact number that the operator said */
