@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 
+#include "core/base/mutation.h"
 #include "core/state_internal.h"
 
 enum { PREFETCH_AHEAD = 4 }; /* entries */
@@ -47,7 +48,8 @@ static bool s_is_poison(const state_t *self, const batch_t *batch, const guard_t
 {
     uint64_t after = batch->first - 1;
     const guard_stop_t *stop;
-    while (guard && guard->stops_len > 0 && (stop = guard_stop(guard, batch, after))) {
+    while (guard && guard->stops_len > 0 && !MUTATION(ENTRY_RETRIED) &&
+           (stop = guard_stop(guard, batch, after))) {
         if (!s_is_skipped(self, batch, stop->index))
             return !error_set(ret_error, ERROR_POISON,
                               "entry %llu of the log crashed the nodes that applied it, and is not "

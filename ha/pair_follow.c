@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "core/configuration.h"
 #include "ha/pair_internal.h"
 
@@ -87,7 +88,7 @@ void pair_stop_before(pair_t *self, const error_t *error)
 bool pair_lacks_skip(const pair_t *self, const database_status_t *status)
 {
     return replica_is_loaded(self->replica) &&
-           status->skips > replica_state(self->replica)->skips_len;
+           status->skips > replica_state(self->replica)->skips_len && !MUTATION(SKIP_UNSEEN);
 }
 
 /* The tables have the entry by now: the node that decided it lives. Or an operator has skipped it.

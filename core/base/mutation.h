@@ -41,7 +41,10 @@
     X(DEACTIVATED_RUNS, "a strategy that is deactivated goes on getting work")                     \
     X(BODY_OF_NEWEST, "whichever version is asked for, the newest is sent")                        \
     X(CRASH_UNCOUNTED, "what a node was working on when it crashed is forgotten")                  \
-    X(CRASHES_UNTOLD, "a node tells the other one nothing of its crashes")
+    X(CRASHES_UNTOLD, "a node tells the other one nothing of its crashes")                         \
+    X(ENTRY_RETRIED, "an entry of the log that crashed nodes twice is applied again")              \
+    X(SKIP_UNSEEN, "a node keeps the state that it made before an operator's skip")                \
+    X(SKIP_IN_EPOCH, "a skip begins no epoch")
 
 /* … and those of the SQL, which the interleavings on PostgreSQL have to notice. */
 #define SQL_MUTATIONS(X)                                                                           \

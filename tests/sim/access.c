@@ -6,6 +6,8 @@
 #include "core/base/check.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/mutations.h"
+#include "tests/sim/planted.h"
+#include "tests/sim/schedule.h"
 
 /* The access lanes (dap/access.h): one thing at a time on each, answered exactly once. */
 
@@ -182,12 +184,22 @@ static void s_on_rows(machine_t *self, ask_t *ask)
     machine_give(self, input);
 }
 
+/* The thread that applied what it was given takes the process with it. */
+static void s_crash(machine_t *self, const ask_t *ask)
+{
+    planted_load_crashes(self->world->planted, self->number, &ask->left);
+    machine_kill(self, true);
+    schedule_stopped(self->world, self->number, NULL);
+}
+
 static void s_answered(machine_t *self, ask_t *ask)
 {
     access_lane_t *lane = &self->access[ask->dap];
     if (lane->asking != ask->id) {
         if (ask->kind == ASK_LOCK && ask->ok)
             database_sim_release(self->world, ask->id);
+    } else if (ask->crashes) {
+        s_crash(self, ask);
     } else if (!ask->ok) {
         s_failed(self, ask->dap, &ask->error);
     } else if (ask->kind == ASK_LOCK) {
@@ -198,6 +210,16 @@ static void s_answered(machine_t *self, ask_t *ask)
         s_on_rows(self, ask);
     }
     ask_destroy(&ask);
+}
+
+/* They may change while the order is under way. */
+static void s_note_stops(machine_t *self, ask_t *ask)
+{
+    const guard_t *guard = pair_guard(self->pair);
+    planted_orders_load(self->world->planted, self->number);
+    ask->stops_len = guard->stops_len;
+    if (guard->stops_len > 0)
+        ask->stops = memory_copy(guard->stops, guard->stops_len * sizeof *guard->stops);
 }
 
 void access_begin(machine_t *self, const pair_action_t *action)
@@ -230,5 +252,7 @@ void access_begin(machine_t *self, const pair_action_t *action)
     ask->known = action->kind == PAIR_CLAIM ? action->judged.known : action->known;
     ask->identity = action->judged.identity;
     ask->instance = action->kind == PAIR_CLAIM ? action->judged.instance : action->instance;
+    if (action->kind == PAIR_LOAD)
+        s_note_stops(self, ask);
     s_send(self, ask);
 }

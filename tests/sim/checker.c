@@ -44,6 +44,7 @@ static void s_forget(checker_t *self)
     seen_services_forget(self->services);
     seen_agents_forget(self->agents);
     seen_strategies_forget(self->strategies);
+    seen_skips_forget(&self->skips);
 }
 
 void checker_destroy(checker_t **self_p)
@@ -58,6 +59,7 @@ void checker_destroy(checker_t **self_p)
     seen_agents_destroy(&self->agents);
     seen_strategies_destroy(&self->strategies);
     seen_turns_destroy(&self->turns);
+    seen_skips_free(&self->skips);
     wire_arena_destroy(&self->arena);
     free(self->log);
     free(self->live);
@@ -216,6 +218,12 @@ static bool s_check_chain(const checker_t *self, const batch_t *batch)
 static bool s_check_epoch(const checker_t *self, int node, uint64_t life, const batch_t *batch)
 {
     const epoch_t *epoch = s_epoch(self, batch->epoch);
+    if (batch->epoch <= self->skips.fence)
+        return world_violation(self->world, "P4 skip",
+                               "node %c commits batch %llu under epoch %llu, in which an entry was "
+                               "applied that an operator has skipped since",
+                               'a' + node, (unsigned long long)batch->first,
+                               (unsigned long long)batch->epoch);
     if (!epoch || batch->epoch != checker_epoch(self))
         return world_violation(self->world, "P4 fence",
                                "node %c commits batch %llu under epoch %llu, the row has %llu",
@@ -232,8 +240,8 @@ static bool s_check_epoch(const checker_t *self, int node, uint64_t life, const 
     return true;
 }
 
-/* True when a batch ends at the index, with that hash. */
-static bool s_is_of_the_log(const checker_t *self, uint64_t index, id128_t hash)
+/* The batch that has the index; NULL: the log ends before it. */
+static const batch_t *s_batch_of(const checker_t *self, uint64_t index)
 {
     size_t first = 0, last = self->log_len;
     while (first < last) {
@@ -243,8 +251,14 @@ static bool s_is_of_the_log(const checker_t *self, uint64_t index, id128_t hash)
         else
             last = middle;
     }
-    return first < self->log_len && self->log[first].batch->last == index &&
-           id_equal(self->log[first].batch->hash, hash);
+    return first < self->log_len ? self->log[first].batch : NULL;
+}
+
+/* True when a batch ends at the index, with that hash. */
+static bool s_is_of_the_log(const checker_t *self, uint64_t index, id128_t hash)
+{
+    const batch_t *batch = s_batch_of(self, index);
+    return batch && batch->last == index && id_equal(batch->hash, hash);
 }
 
 /* The log goes on with this batch. */
@@ -308,6 +322,45 @@ void checker_replay(checker_t *self)
     self->replays = false;
 }
 
+/* ---- What an operator skips ---- */
+
+void checker_skipped(checker_t *self, uint64_t index, uint64_t epoch, id128_t generation)
+{
+    uint64_t fence = checker_epoch(self);
+    if (epoch > fence) {
+        self->epochs = memory_resize(self->epochs, (self->epochs_len + 1) * sizeof *self->epochs);
+        self->epochs[self->epochs_len++] =
+            (epoch_t){.epoch = epoch, .generation = generation, .node = -1, .at = self->world->now};
+    }
+    self->world->router_changes++;
+    seen_skips_add(&self->skips, index, epoch, fence);
+    checker_replay(self);
+}
+
+bool checker_gave_up(const checker_t *self, const void *id, size_t len, uint64_t epoch)
+{
+    return seen_skips_gave_up(&self->skips, id, len, epoch);
+}
+
+bool checker_left_out(const checker_t *self, uint64_t epoch, uint64_t index)
+{
+    return seen_skips_left_out(&self->skips, epoch, index);
+}
+
+bool checker_builds_on_skip(const checker_t *self, uint64_t index)
+{
+    error_t error;
+    const batch_t *batch = s_batch_of(self, index);
+    if (self->skips.entries_len == 0 || !batch)
+        return false;
+    wire_arena_t *arena = wire_arena_new();
+    const Ixn__V1__Batch *decoded =
+        wire_decode_batch(arena, (const uint8_t *)batch->entries.data, batch->entries.len, &error);
+    bool builds = decoded && seen_skips_names(&self->skips, decoded->entries[index - batch->first]);
+    wire_arena_destroy(&arena);
+    return builds;
+}
+
 /* ---- The nodes ---- */
 
 void checker_role(checker_t *self, int node, role_t role)
@@ -354,7 +407,8 @@ void checker_turn(checker_t *self)
         return;
     const state_t *a = pair_state(machines[0]->pair);
     const state_t *b = pair_state(machines[1]->pair);
-    if (!a || !b || a->index != b->index || a->index == 0 || !id_equal(a->hash, b->hash))
+    if (!a || !b || a->index != b->index || a->index == 0 || !id_equal(a->hash, b->hash) ||
+        a->skips_len != b->skips_len)
         return;
     if (state_digest(a) != state_digest(b))
         world_violation(self->world, "P6 digest",

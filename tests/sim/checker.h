@@ -60,6 +60,8 @@ writes_t checker_writes(checker_t *self, const ask_t *ask);
 void checker_told(checker_t *self, uint64_t epoch, uint64_t index);
 void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *batch);
 void checker_claimed(checker_t *self, int node, uint64_t life, const database_status_t *status);
+/* An operator has skipped an entry of the log, under this epoch of nobody's. */
+void checker_skipped(checker_t *self, uint64_t index, uint64_t epoch, id128_t generation);
 void checker_role(checker_t *self, int node, role_t role);
 void checker_process_gone(checker_t *self, int node);
 void checker_saved(checker_t *self, int node, const batch_t *batch);
@@ -77,6 +79,13 @@ size_t checker_live(const checker_t *self);
 const seen_t *checker_live_first(const checker_t *self);
 /* When both nodes had the same state at the same index last; USEC_NEVER: never. */
 usec_t checker_level_at(const checker_t *self);
+/* An interaction is gone with a skipped entry; whoever speaks under an epoch before that (0: a
+ * client, who hears of it late) may not know. */
+bool checker_gave_up(const checker_t *self, const void *id, size_t len, uint64_t epoch);
+/* … and a piece of work of such a one. */
+bool checker_left_out(const checker_t *self, uint64_t epoch, uint64_t index);
+/* The entry at the index changes such a one. */
+bool checker_builds_on_skip(const checker_t *self, uint64_t index);
 /* What it keeps of services, agents and strategies (seen_….h). */
 struct seen_services *checker_services(const checker_t *self);
 struct seen_agents *checker_agents(const checker_t *self);

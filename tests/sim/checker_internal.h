@@ -6,13 +6,14 @@
 #include "tests/sim/checker.h"
 #include "tests/sim/seen_agents.h"
 #include "tests/sim/seen_services.h"
+#include "tests/sim/seen_skips.h"
 #include "tests/sim/seen_strategies.h"
 #include "tests/sim/seen_turns.h"
 
 typedef struct {
     uint64_t epoch;
     id128_t generation;
-    int node;
+    int node; /* -1: an operator's skip began it */
     uint64_t life;
     usec_t at;
     bool began;       /* its first entry was seen */
@@ -47,6 +48,7 @@ struct checker {
     seen_agents_t *agents;
     seen_strategies_t *strategies;
     seen_turns_t *turns;
+    seen_skips_t skips;
     bool replays; /* what is recorded now has been judged before */
     /* the nodes */
     role_t roles[WORLD_NODES];

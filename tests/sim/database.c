@@ -103,6 +103,7 @@ void ask_destroy(ask_t **self_p)
     for (size_t i = 0; i < self->batches_len; i++)
         batch_destroy(&self->batches[i]);
     free(self->batches);
+    free(self->stops);
     free(self);
     *self_p = NULL;
 }

@@ -74,6 +74,10 @@ struct ask {
     state_t *state;
     batch_t **batches;
     size_t batches_len;
+    guard_stop_t *stops; /* LOAD: where the node stops */
+    size_t stops_len;
+    bool crashes; /* LOAD: the process dies of what it loads, at this entry */
+    hand_t left;
 };
 
 /* The pair's own; all access points lead there. */
@@ -165,6 +169,8 @@ struct database {
     kept_row_t *live;
     kept_row_t *history;
     kept_service_t *services;
+    guard_skip_t *skips; /* ixn.skip, by index */
+    size_t skips_len;
     row_lock_t pair;
     row_lock_t checkpoint;
     /* the server */
@@ -220,8 +226,12 @@ bool tables_lose(database_sim_t *self, size_t batches);
 /* Somebody else writes a batch of his own. */
 void tables_forge(database_sim_t *self);
 void tables_append(database_sim_t *self, const batch_t *batch);
+/* As dap/skip.c: an operator's decision that an entry is passed over, under a new epoch. False, and
+ * why not, where nothing was changed. */
+bool tables_skip(database_sim_t *self, uint64_t index, uint64_t highest_epoch, error_t *ret_error);
 void tables_follow(const database_sim_t *self, ask_t *ask);
-bool tables_load(const database_sim_t *self, state_t **ret_state, error_t *ret_error);
+bool tables_load(const database_sim_t *self, const guard_t *guard, state_t **ret_state,
+                 error_t *ret_error);
 void tables_write_image(database_sim_t *self, const checkpoint_image_t *image);
 void tables_init(database_sim_t *self);
 void tables_free(database_sim_t *self);

@@ -12,6 +12,7 @@
 #include "tests/sim/planted.h"
 #include "tests/sim/schedule.h"
 #include "tests/sim/seen_agents.h"
+#include "tests/sim/skipping.h"
 #include "tests/sim/told.h"
 #include "tests/sim/wires.h"
 
@@ -574,6 +575,7 @@ static bool s_act(machine_t *self, pair_action_t *action)
     case PAIR_SAY:
         world_trace_text(world, self->name, action->event, "%s %s", action->text,
                          action->error.text);
+        skipping_reads(world, self->number, action->event, action->text);
         return true;
     case PAIR_STOP:
         world_trace_text(world, self->name, "stops", "%s", action->error.text);
@@ -653,12 +655,13 @@ static void s_turn(world_t *world, void *data)
     planted_turn_begin(world->planted, self->number);
     pair_turn_begin(self->pair, machine_boot_time(self), world->now + self->wall_offset);
     bool drained = s_receive(self);
+    if (!planted_crashed(world->planted))
+        pair_turn_end(self->pair, drained);
     if (planted_crashed(world->planted)) {
         machine_kill(self, true);
         schedule_stopped(world, self->number, NULL);
         return;
     }
-    pair_turn_end(self->pair, drained);
     self->busy_until = world->now + world_between(world, 5, 40);
     if (!s_actions(self)) {
         machine_kill(self, true);

@@ -28,15 +28,16 @@ static void s_new_submit(talker_t *self)
     memcpy(submit->key, key.bytes, sizeof submit->key);
 }
 
-void media_poison(talker_t *self)
+bool media_poison(talker_t *self, planted_kind_t kind)
 {
     size_t number;
-    if (!planted_plant(self->world->planted, &number))
-        return;
+    if (!planted_plant(self->world->planted, kind, &number))
+        return false;
     s_new_submit(self);
     submit_t *submit = &self->submits[self->submits_len - 1];
     submit->planted = number;
-    submit->repeats = 2;
+    submit->repeats = kind == PLANTED_APPLY ? 0 : 2;
+    return true;
 }
 
 static void s_send_submit(talker_t *self, size_t item)
@@ -45,7 +46,7 @@ static void s_send_submit(talker_t *self, size_t item)
     char attributes[64];
     char external_id[PLANTED_NAME] = "";
     if (submit->planted < PLANTED_MAX)
-        planted_name(submit->planted, external_id);
+        planted_name(self->world->planted, submit->planted, external_id);
     snprintf(attributes, sizeof attributes, "{\"n\":%zu,\"of\": \"a: b, c\"}", item);
     Ixn__V1__Submit body = IXN__V1__SUBMIT__INIT;
     body.key = (ProtobufCBinaryData){sizeof submit->key, submit->key};
@@ -127,9 +128,8 @@ static void s_send_change(talker_t *self, size_t item)
     change->again_at = self->world->now + AGAIN_US;
 }
 
-static void s_get(talker_t *self)
+static void s_get(talker_t *self, size_t item)
 {
-    size_t item = (size_t)world_between(self->world, 0, (usec_t)self->submits_len - 1);
     if (!self->submits[item].acked)
         return;
     Ixn__V1__Get body = IXN__V1__GET__INIT;
@@ -139,6 +139,22 @@ static void s_get(talker_t *self)
     request.body_case = IXN__V1__REQUEST__BODY_GET;
     request.get = &body;
     talker_ask(self, &request, ASKED_GET, item);
+}
+
+/* Whoever submitted what was skipped asks for it, and hears that it is gone. */
+static void s_ask_for_skipped(talker_t *self)
+{
+    usec_t now = self->world->now;
+    if (!options_has(&self->world->options, FAULT_APPLY))
+        return;
+    for (size_t i = 0; i < self->submits_len; i++) {
+        submit_t *submit = &self->submits[i];
+        if (submit->planted == PLANTED_MAX || submit->gone || submit->again_at > now ||
+            !told_submit_skipped(self, submit))
+            continue;
+        submit->again_at = now + AGAIN_US;
+        s_get(self, i);
+    }
 }
 
 void media_tick(talker_t *self)
@@ -151,7 +167,7 @@ void media_tick(talker_t *self)
         if (world_chance(world, 150))
             s_new_change(self);
         if (world_chance(world, 100))
-            s_get(self);
+            s_get(self, (size_t)world_between(world, 0, (usec_t)self->submits_len - 1));
     }
     for (size_t i = self->open_from; i < self->submits_len; i++) {
         submit_t *submit = &self->submits[i];
@@ -163,6 +179,7 @@ void media_tick(talker_t *self)
         if (i == self->open_from && answered && submit->repeats == 0)
             self->open_from++;
     }
+    s_ask_for_skipped(self);
     if (self->open_from >= self->submits_len && self->submits_len > 0)
         self->open_from = self->submits_len - 1;
     for (size_t i = 0; i < self->changes_len; i++) {
@@ -195,6 +212,16 @@ static void s_submit_answer(talker_t *self, const answer_t *answer)
         submit->again_at = self->world->now + REPEAT_US;
 }
 
+/* It hears that what it knew is gone. */
+static void s_get_answer(talker_t *self, const answer_t *answer)
+{
+    submit_t *submit = &self->submits[answer->request->item];
+    const Ixn__V1__Message *message = answer->message;
+    if (!answer->retry_at && message->body_case == IXN__V1__MESSAGE__BODY_ERROR &&
+        message->error->code == IXN__V1__CODE__UNKNOWN_INTERACTION)
+        submit->gone = true;
+}
+
 static void s_change_answer(talker_t *self, const answer_t *answer)
 {
     change_item_t *change = &self->changes[answer->request->item];
@@ -217,4 +244,6 @@ void media_answer(talker_t *self, const answer_t *answer)
         s_submit_answer(self, answer);
     else if (answer->request->what == ASKED_CHANGE)
         s_change_answer(self, answer);
+    else if (answer->request->what == ASKED_GET)
+        s_get_answer(self, answer);
 }

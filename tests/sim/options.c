@@ -65,6 +65,24 @@ static uint32_t s_draw_poison(uint64_t seed, uint32_t faults)
     return has_poison && (faults & 1u << FAULT_LOSS) == 0 ? faults | 1u << FAULT_POISON : faults;
 }
 
+/* Without copies of the database: a skip is of the one where it was made, and a copy that takes its
+ * place lacks it. And without services and agents: what builds on a skipped entry is then what
+ * changes the interaction itself. Where no checkpoint passes the entry for long, operators have to.
+ */
+static void s_draw_apply(options_t *self, uint64_t seed)
+{
+    random_t random = {(seed * 2 + 1) ^ UINT64_C(0x8CB92BA72F3D8DD7)};
+    self->mended = 2;
+    if (random_below(&random, 8) != 0 || options_has(self, FAULT_LOSS))
+        return;
+    self->faults |= 1u << FAULT_APPLY;
+    self->faults &= ~(1u << FAULT_CLONE | 1u << FAULT_STALE | 1u << FAULT_STRANGER);
+    self->servers = self->agents = 0;
+    self->mended = (int)random_below(&random, 3);
+    if (random_below(&random, 3) != 0)
+        self->checkpoint_interval = s_between(&random, 3 * SECOND, 12 * SECOND);
+}
+
 /* What only some seeds have: two of five have none of them, for the speed of all. */
 static void s_draw_parts(options_t *self, random_t *random)
 {
@@ -110,6 +128,7 @@ void options_draw(options_t *self, uint64_t seed)
     self->faults = s_draw_poison(seed, self->faults);
     self->manual[1] = self->manual[0];
     s_draw_parts(self, &random);
+    s_draw_apply(self, seed);
 }
 
 usec_t options_slowest(const options_t *self, usec_t time)
@@ -136,7 +155,7 @@ void options_print(const options_t *self, char *text, size_t size)
         "faults=%.*s safety_ms=%lld pause_ms=%lld manual=%d preferred=%d daps=%zu "
         "failover_ms=%lld heartbeat_ms=%lld beat_ms=%lld statement_ms=%lld checkpoint_ms=%lld "
         "retention_ms=%lld medias=%zu routers=%zu submit_ms=%lld think_ms=%lld routing_ms=%lld "
-        "servers=%zu agents=%zu stored=%d",
+        "servers=%zu agents=%zu stored=%d mended=%d",
         (int)faults.len, faults.len ? (const char *)faults.bytes : "", (long long)self->safety / MS,
         (long long)self->pause / MS, self->manual[0], self->preferred, self->daps_len,
         (long long)self->failover_timeout / MS, (long long)self->heartbeat / MS,
@@ -144,6 +163,6 @@ void options_print(const options_t *self, char *text, size_t size)
         (long long)self->checkpoint_interval / MS, (long long)self->journal_retention / MS,
         self->medias, self->routers, (long long)self->submit_pause / MS,
         (long long)self->think / MS, (long long)self->routing_timeout / MS, self->servers,
-        self->agents, self->stored);
+        self->agents, self->stored, self->mended);
     buffer_free(&faults);
 }

@@ -37,7 +37,8 @@
     X(DRIFT, "drift")         /* a node's clock of its boot time goes too fast or too slow */      \
     X(SKEW, "skew")           /* a node is started as another version */                           \
     X(LOSS, "loss")           /* … a replica that lacks the newest commits; operators heal it */ \
-    X(POISON, "poison")       /* a submit that crashes whoever decides it */
+    X(POISON, "poison")       /* a submit that crashes whoever decides it */                       \
+    X(APPLY, "apply")         /* … whose entry crashes whoever applies it; operators skip it */
 
 typedef enum {
 #define X(name, text) FAULT_##name,
@@ -66,6 +67,7 @@ typedef struct {
     usec_t checkpoint_interval;
     usec_t journal_retention;
     bool same_start; /* both nodes are started at once */
+    int mended;      /* a node of a version that applies what crashes others; 2: neither */
     /* work */
     size_t medias;
     size_t routers;

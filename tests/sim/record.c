@@ -249,6 +249,8 @@ void record_entry(checker_t *self, const batch_t *batch, const Ixn__V1__Entry *e
         s_wrong(self, "P4 epochs", "it is the first of its epoch and does not begin it");
         return;
     }
+    if (self->replays && seen_skips_entry(&self->skips, self->index, batch->epoch, entry))
+        return;
     switch (entry->body_case) {
     case IXN__V1__ENTRY__BODY_EPOCH_STARTED:
         s_epoch_started(self, batch, entry->epoch_started);

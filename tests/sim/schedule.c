@@ -404,8 +404,8 @@ static void s_promote(world_t *world)
     database_sim_t *replica = database_sim_copy(old);
     /* Behind the same address. At another one it takes an operator (ixnctl database adopt), when
      * both nodes were killed meanwhile, or when one does not come back. */
-    const uint32_t ends =
-        1u << FAULT_CRASH | 1u << FAULT_POWER | 1u << FAULT_SKEW | 1u << FAULT_POISON;
+    const uint32_t ends = 1u << FAULT_CRASH | 1u << FAULT_POWER | 1u << FAULT_SKEW |
+                          1u << FAULT_POISON | 1u << FAULT_APPLY;
     if ((world->options.faults & ends) != 0 || world_chance(world, 500)) {
         replica->host = old->host;
         replica->port = old->port;
@@ -418,6 +418,39 @@ static void s_promote(world_t *world)
             if (world->paths[node][dap] == old)
                 database_sim_lead(world, node, dap, replica);
     world_trace(world, "faults", "promoted", replica->host, tables_head(replica)->last);
+}
+
+/* Media servers are the first. */
+static talker_t *s_some_media(world_t *world)
+{
+    return world->talkers[world_between(world, 0, (usec_t)world->options.medias - 1)];
+}
+
+/* Who has decided it is killed, too, so that it has to be applied by whoever wants to serve. The
+ * other one may hang meanwhile: where that one has applied it, operators do not hear of it. */
+static void s_end_primary(world_t *world, void *data)
+{
+    ill_t ill = {.fault = FAULT_FREEZE};
+    free(data);
+    for (; ill.node < WORLD_NODES && !world->schedule->healing; ill.node++) {
+        int primary = 1 - ill.node;
+        if (!role_serves(world->machines[primary]->role))
+            continue;
+        if (world_chance(world, ill.node == world->options.mended ? 900 : 100)) {
+            machine_freeze(world->machines[ill.node]);
+            world_at(world,
+                     world->now + world_between(world, 3 * USEC_PER_SECOND, 10 * USEC_PER_SECOND),
+                     s_heal, NULL, memory_copy(&ill, sizeof ill));
+        }
+        s_break_node(world, FAULT_CRASH, primary);
+    }
+}
+
+static void s_break_apply(world_t *world)
+{
+    if (media_poison(s_some_media(world), PLANTED_APPLY) && world_chance(world, 850))
+        world_at(world, world->now + world_between(world, 50 * USEC_PER_MS, 4 * USEC_PER_SECOND),
+                 s_end_primary, NULL, NULL);
 }
 
 static void s_break(world_t *world, fault_t fault, size_t number)
@@ -482,8 +515,11 @@ static void s_break(world_t *world, fault_t fault, size_t number)
     case FAULT_LOSS:
         loss_break(world);
         return;
-    case FAULT_POISON: /* media servers are the first */
-        media_poison(world->talkers[world_between(world, 0, (usec_t)world->options.medias - 1)]);
+    case FAULT_POISON:
+        media_poison(s_some_media(world), PLANTED_DECIDE);
+        return;
+    case FAULT_APPLY:
+        s_break_apply(world);
         return;
     case FAULT_COMMAND: /* operators do it (operator.c) */
         return;

@@ -7,6 +7,7 @@
 #include "tests/sim/database.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/mutations.h"
+#include "tests/sim/planted.h"
 
 /* What each statement does in the server: snapshots, locks, commits. */
 
@@ -406,6 +407,17 @@ static void s_read_done(world_t *world, void *data)
     database_sim_answer(ask->server, ask);
 }
 
+/* What the node's thread makes of the rows, too. */
+static void s_load(const database_sim_t *self, ask_t *ask)
+{
+    planted_t *planted = self->world->planted;
+    hand_t hand = {0};
+    const guard_t guard = {&hand, ask->stops, ask->stops_len};
+    planted_load_begin(planted, ask->node, &hand);
+    ask->ok = tables_load(self, &guard, &ask->state, &ask->error);
+    ask->crashes = planted_load_end(planted, &ask->left);
+}
+
 static void s_read(database_sim_t *self, ask_t *ask)
 {
     ask->ok = true;
@@ -426,7 +438,7 @@ static void s_read(database_sim_t *self, ask_t *ask)
     } else if (ask->kind == ASK_FOLLOW)
         tables_follow(self, ask);
     else
-        ask->ok = tables_load(self, &ask->state, &ask->error);
+        s_load(self, ask);
     database_sim_work(self, ask, 200, ask->kind == ASK_LOAD ? 20000 : 2000, s_read_done);
 }
 

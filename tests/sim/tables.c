@@ -4,8 +4,10 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "tests/sim/checker.h"
 #include "tests/sim/database.h"
 #include "tests/sim/mutations.h"
+#include "tests/sim/planted.h"
 #include "tests/unit/kept_row.h"
 #include "tests/unit/kept_service.h"
 
@@ -47,6 +49,7 @@ void tables_free(database_sim_t *self)
     table_clear(&self->live);
     table_clear(&self->history);
     kept_services_clear(&self->services);
+    free(self->skips);
 }
 
 const batch_t *tables_head(const database_sim_t *self)
@@ -100,6 +103,7 @@ void tables_status(const database_sim_t *self, const place_t *known, database_st
     ret_status->head_hash = head->hash;
     ret_status->head_log_time = head->log_time;
     ret_status->head_wall_time = head->wall_time;
+    ret_status->skips = self->skips_len;
 }
 
 void tables_begin_epoch(database_sim_t *self)
@@ -157,6 +161,43 @@ void tables_forge(database_sim_t *self)
     batch_destroy(&batch);
 }
 
+static void s_keep_skip(database_sim_t *self, guard_skip_t skip)
+{
+    size_t at = self->skips_len++;
+    self->skips = memory_resize(self->skips, self->skips_len * sizeof *self->skips);
+    for (; at > 0 && self->skips[at - 1].index > skip.index; at--)
+        self->skips[at] = self->skips[at - 1];
+    self->skips[at] = skip;
+}
+
+static const batch_t *s_batch_of(const database_sim_t *self, uint64_t index)
+{
+    for (size_t i = 0; i < self->journal_len; i++)
+        if (self->journal[i]->first <= index && index <= self->journal[i]->last)
+            return self->journal[i];
+    return NULL;
+}
+
+bool tables_skip(database_sim_t *self, uint64_t index, uint64_t highest_epoch, error_t *ret_error)
+{
+    const batch_t *batch = s_batch_of(self, index);
+    if (index <= self->row.checkpoint_index)
+        return error_set(ret_error, ERROR_DATABASE_REFUSED, "it is in the tables already");
+    if (!batch)
+        return error_set(ret_error, ERROR_DATABASE_REFUSED, "the journal holds no such entry");
+    for (size_t i = 0; i < self->skips_len; i++)
+        if (self->skips[i].index == index && id_equal(self->skips[i].batch, batch->hash))
+            return error_set(ret_error, ERROR_DATABASE_REFUSED, "it is skipped already");
+    s_keep_skip(self, (guard_skip_t){index, batch->hash});
+    if (mutation_is(MUTATION_SKIP_IN_EPOCH))
+        return true;
+    self->row.epoch = (self->row.epoch > highest_epoch ? self->row.epoch : highest_epoch) + 1;
+    self->row.generation = self->checkpoint_generation = random_id(&self->world->random);
+    snprintf(self->row.owner, sizeof self->row.owner, "an operator");
+    tables_begin_epoch(self);
+    return true;
+}
+
 static void s_copy_rows(kept_row_t **table, kept_row_t *original)
 {
     kept_row_t *kept, *next;
@@ -186,6 +227,8 @@ void tables_copy(database_sim_t *self, const database_sim_t *original)
         self->epochs[self->epochs_len++] = original->epochs[i];
     }
     buffer_append(&self->configuration, original->configuration.bytes, original->configuration.len);
+    for (size_t i = 0; i < original->skips_len; i++)
+        s_keep_skip(self, original->skips[i]);
     for (size_t i = 0; i < original->catalog.len; i++)
         kept_catalog_write(&self->catalog, &original->catalog.rows[i]);
     s_copy_rows(&self->live, original->live);
@@ -273,32 +316,45 @@ static bool s_load_rows(const database_sim_t *self, state_t *state, error_t *ret
     return ok;
 }
 
-static bool s_load_journal(const database_sim_t *self, state_t *state, error_t *ret_error)
+static bool s_load_journal(const database_sim_t *self, const guard_t *guard, state_t *state,
+                           error_t *ret_error)
 {
     wire_arena_t *arena = wire_arena_new();
     bool ok = true;
     for (size_t i = 0; ok && i < self->journal_len; i++)
         if (self->journal[i]->last > self->row.checkpoint_index)
-            ok = state_apply_batch(state, self->journal[i], arena, NULL, ret_error);
+            ok = state_apply_batch(state, self->journal[i], arena, guard, ret_error);
     wire_arena_destroy(&arena);
     return ok;
 }
 
-bool tables_load(const database_sim_t *self, state_t **ret_state, error_t *ret_error)
+/* It stops before what crashed nodes, or where it builds on what an operator has skipped. */
+static bool s_may_fail(const database_sim_t *self, const state_t *state, const error_t *error)
+{
+    return error->code == ERROR_POISON || planted_load_died(self->world->planted) ||
+           checker_builds_on_skip(self->world->checker, state->index + 1);
+}
+
+bool tables_load(const database_sim_t *self, const guard_t *guard, state_t **ret_state,
+                 error_t *ret_error)
 {
     state_t *state = state_new();
     CHECK(state_load_checkpoint(state, self->row.checkpoint_index, self->checkpoint_hash,
                                 self->checkpoint_log_time));
+    for (size_t i = 0; i < self->skips_len; i++)
+        state_load_skip(state, self->skips[i].index, self->skips[i].batch);
     text_t configuration = {(const char *)self->configuration.bytes, self->configuration.len};
     error_t error = {0};
     bool ok = (configuration.len == 0 || state_load_configuration(state, configuration, &error)) &&
               kept_catalog_load(&self->catalog, state, state_load_catalog, &error) &&
-              s_load_rows(self, state, &error) && s_load_journal(self, state, &error);
+              s_load_rows(self, state, &error) && s_load_journal(self, guard, state, &error);
     if (!ok) {
+        if (!s_may_fail(self, state, &error))
+            world_violation(self->world, "recovery", "what the database holds cannot be loaded: %s",
+                            error.text);
         state_destroy(&state);
         *ret_error = error;
-        return world_violation(self->world, "recovery",
-                               "what the database holds cannot be loaded: %s", error.text);
+        return false;
     }
     state_follow_begin(state);
     *ret_state = state;

@@ -8,6 +8,7 @@
 #include "core/wire/wire.h"
 #include "tests/sim/engine_file.h"
 #include "tests/sim/errand.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/world.h"
 
 typedef enum {
@@ -50,6 +51,7 @@ typedef struct {
     bool hold;
     bool acked;
     bool refused;   /* it is poison */
+    bool gone;      /* it is known no longer: its entry was skipped */
     size_t planted; /* number; PLANTED_MAX: it is none */
     id128_t id;
     uint64_t asking; /* request; 0: none */
@@ -195,7 +197,7 @@ typedef struct {
 void media_tick(talker_t *self);
 void media_answer(talker_t *self, const answer_t *answer);
 /* Submits what crashes whoever decides it. */
-void media_poison(talker_t *self);
+bool media_poison(talker_t *self, planted_kind_t kind); /* false: there were enough */
 /* router.c */
 void router_registered(talker_t *self, const Ixn__V1__Registered *registered);
 size_t router_tokens(talker_t *self, Ixn__V1__Token ***ret_tokens);

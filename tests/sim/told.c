@@ -41,9 +41,18 @@ static bool s_release_fails(const world_t *world, int node, const talker_t *talk
                            talker->name, what);
 }
 
+/* It was skipped under an epoch that the node does not know of yet. */
+static bool s_gave_up(const world_t *world, int node, ProtobufCBinaryData id)
+{
+    return checker_gave_up(world->checker, id.data, id.len,
+                           pair_epoch(world->machines[node]->pair));
+}
+
 static void s_route(const world_t *world, int node, const talker_t *talker,
                     const Ixn__V1__Route *route)
 {
+    if (s_gave_up(world, node, route->interaction->interaction_id))
+        return;
     const handed_t *handed =
         checker_handed(world->checker, route->token->epoch, route->token->index);
     if (!handed ||
@@ -58,6 +67,8 @@ static void s_ack_of_submit(const world_t *world, int node, const talker_t *talk
                             const submit_t *submit, const Ixn__V1__Ack *ack)
 {
     const seen_t *seen = checker_find_key(world->checker, submit->key, sizeof submit->key);
+    if (s_gave_up(world, node, ack->interaction_id))
+        return;
     if (!seen)
         s_release_fails(world, node, talker, "P4 released",
                         "that its submit is kept, and the committed log does not have it");
@@ -71,6 +82,8 @@ static void s_ack_of_change(const world_t *world, int node, const talker_t *talk
     id128_t id;
     const seen_t *seen =
         wire_read_id(ack->interaction_id, &id) ? checker_find(world->checker, &id) : NULL;
+    if (s_gave_up(world, node, ack->interaction_id))
+        return;
     if (!seen || ack->version > seen->version)
         s_release_fails(world, node, talker, "P4 released",
                         "of a change that the committed log does not have");
@@ -80,6 +93,8 @@ static void s_ack_of_result(const world_t *world, int node, const talker_t *talk
                             const work_t *work, const Ixn__V1__Ack *ack)
 {
     const handed_t *handed = checker_handed(world->checker, work->token.epoch, work->token.index);
+    if (s_gave_up(world, node, ack->interaction_id))
+        return;
     if (!handed || !handed->result || strcmp(handed->router, talker->name) != 0)
         s_release_fails(world, node, talker, "P3",
                         "that its result is accepted, and the log has none under that token");
@@ -93,9 +108,23 @@ static void s_view(const world_t *world, int node, const talker_t *talker,
     id128_t id;
     const seen_t *seen =
         wire_read_id(view->interaction_id, &id) ? checker_find(world->checker, &id) : NULL;
+    if (s_gave_up(world, node, view->interaction_id))
+        return;
     if (!seen || view->version > seen->version)
         s_release_fails(world, node, talker, "P4 released",
                         "of an interaction as the committed log does not have it");
+}
+
+static bool s_asks_of_skipped(const talker_t *talker, const request_t *request)
+{
+    const id128_t *id = NULL;
+    if (request->what == ASKED_GET)
+        id = &talker->submits[request->item].id;
+    else if (request->what == ASKED_CHANGE)
+        id = &talker->submits[talker->changes[request->item].submit].id;
+    else if (request->what == ASKED_RESULT)
+        id = &talker->works[request->item].id;
+    return id && checker_gave_up(talker->world->checker, id->bytes, sizeof *id, 0);
 }
 
 /* Refusals that cannot be, whatever happened. */
@@ -106,7 +135,7 @@ static void s_error(const world_t *world, int node, const talker_t *talker,
     const seen_t *seen = work ? checker_find(world->checker, &work->id) : NULL;
     bool current = seen && !request->detail && seen->routing &&
                    seen->token_index == work->token.index && seen->token_epoch == work->token.epoch;
-    if (error->code == IXN__V1__CODE__UNKNOWN_INTERACTION)
+    if (error->code == IXN__V1__CODE__UNKNOWN_INTERACTION && !s_asks_of_skipped(talker, request))
         s_release_fails(world, node, talker, "P1",
                         "that an interaction is unknown which the committed log has");
     else if (error->code == IXN__V1__CODE__OLD_TOKEN && current)
@@ -131,7 +160,9 @@ static void s_message(const world_t *world, int node, const talker_t *talker,
         return;
     case IXN__V1__MESSAGE__BODY_REVOKED:
         if (!checker_handed(world->checker, message->revoked->token->epoch,
-                            message->revoked->token->index))
+                            message->revoked->token->index) &&
+            !checker_left_out(world->checker, message->revoked->token->epoch,
+                              message->revoked->token->index))
             s_release_fails(world, node, talker, "P4 released",
                             "that work is taken away which the log never handed out");
         return;
@@ -222,12 +253,18 @@ void told_received(world_t *world, int node, size_t talker, const uint8_t *bytes
 
 /* ---- What clients hear ---- */
 
+bool told_submit_skipped(const talker_t *talker, const submit_t *submit)
+{
+    return submit->acked &&
+           checker_gave_up(talker->world->checker, submit->id.bytes, sizeof submit->id, 0);
+}
+
 void told_submit_acked(talker_t *talker, submit_t *submit, const Ixn__V1__Ack *ack)
 {
     char a[ID_TEXT_SIZE], b[ID_TEXT_SIZE];
     id128_t id = {{0}};
     wire_read_id(ack->interaction_id, &id);
-    if (submit->acked && !id_equal(id, submit->id))
+    if (submit->acked && !id_equal(id, submit->id) && !told_submit_skipped(talker, submit))
         world_violation(talker->world, "P2", "%s hears %s for a key that was %s before",
                         talker->name, id_text(id, a), id_text(submit->id, b));
     submit->acked = true;
@@ -264,7 +301,9 @@ void told_change_answered(talker_t *talker, change_item_t *change, const Ixn__V1
     if (message->body_case == IXN__V1__MESSAGE__BODY_ERROR)
         code = message->error->code;
     uint32_t version = acked ? message->ack->version : 0;
-    if (change->answered && change->code == IXN__V1__CODE__OK &&
+    bool gone = code == IXN__V1__CODE__UNKNOWN_INTERACTION &&
+                told_submit_skipped(talker, &talker->submits[change->submit]);
+    if (change->answered && change->code == IXN__V1__CODE__OK && !gone &&
         !(acked && version == change->version) && code != IXN__V1__CODE__ALREADY_COMPLETED)
         world_violation(talker->world, "P2",
                         "%s asks for a change again that made version %u and hears code %d, "
@@ -290,8 +329,10 @@ bool told_all_completed(const world_t *world)
         const talker_t *talker = world->talkers[i];
         for (size_t j = 0; j < talker->submits_len; j++) {
             const submit_t *submit = &talker->submits[j];
-            if (submit->refused)
+            if (submit->refused || (submit->gone && told_submit_skipped(talker, submit)))
                 continue;
+            if (told_submit_skipped(talker, submit))
+                return false; /* and has not heard of it yet */
             const seen_t *seen = submit->acked ? checker_find(world->checker, &submit->id) : NULL;
             if (submit->acked && !seen)
                 return world_violation((world_t *)world, "P1",

@@ -20,7 +20,10 @@ void told_submit_refused(talker_t *talker, submit_t *submit, const Ixn__V1__Mess
 void told_change_answered(talker_t *talker, change_item_t *change, const Ixn__V1__Message *message);
 void told_result_answered(talker_t *talker, const work_t *work, const Ixn__V1__Message *message);
 
-/* At the end: every submit that was acknowledged is in the log and completed. False: not yet. */
+/* It was acknowledged, and its entry skipped since. */
+bool told_submit_skipped(const talker_t *talker, const submit_t *submit);
+/* At the end: every submit that was acknowledged is in the log and completed, or its media server
+ * knows that it was skipped. False: not yet. */
 bool told_all_completed(const world_t *world);
 
 #endif

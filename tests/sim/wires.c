@@ -178,3 +178,8 @@ void wires_cut(world_t *world, size_t talker, int node, bool cut)
 {
     world->wires->cut[talker][node] = cut;
 }
+
+bool wires_is_cut(const world_t *world, size_t talker, int node)
+{
+    return world->wires->cut[talker][node];
+}

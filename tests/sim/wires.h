@@ -15,5 +15,6 @@ void wires_to_talker(machine_t *machine, size_t talker, uint8_t *bytes, size_t l
 void wires_talker_gone(talker_t *talker, bool heard);
 void wires_process_gone(world_t *world, int node, bool heard);
 void wires_cut(world_t *world, size_t talker, int node, bool cut);
+bool wires_is_cut(const world_t *world, size_t talker, int node);
 
 #endif
