@@ -182,6 +182,14 @@ bool pair_reports_ready(const pair_t *self, char *reason, size_t size)
     const state_t *state = replica_state(self->replica);
     if (!pair_is_ready(self, reason, size))
         return false;
+    if (self->peer.other_version && role_follows(self->role)) {
+        snprintf(reason, size,
+                 "the other node speaks version %" PRIu32
+                 " of the nodes' protocol, this one "
+                 "version %" PRIu32 ": " PAIR_OTHER_VERSION,
+                 self->peer.other_version, pair_peer_version());
+        return false;
+    }
     if (!state || !role_follows(self->role) || state->configuration->n_tenants == 0 ||
         !configuration_difference(self->configuration, state->configuration, difference,
                                   sizeof difference))

@@ -45,7 +45,12 @@ typedef struct {
     size_t daps_len;
     dap_t daps[DAPS_MAX];      /* name, reachable, proven, latency, trouble */
     char trouble[PAIR_REASON]; /* why its frames are not listened to; empty: they are */
+    uint32_t other_version;    /* of its protocol, where that is another than this node's; 0: no */
 } peer_view_t;
+
+/* Where the two versions are said, too. */
+#define PAIR_OTHER_VERSION                                                                         \
+    "the nodes do not hear each other; run versions of ixnd with the same protocol on both"
 
 /* The head of the journal, as it becomes known. */
 typedef struct {
@@ -240,6 +245,8 @@ bool pair_is_ready(const pair_t *self, char *reason, size_t size);
 bool pair_reports_ready(const pair_t *self, char *reason, size_t size);
 /* Applies what is committed; false: it does not fit, distrust it. Stops before a poisoned entry. */
 bool pair_step(pair_t *self, size_t entries, error_t *ret_error);
+/* Of the protocol between the nodes. */
+uint32_t pair_peer_version(void);
 /* The state was made without a skip that the database knows of. */
 bool pair_lacks_skip(const pair_t *self, const database_status_t *status);
 /* This node does not apply the next entry: until that changes it cannot follow or take over. */

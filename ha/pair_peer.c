@@ -10,7 +10,14 @@
 #include "core/base/mutation.h"
 #include "ha/pair_internal.h"
 
+#ifndef PEER_VERSION /* the tests build another one, too */
 #define PEER_VERSION 1
+#endif
+
+uint32_t pair_peer_version(void)
+{
+    return PEER_VERSION;
+}
 
 /* ---- Saying ---- */
 
@@ -477,19 +484,34 @@ static void s_hear_hand_over(pair_t *self, const Ixn__V1__PeerHandOver *body)
     self->takeover.handed_hash = hash;
 }
 
+/* Nothing else of such a frame may be read: it may mean anything. Said once, and told operators. */
+static void s_hear_version(pair_t *self, uint32_t version)
+{
+    if (version == (self->peer.other_version ? self->peer.other_version : PEER_VERSION))
+        return;
+    self->peer.other_version = version == PEER_VERSION ? 0 : version;
+    if (self->peer.other_version)
+        pair_alarm(self, "pair.other_version", "theirs=%" PRIu32 " own=%d action=\"%s\"", version,
+                   PEER_VERSION, PAIR_OTHER_VERSION);
+    else
+        pair_say(self, false, "pair.same_version", "own=%d", PEER_VERSION);
+}
+
 static void s_receive(pair_t *self, const uint8_t *bytes, size_t len)
 {
     wire_arena_reset(self->arena);
     Ixn__V1__PeerFrame *frame =
         ixn__v1__peer_frame__unpack(wire_arena_allocator(self->arena), len, bytes);
     /* An epoch is a bigint of the database, and there has to be one after it. */
-    if (!frame || frame->version != PEER_VERSION || frame->epoch >= INT64_MAX) {
+    if (!frame || frame->version == 0 || frame->epoch >= INT64_MAX) {
         pair_say(self, true, "pair.garbage",
-                 "bytes=%zu version=%u epoch=%" PRIu64
-                 " reason=\"not a frame of this protocol, version %d\"",
-                 len, frame ? frame->version : 0, frame ? frame->epoch : 0, PEER_VERSION);
+                 "bytes=%zu epoch=%" PRIu64 " reason=\"not a frame of the nodes\"", len,
+                 frame ? frame->epoch : 0);
         return;
     }
+    s_hear_version(self, frame->version);
+    if (frame->version != PEER_VERSION)
+        return;
     if (frame->body_case == IXN__V1__PEER_FRAME__BODY_HELLO && frame->hello) {
         s_hear_hello(self, frame);
         return;

@@ -423,6 +423,11 @@ static void s_say(pair_world_t *self, int node, const pair_action_t *action)
                  action->text);
     if (strcmp(action->event, "database.assumed") == 0)
         s_tell(self, node, "assumes");
+    if (strcmp(action->event, "pair.other_version") == 0 &&
+        sscanf(action->text, "theirs=%31s own=%31s", from, to) == 2)
+        s_tell(self, node, "another protocol: %s, not %s", from, to);
+    if (strcmp(action->event, "pair.same_version") == 0)
+        s_tell(self, node, "the same protocol again");
 }
 
 static void s_broadcast(pair_world_t *self, int node, pair_action_t *action)

@@ -1,5 +1,6 @@
 /* What a primary says to its backup while it works. */
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "tests/unit/pair_fixture.h"
 
@@ -28,4 +29,26 @@ Test(stream, a_commit_that_no_batch_follows_is_said_at_once)
         ixn__v1__peer_frame__free_unpacked(frame, NULL);
     }
     cr_assert(batches > 2, "beats are entries");
+}
+
+/* Nothing of it may be read. It is said once, however many come, and once more when that is over.
+ */
+Test(stream, frames_of_another_protocol_are_not_read)
+{
+    enum { VERSION_AT = 1, MOST = 4096 };
+    uint8_t other[MOST];
+    const uint8_t *bytes;
+    size_t len;
+    pair_world_pass(w, 200);
+    cr_assert(pair_world_heard(w, B, 0, &bytes, &len) && len <= MOST);
+    memcpy(other, bytes, len);
+    cr_assert_eq(other[VERSION_AT], 1);
+    other[VERSION_AT] = 2;
+    pair_world_forget(w);
+    for (int i = 0; i < 3; i++)
+        pair_peer_receive(pair_world_pair(w, B), other, len);
+    pair_world_pass(w, 200);
+    cr_assert_str_eq(pair_world_told(w),
+                     "B: another protocol: 2, not 1\n"
+                     "B: the same protocol again\n");
 }
