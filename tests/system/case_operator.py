@@ -136,6 +136,19 @@ def queues(pair, code=0, nodes=None, seconds=10):
     return {queue["queue"]: queue for queue in seen["queues"]}, seen
 
 
+def check_pair_status(pair):
+    """Each node's row says how far the backup is behind, and that the primary serves."""
+    def lags():
+        seen = json.loads(pair.ctl("pair", "status", "-o", "json")[0])
+        backup = pair.other(pair.primary()).name
+        return [node["lag_entries"] is not None and node["lag_bytes"] is not None
+                for node in seen["nodes"] if node["own"]["name"] == backup] == [True]
+    wait_for("the backup to say how far it is behind", lags, SECONDS)
+    rows = pair.ctl("pair", "status")[0].splitlines()
+    serves = [row for row in rows if re.search(r" primary(-paired)? .* serves ", row)]
+    expect(len(serves) == 2, f"the primary serves, by its own word and by the other's: {rows}")
+
+
 def check_queues(pair):
     """Asked by either node they are those of the one that serves."""
     for node in (pair.a, pair.b):
@@ -284,6 +297,7 @@ def run(options):
                                "json", "--follow", "--from", "0", keep_stdout=True)
         submit(pair.primary().endpoint, "parked", 7, "first")
         check_status(pair)
+        check_pair_status(pair)
         check_queues(pair)
         lines = ctl(pair, "top", "-o", "json", "--interval", "0.2", "--count", "3").splitlines()
         expect(len(lines) == 3 and json.loads(lines[2])["work"]["submitted_per_second"] == 0.0,

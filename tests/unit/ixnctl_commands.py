@@ -298,7 +298,9 @@ class PairNode(Node):
         status.has_peer = True
         if other:
             self.describe(status.peer, other.called)
-            status.link = not other.mute
+            if status.peer.role.startswith("primary"):  # what the link tells is less exact
+                status.peer.role = "primary"
+            status.link = not other.mute or self.hears
         status.has_lag_bytes, status.lag_bytes = self.counts, 1536
         status.epoch, status.database_id = self.epoch, b"d" * 16
         status.role_since_ms, status.role_reason = 7380000, "because \x1b[31m so"
@@ -326,7 +328,7 @@ class World:
             node = PairNode(self, name)
             node.role, node.index, node.ready, node.readiness = role, index, index == 1190, ""
             node.automatic, node.epoch, node.more_daps = True, 7, []
-            node.commands, node.refusal = [], None
+            node.commands, node.refusal, node.hears = [], None, False
             self.nodes[name] = node
         self.a, self.b = self.nodes["node-a"], self.nodes["node-b"]
         self.moves = True
@@ -403,7 +405,7 @@ class Pair(unittest.TestCase):
                          r"+yes +"
                          r"dap-0 proven 0.4ms, dap-1 not proven 0.4ms "
                          r"\(reaches another database\), dap-2 not now$")
-        self.assertRegex(lines[4], r"^node-a +node-b +primary-paired +1,200")
+        self.assertRegex(lines[4], r"^node-a +node-b +primary +1,200 +serves ")
         self.assertEqual(lines[-1], "Ready: node-a serves, node-b is ready to take over.")
         self.assertNotIn("\x1b", out)
         done = self.status()
@@ -418,6 +420,13 @@ class Pair(unittest.TestCase):
     def test_status_finds_the_other_node(self):
         done = self.status(nodes=[self.b])
         self.assertEqual([node["own"]["name"] for node in done["nodes"]], ["node-b", "node-a"])
+
+    def test_status_where_only_the_backup_is_reached(self):
+        self.a.mute, self.b.hears = True, True
+        done = self.status(code=1)
+        self.assertIn("node-b says that node-a serves, but that one was not asked",
+                      done["verdict"])
+        self.assertEqual(done["nodes"][1]["lag_entries"], 10)
 
     def test_status_as_a_check(self):
         self.b.ready, self.b.readiness = False, "DAP dap-1 reaches another database"

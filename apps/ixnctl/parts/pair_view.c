@@ -13,7 +13,8 @@
 
 bool pair_view_serves(const Ixn__V1__PairNode *node)
 {
-    static const char primary[] = "primary-";
+    /* "primary-…" by its own word, "primary" by that of the other */
+    static const char primary[] = "primary";
     return node && strncmp(node->role, primary, sizeof primary - 1) == 0;
 }
 
