@@ -441,6 +441,17 @@ static const char *s_role(Ixn__V1__Role role)
     return (size_t)role < sizeof names / sizeof *names ? names[role] : "";
 }
 
+/* For another one than itself. */
+static bool s_may_speak(const engine_session_t *slot, const char *by, error_t *ret_error)
+{
+    if (*by && slot->role != IXN__V1__ROLE__OPERATOR)
+        return error_set(ret_error, ERROR_WRONG_ROLE,
+                         "\"%s\" is registered as %s; only an OPERATOR may speak for somebody "
+                         "(`by`)",
+                         slot->name, s_role(slot->role));
+    return wire_check_text("by", by, 0, LIMIT_NAME, ret_error);
+}
+
 static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error_t *ret_error)
 {
     if (request->body_case == IXN__V1__REQUEST__BODY_REGISTER ||
@@ -496,7 +507,7 @@ static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error
                          "\"%s\" is registered as ROUTER; only a MEDIA_SERVER or an OPERATOR may "
                          "ask this",
                          slot->name);
-    return true;
+    return s_may_speak(slot, request->by, ret_error);
 }
 
 static void s_pong(engine_t *self, session_t session, uint64_t request)
@@ -642,7 +653,9 @@ void engine_request(engine_t *self, session_t session, const Ixn__V1__Request *r
         engine_say_busy(self, session, request->id,
                         "as much work as may be unfinished at once waits for its commit");
     } else {
+        self->by = *request->by ? request->by : slot->name;
         s_handle(self, slot, request);
+        self->by = NULL;
     }
 }
 

@@ -430,7 +430,7 @@ void engine_change_agent(engine_t *self, session_t session, uint64_t request,
         changed.tenant = self->state->tenants[slot->tenant];
         changed.agent = body->agent;
         changed.removed = body->remove;
-        changed.by = (char *)slot->name;
+        changed.by = (char *)self->by;
         Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
         entry.body_case = IXN__V1__ENTRY__BODY_AGENT_CHANGED;
         entry.agent_changed = &changed;

@@ -281,7 +281,7 @@ static bool s_change_properties(engine_t *self, const change_t *change,
     Ixn__V1__Changed changed = IXN__V1__CHANGED__INIT;
     changed.interaction_id = wire_bytes(&change->interaction->id);
     changed.change = change->change;
-    changed.by = change->slot->name;
+    changed.by = (char *)self->by;
     if (change->attributes_given) {
         changed.attributes_given_case = IXN__V1__CHANGED__ATTRIBUTES_GIVEN_ATTRIBUTES;
         changed.attributes = wire_text(change->new_attributes);
@@ -358,7 +358,7 @@ static bool s_place(engine_t *self, const change_t *change, const Ixn__V1__Place
     placed.change = change->change;
     placed.queue = body->queue;
     placed.reason = body->reason;
-    placed.by = change->slot->name;
+    placed.by = (char *)self->by;
     placed.agent = body->agent;
     if (change->attributes_given) {
         placed.attributes_given_case = IXN__V1__PLACED__ATTRIBUTES_GIVEN_ATTRIBUTES;
@@ -388,7 +388,7 @@ static bool s_stop(engine_t *self, const change_t *change, const Ixn__V1__Stop *
     stopped.interaction_id = wire_bytes(&change->interaction->id);
     stopped.change = change->change;
     stopped.reason = body->reason[0] ? body->reason : (char *)"completed";
-    stopped.by = change->slot->name;
+    stopped.by = (char *)self->by;
     stopped.agent = body->agent;
     if (change->attributes_given) {
         stopped.attributes_given_case = IXN__V1__STOPPED__ATTRIBUTES_GIVEN_ATTRIBUTES;
@@ -420,7 +420,7 @@ static bool s_hold(engine_t *self, const change_t *change, bool held, error_t *r
     changed.interaction_id = wire_bytes(&interaction->id);
     changed.change = change->change;
     changed.held = held;
-    changed.by = change->slot->name;
+    changed.by = (char *)self->by;
     Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
     entry.body_case = IXN__V1__ENTRY__BODY_HELD_CHANGED;
     entry.held_changed = &changed;

@@ -45,12 +45,6 @@ static bool s_check(const engine_t *self, uint16_t tenant, const char *name, err
                      name);
 }
 
-/* Who wants it, for people: a client may speak for somebody. */
-static char *s_by(const engine_session_t *slot, char *by)
-{
-    return *by ? by : (char *)slot->name;
-}
-
 /* What changed counts at once; then the router is told as it is now. */
 static void s_done(engine_t *self, session_t session, uint64_t request, const char *name)
 {
@@ -66,8 +60,7 @@ void engine_drain_router(engine_t *self, session_t session, uint64_t request,
     const engine_session_t *slot = engine_slot(self, session);
     error_t error = {0};
     bool ok = s_check(self, slot->tenant, body->router, &error) &&
-              wire_check_text("reason", body->reason, 1, LIMIT_TEXT, &error) &&
-              wire_check_text("by", body->by, 0, LIMIT_NAME, &error);
+              wire_check_text("reason", body->reason, 1, LIMIT_TEXT, &error);
     const drain_record_t *drain =
         ok ? catalog_drain(self->state, slot->tenant, text_of(body->router)) : NULL;
     if (ok && !drain && HASH_COUNT(self->state->catalog.drains) >= LIMIT_DRAINS)
@@ -85,7 +78,7 @@ void engine_drain_router(engine_t *self, session_t session, uint64_t request,
         drained.tenant = self->state->tenants[slot->tenant];
         drained.router = body->router;
         drained.reason = body->reason;
-        drained.by = s_by(slot, body->by);
+        drained.by = (char *)self->by;
         Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
         entry.body_case = IXN__V1__ENTRY__BODY_ROUTER_DRAINED;
         entry.router_drained = &drained;
@@ -102,8 +95,7 @@ void engine_undrain_router(engine_t *self, session_t session, uint64_t request,
     /* A drained one may be undrained whatever became of its name since. */
     bool drained = strlen(body->router) <= LIMIT_NAME &&
                    catalog_drain(self->state, slot->tenant, text_of(body->router));
-    if (!wire_check_text("by", body->by, 0, LIMIT_NAME, &error) ||
-        (!drained && !s_check(self, slot->tenant, body->router, &error))) {
+    if (!drained && !s_check(self, slot->tenant, body->router, &error)) {
         engine_refuse(self, session, request, &error);
         return;
     }
@@ -111,7 +103,7 @@ void engine_undrain_router(engine_t *self, session_t session, uint64_t request,
         Ixn__V1__RouterUndrained undrained = IXN__V1__ROUTER_UNDRAINED__INIT;
         undrained.tenant = self->state->tenants[slot->tenant];
         undrained.router = body->router;
-        undrained.by = s_by(slot, body->by);
+        undrained.by = (char *)self->by;
         Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
         entry.body_case = IXN__V1__ENTRY__BODY_ROUTER_UNDRAINED;
         entry.router_undrained = &undrained;

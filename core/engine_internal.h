@@ -181,6 +181,7 @@ struct engine {
     const char *busy;
     const char *retry;
     const char *hold;
+    const char *by; /* who wants the request in hand, for people; NULL: none is in hand */
     /* sessions */
     size_t slots_capacity;
     engine_session_t **slots;

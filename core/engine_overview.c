@@ -288,7 +288,11 @@ static void s_strategy_router(page_t *page, const strategy_record_t *record,
     Ixn__V1__StrategyRouter *view = arena_take(&page->arena, sizeof *view);
     ixn__v1__strategy_router__init(view);
     view->router = (char *)router;
-    view->activated_version = activation ? activation->version : 0;
+    if (activation) {
+        view->activated_version = activation->version;
+        view->activated_by = (char *)activation->by;
+        view->activated_at_us = activation->at;
+    }
     view->reason = (char *)"not connected";
     if (slot && slot->tenant == strategy->tenant) {
         Ixn__V1__RouterStrategy details = IXN__V1__ROUTER_STRATEGY__INIT;

@@ -364,7 +364,7 @@ static bool s_activate(engine_t *self, const engine_session_t *slot,
     activated.name = (char *)record->name;
     activated.version = version;
     activated.routers = memory_zero(len ? len : 1, sizeof *activated.routers);
-    activated.by = (char *)slot->name;
+    activated.by = (char *)self->by;
     for (size_t i = 0; i < len; i++) {
         const strategy_activation_t *activation = strategy_activation(record, routers[i]);
         if (!activation || activation->version != version)
@@ -414,7 +414,7 @@ void engine_put_strategy(engine_t *self, session_t session, uint64_t request,
         entry_body.body = put->body;
         entry_body.content_type = put->content_type;
         entry_body.comment = put->comment;
-        entry_body.by = (char *)slot->name;
+        entry_body.by = (char *)self->by;
         Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
         entry.body_case = IXN__V1__ENTRY__BODY_STRATEGY_PUT;
         entry.strategy_put = &entry_body;
@@ -475,7 +475,7 @@ static void s_emit_deactivated(engine_t *self, const engine_session_t *slot,
     Ixn__V1__StrategyDeactivated deactivated = IXN__V1__STRATEGY_DEACTIVATED__INIT;
     deactivated.tenant = self->state->tenants[slot->tenant];
     deactivated.name = (char *)record->name;
-    deactivated.by = (char *)slot->name;
+    deactivated.by = (char *)self->by;
     size_t all = len ? len : record->activations_len;
     deactivated.routers = memory_zero(all ? all : 1, sizeof *deactivated.routers);
     for (size_t i = 0; i < all; i++) {
@@ -530,7 +530,7 @@ void engine_remove_strategy(engine_t *self, session_t session, uint64_t request,
     Ixn__V1__StrategyRemoved removed = IXN__V1__STRATEGY_REMOVED__INIT;
     removed.tenant = self->state->tenants[slot->tenant];
     removed.name = (char *)record->name;
-    removed.by = (char *)slot->name;
+    removed.by = (char *)self->by;
     Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
     entry.body_case = IXN__V1__ENTRY__BODY_STRATEGY_REMOVED;
     entry.strategy_removed = &removed;

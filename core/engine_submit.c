@@ -127,7 +127,7 @@ static void s_decide(engine_t *self, engine_session_t *slot, const Ixn__V1__Subm
     submitted.priority = submit->priority;
     submitted.attributes = submit->attributes;
     submitted.received_at_us = submit->received_at_us ? submit->received_at_us : self->wall_time;
-    submitted.submitted_by = slot->name;
+    submitted.submitted_by = (char *)self->by;
     submitted.held = submit->hold;
     Ixn__V1__Entry entry = IXN__V1__ENTRY__INIT;
     entry.body_case = IXN__V1__ENTRY__BODY_SUBMITTED;

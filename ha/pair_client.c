@@ -186,10 +186,29 @@ static bool s_failover(pair_t *self, const Ixn__V1__PairCommand *command, error_
     return true;
 }
 
-static bool s_command(pair_t *self, const Ixn__V1__PairCommand *command, error_t *ret_error)
+/* Why, and who says so, as it is kept: there is room for what a role's history puts before it. */
+static void s_reason(const char *reason, const char *by, char text[PAIR_REASON])
 {
-    if (!wire_check_text("reason", command->reason, 0, LIMIT_TEXT, ret_error))
+    enum { BEFORE = 32 };
+    const int most = PAIR_REASON - 1 - BEFORE - (int)sizeof " ()" - (int)strlen(by);
+    if (!*by || !*reason)
+        snprintf(text, PAIR_REASON, "%s%s", reason, by);
+    else
+        snprintf(text, PAIR_REASON, "%.*s (%s)", most, reason, by);
+    wire_clean_text(text); /* it may be cut */
+}
+
+static bool s_command(pair_t *self, const Ixn__V1__Request *request, error_t *ret_error)
+{
+    char reason[PAIR_REASON];
+    Ixn__V1__PairCommand told = *request->pair_command;
+    const Ixn__V1__PairCommand *command = &told;
+    const size_t least = told.kind == IXN__V1__PAIR_COMMAND__KIND__HEAL;
+    if (!wire_check_text("reason", told.reason, least, LIMIT_TEXT, ret_error) ||
+        !wire_check_text("by", request->by, 0, LIMIT_NAME, ret_error))
         return false;
+    s_reason(told.reason, request->by, reason);
+    told.reason = reason;
     bool pause = command->kind == IXN__V1__PAIR_COMMAND__KIND__PAUSE;
     switch (command->kind) {
     case IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER:
@@ -305,7 +324,7 @@ static void s_answer(pair_t *self, const Ixn__V1__Request *request, buffer_t *fr
     else if (request->body_case == IXN__V1__REQUEST__BODY_FIGURES)
         pair_answer_figures(self, request->id, frame);
     else if (request->body_case == IXN__V1__REQUEST__BODY_PAIR_COMMAND &&
-             !s_command(self, request->pair_command, &error))
+             !s_command(self, request, &error))
         s_answer_error(request->id, &error, frame);
     else
         s_answer_status(self, request->id, frame);

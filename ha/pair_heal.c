@@ -270,8 +270,6 @@ static bool s_plan(const pair_t *self, bool without_other, plan_t *ret_plan, err
 bool pair_heal(pair_t *self, const Ixn__V1__PairCommand *command, error_t *ret_error)
 {
     plan_t plan;
-    if (!wire_check_text("reason", command->reason, 1, LIMIT_TEXT, ret_error))
-        return false;
     if (self->heal.state == HEAL_WANTED || self->heal.state == HEAL_ASKED)
         return error_set(ret_error, ERROR_WRONG_STATE,
                          "node \"%s\" is writing back already; see ixnctl pair status", self->name);

@@ -358,7 +358,7 @@ static bool s_adopt(const input_t *input, const config_t *config, adoption_resul
                            .dry_run = input->dry_run,
                            .reason = input->reason,
                            .adopted_by = by};
-    common_operator(by);
+    common_operator(input->common, by);
     if (!s_recall(config, &adoption, ret_error) ||
         !s_ask_nodes(input, config, &adoption, ret_error) ||
         !s_survey(&survey, input->dap, ret_error))

@@ -81,6 +81,7 @@ static const char *s_routers(answer_t *self, const Ixn__V1__Message *message)
             s_add(self, strategy ? strategy->version : "");
             s_add(self, strategy ? strategy->reason : "");
             s_add(self, router->drain_reason);
+            s_add(self, router->drained_by);
         }
     }
     return listing->next;
@@ -103,6 +104,7 @@ static const char *s_strategies(answer_t *self, const Ixn__V1__Message *message)
             s_add_number(self, strategy->pending);
             s_add(self, router ? router->router : "");
             s_add_version(self, router ? router->activated_version : 0);
+            s_add(self, router ? router->activated_by : "");
             s_add_version(self, router ? router->loaded_version : 0);
             s_add(self, !router ? "" : router->takes_part ? "yes" : "no");
             s_add(self, router ? router->reason : "");
@@ -227,7 +229,7 @@ int command_routers(common_t *common, int argc, char **argv)
     static const char doc[] =
         "Routers: what each has and runs, and why it gets nothing.\vOne line a router and "
         "strategy. An empty reason: it gets work of that strategy. DRAINED says why, where an "
-        "operator keeps new work from it.\n\nExample:\n"
+        "operator keeps new work from it, and BY who that was.\n\nExample:\n"
         "  ixnctl routers -o json";
     static const column_t columns[] = {
         {"ROUTER", "router", false, true},
@@ -240,6 +242,7 @@ int command_routers(common_t *common, int argc, char **argv)
         {"VERSION", "version", false, true},
         {"REASON", "reason", false, false},
         {"DRAINED", "drained", false, true},
+        {"BY", "drained_by", false, true},
     };
     common_parse_only(common, doc, argc, argv);
     return s_run(common, &(overview_t){"routers", IXN__V1__LIST__KIND__ROUTERS, s_routers, columns,
@@ -250,14 +253,16 @@ int command_strategy_list(common_t *common, int argc, char **argv)
 {
     static const char doc[] =
         "Strategies: where each is activated, loaded, and why not.\vVersion 0: not stored, "
-        "the router brings its own. An empty reason: the router gets work of it.\n\n"
+        "the router brings its own. BY: who activated it there. An empty reason: the router gets "
+        "work of "
+        "it.\n\n"
         "Example:\n  ixnctl strategy list";
     static const column_t columns[] = {
-        {"STRATEGY", "strategy", false, true},     {"NEWEST", "newest_version", true, false},
-        {"WAITING", "waiting", true, false},       {"PENDING", "pending", true, false},
-        {"ROUTER", "router", false, true},         {"ACTIVATED", "activated_version", true, false},
-        {"LOADED", "loaded_version", true, false}, {"TAKES PART", "takes_part", false, false},
-        {"REASON", "reason", false, false},
+        {"STRATEGY", "strategy", false, true},      {"NEWEST", "newest_version", true, false},
+        {"WAITING", "waiting", true, false},        {"PENDING", "pending", true, false},
+        {"ROUTER", "router", false, true},          {"ACTIVATED", "activated_version", true, false},
+        {"BY", "activated_by", false, true},        {"LOADED", "loaded_version", true, false},
+        {"TAKES PART", "takes_part", false, false}, {"REASON", "reason", false, false},
     };
     common_parse_only(common, doc, argc, argv);
     return s_run(common, &(overview_t){"strategies", IXN__V1__LIST__KIND__STRATEGIES, s_strategies,

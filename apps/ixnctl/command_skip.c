@@ -105,7 +105,7 @@ static bool s_skip(const input_t *input, const config_t *config, skip_result_t *
                    error_t *ret_error)
 {
     char by[COMMON_OPERATOR_SIZE];
-    common_operator(by);
+    common_operator(input->common, by);
     skip_t skip = {
         .index = input->index, .reason = input->reason, .by = by, .dry_run = input->dry_run};
     if (!s_nobody_serves(input, &skip.highest_epoch, ret_error))

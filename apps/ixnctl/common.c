@@ -14,6 +14,7 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/wire/wire.h"
 
 #define CONFIG_DEFAULT "/etc/ixn/ixnd.yaml"
 #define ENDPOINT_DEFAULT "tcp://127.0.0.1:7420"
@@ -32,7 +33,8 @@ static const struct argp_option s_options[] = {
     {"output", 'o', "table|json", 0, "For people, or for programs", 0},
     {"tenant", KEY_TENANT, "NAME", 0, "Whose interactions (\"default\" unless said)", 0},
     {"timeout", KEY_TIMEOUT, "SECONDS", 0, "How long to wait for an answer, 1 to 30 (10)", 0},
-    {"name", KEY_NAME, "NAME", 0, "What this client calls itself to the node", 0},
+    {"name", KEY_NAME, "NAME", 0,
+     "What this client calls itself to the node, and who is said to have done it (you@host)", 0},
     {0},
 };
 
@@ -206,11 +208,14 @@ ixn_client_t *common_client(common_t *self, Ixn__V1__Role role, error_t *ret_err
 {
     char name[LIMIT_NAME + 1];
     s_make_name(name, sizeof name);
+    char by[COMMON_OPERATOR_SIZE];
+    common_operator(self, by);
     ixn_client_options_t options = {.endpoints = self->nodes,
                                     .endpoints_len = self->nodes_len,
                                     .role = role,
                                     .name = self->name ? self->name : name,
                                     .tenant = self->tenant,
+                                    .by = role == IXN__V1__ROLE__OPERATOR ? by : NULL,
                                     .give_up_ms = self->timeout_ms};
     char *found = NULL;
     const char *endpoints[1];
@@ -318,10 +323,19 @@ void common_free(common_t *self)
     config_destroy(&self->config);
 }
 
-void common_operator(char text[COMMON_OPERATOR_SIZE])
+void common_operator(const common_t *self, char text[COMMON_OPERATOR_SIZE])
 {
     char host[128] = "";
     const struct passwd *user = getpwuid(getuid());
+    const char *before = getuid() == 0 ? getenv("SUDO_USER") : NULL;
     gethostname(host, sizeof host - 1);
-    snprintf(text, COMMON_OPERATOR_SIZE, "%s@%s", user ? user->pw_name : "?", host);
+    if (self->name)
+        snprintf(text, COMMON_OPERATOR_SIZE, "%s", self->name);
+    else
+        snprintf(text, COMMON_OPERATOR_SIZE, "%s@%s",
+                 before ? before
+                 : user ? user->pw_name
+                        : "?",
+                 host);
+    wire_clean_text(text); /* it may be cut */
 }

@@ -11,6 +11,7 @@
 #include "apps/ixnctl/parts/table.h"
 #include "apps/ixnctl/parts/tally.h"
 #include "config/config.h"
+#include "core/base/limits.h"
 #include "core/client/client.h"
 
 #define COMMON_NODES 8
@@ -78,8 +79,9 @@ size_t common_terminal_width(int descriptor);
 
 void common_free(common_t *self);
 
-/* Who gives the command, for what is kept of it: user@host. */
-enum { COMMON_OPERATOR_SIZE = 200 };
-void common_operator(char text[COMMON_OPERATOR_SIZE]);
+/* Who gives the command, for what is kept of it: what --name says, otherwise user@host; behind sudo
+ * it is who called that. */
+enum { COMMON_OPERATOR_SIZE = LIMIT_NAME + 1 };
+void common_operator(const common_t *self, char text[COMMON_OPERATOR_SIZE]);
 
 #endif

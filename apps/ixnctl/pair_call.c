@@ -19,6 +19,7 @@ bool pair_open(pair_call_t *self, common_t *common, error_t *ret_error)
     if (self->view.len == 0)
         return false;
     self->arena = wire_arena_new();
+    common_operator(common, self->by);
     for (size_t i = 0; i < self->view.len; i++) {
         wire_clean_text(self->endpoints[i]);
         self->view.nodes[i].endpoint = self->endpoints[i];
@@ -273,6 +274,7 @@ bool pair_command(pair_call_t *self, size_t node, const Ixn__V1__PairCommand *co
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
     request.pair_command = &copy;
+    request.by = self->by;
     s_ask_all(self, node, node + 1, &(question_t){&request, false}, self->timeout_ms);
     if (self->view.nodes[node].status)
         return true;

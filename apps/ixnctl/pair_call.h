@@ -15,6 +15,7 @@ typedef struct {
     const Ixn__V1__ConfigAnswer *answers[PAIR_VIEW_NODES]; /* of pair_config; NULL: none */
     bool wants_figures;                                    /* of pair_status too, into … */
     const Ixn__V1__Figures *figures[PAIR_VIEW_NODES];      /* … these; NULL: none */
+    char by[COMMON_OPERATOR_SIZE];                         /* who gives its commands */
     wire_arena_t *arena;
     uint32_t timeout_ms;
 } pair_call_t;

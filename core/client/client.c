@@ -57,6 +57,7 @@ struct ixn_client {
     endpoint_t *frame_from;
     bool frame_is_old;
     size_t frames_in_a_row;
+    char *by;         /* owned; NULL: it speaks for itself */
     size_t read_next; /* the endpoint to read from next */
     kept_t kept;      /* events of before, to be handed out first */
 };
@@ -83,6 +84,7 @@ ixn_client_t *ixn_client_new(const ixn_client_options_t *options, error_t *ret_e
     uint32_t give_up_ms = options->give_up_ms ? options->give_up_ms : GIVE_UP_MS;
     self->resend = resend_ms * USEC_PER_MS;
     self->give_up = give_up_ms * USEC_PER_MS;
+    self->by = options->by ? memory_text(options->by) : NULL;
     self->arena = wire_arena_new();
     kept_init(&self->kept);
     requests_init(&self->requests, options->max_unanswered ? options->max_unanswered : UNANSWERED);
@@ -118,6 +120,7 @@ void ixn_client_destroy(ixn_client_t **self_p)
     requests_free(&self->requests);
     wire_arena_destroy(&self->arena);
     buffer_free(&self->scratch);
+    free(self->by);
     free(self);
     *self_p = NULL;
 }
@@ -210,8 +213,12 @@ uint64_t ixn_client_send(ixn_client_t *self, Ixn__V1__Request *request)
         *traits.key = wire_bytes(&key);
     }
     request->id = id;
+    char *by = request->by;
+    if (self->by && !*by)
+        request->by = self->by;
     buffer_clear(&self->scratch);
     wire_append_request(&self->scratch, request);
+    request->by = by;
     if (needs_key)
         *traits.key = (ProtobufCBinaryData){0};
     if (self->scratch.len > LIMIT_PACKET - FRAME_HEAD)

@@ -30,8 +30,9 @@ typedef struct {
     const char *const *endpoints; /* "tcp://127.0.0.1:7420" …; copied */
     size_t endpoints_len;         /* 1 … 8 */
     Ixn__V1__Role role;
-    const char *name;                    /* unique among live clients of the role */
-    const char *tenant;                  /* NULL: "default" */
+    const char *name;   /* unique among live clients of the role */
+    const char *tenant; /* NULL: "default" */
+    const char *by; /* operators: the person it speaks for, as Request.by; NULL: nobody. Copied */
     bool agent_reservation;              /* routers */
     uint32_t max_submitted_interactions; /* routers; 0: the node's limit */
     /* Application servers, and media servers that are one as well; NULL otherwise. Copied. Work

@@ -109,7 +109,7 @@ const char *packet_request_name(text_t request)
     while (s_field(request, &at, &field)) {
         const ProtobufCFieldDescriptor *body =
             protobuf_c_message_descriptor_get_field(&ixn__v1__request__descriptor, field.number);
-        if (body && field.number != REQUEST_ID)
+        if (body && body->type == PROTOBUF_C_TYPE_MESSAGE)
             name = body->name;
     }
     return name;

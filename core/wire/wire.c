@@ -228,6 +228,7 @@ Ixn__V1__Batch *wire_decode_batch(wire_arena_t *arena, const uint8_t *bytes, siz
  * Encoding */
 
 #define VARINT_SIZE 10 /* the longest */
+#define BY 90          /* field of Request */
 
 static size_t s_put_varint(uint8_t *out, uint64_t value)
 {
@@ -252,6 +253,7 @@ typedef struct {
     uint64_t id;
     unsigned body_field;
     const ProtobufCMessage *body; /* NULL: none */
+    text_t by;                    /* behind it, of a Request that is somebody's */
 } element_t;
 
 /* Everything of the element that comes before its body's bytes. */
@@ -270,20 +272,38 @@ static size_t s_put_element_head(uint8_t *out, const element_t *element, size_t 
     return len;
 }
 
+/* The key and the length of what comes behind the body. */
+static size_t s_put_by_head(uint8_t *out, text_t by)
+{
+    if (by.len == 0)
+        return 0;
+    size_t len = s_put_varint(out, BY << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
+    return len + s_put_varint(out + len, by.len);
+}
+
 static void s_append_element(buffer_t *buffer, unsigned field, element_t element)
 {
     uint8_t head[1 + 3 * VARINT_SIZE];
+    uint8_t by_head[2 * VARINT_SIZE];
     size_t body_size = element.body ? protobuf_c_message_get_packed_size(element.body) : 0;
     size_t head_size = s_put_element_head(head, &element, body_size);
-    uint8_t *out = buffer_reserve(buffer, 1 + VARINT_SIZE + head_size + body_size);
+    size_t by_head_size = s_put_by_head(by_head, element.by);
+    size_t size = head_size + body_size + by_head_size + element.by.len;
+    uint8_t *out = buffer_reserve(buffer, 1 + VARINT_SIZE + size);
     size_t len = 0;
     out[len++] = s_tag(field, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
-    len += s_put_varint(out + len, head_size + body_size);
+    len += s_put_varint(out + len, size);
     memcpy(out + len, head, head_size);
     len += head_size;
     if (element.body)
         CHECK(protobuf_c_message_pack(element.body, out + len) == body_size);
-    buffer->len += len + body_size;
+    len += body_size;
+    if (element.by.len > 0) {
+        memcpy(out + len, by_head, by_head_size);
+        memcpy(out + len + by_head_size, element.by.data, element.by.len);
+        len += by_head_size + element.by.len;
+    }
+    buffer->len += len;
 }
 
 static void s_append_number(buffer_t *buffer, unsigned field, uint64_t value)
@@ -297,24 +317,27 @@ void wire_append_message(buffer_t *buffer, const Ixn__V1__Message *message)
 {
     s_append_element(
         buffer, 3,
-        (element_t){message->request_id, message->body_case,
-                    message->body_case ? (ProtobufCMessage *)message->registered : NULL});
+        (element_t){message->request_id,
+                    message->body_case,
+                    message->body_case ? (ProtobufCMessage *)message->registered : NULL,
+                    {0}});
 }
 
 void wire_append_request(buffer_t *buffer, const Ixn__V1__Request *request)
 {
-    s_append_element(
-        buffer, 2,
-        (element_t){request->id, request->body_case,
-                    request->body_case ? (ProtobufCMessage *)request->register_ : NULL});
+    s_append_element(buffer, 2,
+                     (element_t){request->id, request->body_case,
+                                 request->body_case ? (ProtobufCMessage *)request->register_ : NULL,
+                                 text_of(request->by)});
 }
 
 void wire_append_entry(buffer_t *buffer, const Ixn__V1__Entry *entry)
 {
-    s_append_element(
-        buffer, 1,
-        (element_t){0, entry->body_case,
-                    entry->body_case ? (ProtobufCMessage *)entry->epoch_started : NULL});
+    s_append_element(buffer, 1,
+                     (element_t){0,
+                                 entry->body_case,
+                                 entry->body_case ? (ProtobufCMessage *)entry->epoch_started : NULL,
+                                 {0}});
 }
 
 void wire_append_from_node_head(buffer_t *buffer, uint64_t epoch, uint64_t index)

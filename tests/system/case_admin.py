@@ -230,6 +230,12 @@ def check_strategies(pair, primary):
     active = {router["router"]: router["activated_version"]
               for router in seen["by-http"]["routers"]}
     expect(active.get("R1") == 1 and not active.get("R2"), f"{active}")
+    expect([(router["router"], router["activated_by"]) for router in seen["by-http"]["routers"]
+            if router["activated_version"]] == [("R1", "local")], f"{seen['by-http']}")
+    pair.ctl("--name", "ann@desk", "strategy", "activate", "by-http", "--router", "R3")
+    shown = json.loads(pair.ctl("strategy", "list", "-o", "json")[0])["strategies"]
+    expect(("R3", "ann@desk") in [(row["router"], row["activated_by"]) for row in shown],
+           f"who activated it: {shown}")
     for wrong in ({"routers": "R1"}, {"routers": [7]}, {"routers": [""]}, {"version": -1},
                   {"version": "1"}, {"router": ["R1"]}, {"routers": ["x" * 65]},
                   {"routers": ["R"] * 101}):
@@ -374,7 +380,8 @@ def check_switchover(pair, primary):
     pair.wait_ready()
     check_load_balancers(pair, backup)
     roles = backup.admin.good("/v1/history")["roles"]
-    expect(roles[0]["owner"] == backup.name and "a test" in roles[0]["reason"], f"{roles[0]}")
+    expect(roles[0]["owner"] == backup.name
+           and roles[0]["reason"] == "the primary hands over: a test (local)", f"{roles[0]}")
     primary.admin.done("/v1/pair/pause", {"reason": "a test"})
     wait_for("both paused", lambda: not any(
         seen["sees"]["own"]["automatic"] for seen in primary.admin.good("/v1/pair")["nodes"]))
@@ -440,6 +447,8 @@ def check_tokens(world):
     expect([viewer.good(f"/v1/interactions/{one}") for one in ids] == before,
            "a viewer has changed something")
     operator.done(f"/v1/interactions/{ids[0]}/move", {"queue": "support", "reason": "a test"})
+    step = operator.good(f"/v1/interactions/{ids[0]}")["journey"][-1]
+    expect((step["step"], step["by"]) == ("placed", "desk"), f"who moved it: {step}")
     expect_status(chief.post("/v1/pair/switchover", {"reason": "a test"}), 409, "WRONG_STATE")
     router = world.start_router(node, "R8")
     wait_for("the router", lambda: "R8" in {

@@ -456,6 +456,7 @@ static void s_ask(pair_world_t *self, int node, const pair_action_t *action)
     if (action->kind != PAIR_CLAIM)
         return;
     member->claims++;
+    snprintf(member->reason, sizeof member->reason, "%.*s", PAIR_REASON - 1, action->text);
     error_t error = {0};
     self->wrong_reason |= !wire_check_text("reason", action->text, 0, PAIR_REASON, &error);
     s_tell(self, node, "claims");

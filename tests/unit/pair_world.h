@@ -123,7 +123,8 @@ uint64_t pair_world_epoch(const pair_world_t *self);
 uint64_t pair_world_saved(const pair_world_t *self, int node);
 /* Of the last PAIR_STOP; OK: none, or in order. */
 const error_t *pair_world_error(const pair_world_t *self, int node);
-size_t pair_world_claims(const pair_world_t *self, int node); /* asked, since it was started */
+size_t pair_world_claims(const pair_world_t *self, int node);      /* asked, since it was started */
+const char *pair_world_reason(const pair_world_t *self, int node); /* of its last claim */
 /* Every reason that went into a claim was valid UTF-8. */
 bool pair_world_reasons_are_text(const pair_world_t *self);
 /* The node's next turn is not due at once. */

@@ -60,6 +60,7 @@ typedef struct {
     char proving[PAIR_REASON * 5];
     error_t error;
     size_t claims;
+    char reason[PAIR_REASON]; /* of the last one */
 } member_t;
 
 struct pair_world {

@@ -175,6 +175,11 @@ size_t pair_world_claims(const pair_world_t *self, int node)
     return self->members[node].claims;
 }
 
+const char *pair_world_reason(const pair_world_t *self, int node)
+{
+    return self->members[node].reason;
+}
+
 bool pair_world_reasons_are_text(const pair_world_t *self)
 {
     return !self->wrong_reason;

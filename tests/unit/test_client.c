@@ -83,6 +83,27 @@ Test(client, makes_a_key_where_one_is_needed)
     ixn__v1__request__free_unpacked(result, NULL);
 }
 
+Test(client, speaks_for_a_person_unless_a_request_names_another)
+{
+    s_connect((ixn_client_options_t){.by = "ann@desk"});
+    s_node->work = WORK_KEEP;
+    Ixn__V1__Ping ping = IXN__V1__PING__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = PING;
+    request.ping = &ping;
+    cr_assert_neq(ixn_client_send(s_bench.client, &request), 0);
+    cr_assert_str_eq(request.by, "", "it is the caller's");
+    request.by = (char *)"bob";
+    cr_assert_neq(ixn_client_send(s_bench.client, &request), 0);
+    WAIT(&s_bench, node_count(s_node, PING) == 2);
+    Ixn__V1__Request *first = heard_request(node_heard(s_node, PING, 0));
+    Ixn__V1__Request *second = heard_request(node_heard(s_node, PING, 1));
+    cr_assert_str_eq(first->by, "ann@desk");
+    cr_assert_str_eq(second->by, "bob");
+    ixn__v1__request__free_unpacked(first, NULL);
+    ixn__v1__request__free_unpacked(second, NULL);
+}
+
 Test(client, asks_again_with_the_same_bytes_after_silence)
 {
     s_connect((ixn_client_options_t){.resend_ms = 50});

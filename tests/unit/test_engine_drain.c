@@ -4,23 +4,16 @@
 
 #include "tests/unit/engine_world.h"
 
-static void s_drain_for(world_t *w, const char *who, const char *router, const char *reason,
-                        const char *by)
+static void s_drain(world_t *w, const char *who, const char *router, const char *reason)
 {
     Ixn__V1__DrainRouter drain = IXN__V1__DRAIN_ROUTER__INIT;
     drain.router = (char *)router;
     drain.reason = (char *)reason;
-    drain.by = (char *)by;
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = IXN__V1__REQUEST__BODY_DRAIN_ROUTER;
     request.drain_router = &drain;
     world_request(w, who, &request);
     world_settle(w);
-}
-
-static void s_drain(world_t *w, const char *who, const char *router, const char *reason)
-{
-    s_drain_for(w, who, router, reason, "");
 }
 
 static void s_undrain(world_t *w, const char *who, const char *router)
@@ -74,19 +67,6 @@ Test(engine_drain, it_gets_nothing_new_and_finishes_what_it_has)
     EXPECT("r1: ack a v2\n");
     s_undrain(w, "chief", "r1");
     EXPECT("chief: listing of 1\nr1: route b by s1, t2, attempt 1\n");
-    world_free(&w);
-}
-
-Test(engine_drain, a_client_may_speak_for_somebody)
-{
-    world_t *w = s_world();
-    s_drain_for(w, "chief", "r1", "kernel update", "night-shift");
-    EXPECT("chief: listing of 1, r1 (0) drained by night-shift: kernel update\n");
-    char by[LIMIT_NAME + 2];
-    memset(by, 'x', sizeof by - 1);
-    by[sizeof by - 1] = '\0';
-    s_drain_for(w, "chief", "r1", "another", by);
-    EXPECT("chief: TOO_LARGE\n");
     world_free(&w);
 }
 

@@ -767,6 +767,45 @@ Test(pair, a_long_reason_is_cut_between_characters)
     }
 }
 
+static void s_hand_over(int from, const char *reason, const char *by)
+{
+    Ixn__V1__PairCommand command = IXN__V1__PAIR_COMMAND__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    command.kind = IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER;
+    command.reason = (char *)reason;
+    request.by = (char *)by;
+    request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
+    request.pair_command = &command;
+    cr_assert_str_eq(pair_world_ask(w, from, &request), "status: handing-over");
+    cr_assert(pair_world_until(w, 1 - from, ROLE_PAIRED, 3000) >= 0);
+    cr_assert(pair_world_until(w, from, ROLE_READY, 3000) >= 0);
+    pair_world_pass(w, 200);
+}
+
+Test(pair, the_history_of_roles_says_who_wanted_it)
+{
+    char reason[LIMIT_TEXT + 1] = {0};
+    memset(reason, 'x', LIMIT_TEXT);
+    s_hand_over(A, "kernel update", "ann@desk");
+    cr_assert_str_eq(pair_world_reason(w, B), "the primary hands over: kernel update (ann@desk)");
+    s_hand_over(B, "", "ann@desk");
+    cr_assert_str_eq(pair_world_reason(w, A), "the primary hands over: ann@desk");
+    s_hand_over(A, reason, "ann@desk"); /* too long for both: it is not the person that goes */
+    cr_assert(strstr(pair_world_reason(w, B), "xxx (ann@desk)"), "%s", pair_world_reason(w, B));
+    s_hand_over(B, "kernel update", "");
+    cr_assert_str_eq(pair_world_reason(w, A), "the primary hands over: kernel update");
+    char by[LIMIT_NAME + 2] = {0};
+    memset(by, 'x', sizeof by - 1);
+    Ixn__V1__PairCommand command = IXN__V1__PAIR_COMMAND__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    command.kind = IXN__V1__PAIR_COMMAND__KIND__PAUSE;
+    request.by = by;
+    request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
+    request.pair_command = &command;
+    cr_assert(strstr(pair_world_ask(w, A, &request), "by has 65 bytes"), "%s",
+              pair_world_ask(w, A, &request));
+}
+
 /* While nothing can be applied there is no reason to turn again at once. */
 Test(pair, it_does_not_spin_while_it_waits_for_a_claim)
 {

@@ -62,6 +62,22 @@ Test(packet, takes_requests_apart_and_together_again)
     buffer_free(&again);
 }
 
+/* It comes after the body, and is none. */
+Test(packet, tells_what_is_asked_whoever_it_is_for)
+{
+    Ixn__V1__Ping ping = IXN__V1__PING__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    buffer_t packet = {0};
+    request.id = 7;
+    request.body_case = IXN__V1__REQUEST__BODY_PING;
+    request.ping = &ping;
+    request.by = (char *)"ann@desk";
+    wire_append_to_node_head(&packet);
+    wire_append_request(&packet, &request);
+    cr_assert_str_eq(packet_request_name(s_request(s_text(&packet), 0)), "ping");
+    buffer_free(&packet);
+}
+
 Test(packet, reads_nothing_beyond_its_bytes)
 {
     buffer_t packet = s_packet(1, s_keys, 3);

@@ -124,11 +124,32 @@ Test(wire, joined_messages_are_what_protobuf_packs)
     cr_assert_eq(frame->messages[1]->ack->version, 300);
 }
 
-/* The outer messages are written by hand; whatever body and id they have, the bytes are those of
- * protobuf. That they are of that shape, an id at most beside the bodies, is proved too. */
-static void s_same_bytes(const ProtobufCMessageDescriptor *outer, unsigned element_field,
-                         size_t body_case_at, size_t id_at, void (*append)(const void *))
+static void s_expect_same(const ProtobufCMessage *element, unsigned element_field,
+                          void (*append)(const void *))
 {
+    uint8_t wanted[4096];
+    size_t size = protobuf_c_message_get_packed_size(element);
+    cr_assert_lt(size, sizeof wanted - 3); /* so its length has two bytes at most */
+    size_t head = 0;
+    wanted[head++] = (uint8_t)(element_field << 3 | 2);
+    if (size >= 0x80)
+        wanted[head++] = (uint8_t)(size | 0x80);
+    wanted[head++] = (uint8_t)(size >= 0x80 ? size >> 7 : size);
+    protobuf_c_message_pack(element, wanted + head);
+    buffer_clear(&s_frame);
+    append(element);
+    cr_assert_eq(s_frame.len, head + size);
+    cr_assert_arr_eq(s_frame.bytes, wanted, head + size);
+}
+
+/* The outer messages are written by hand; whatever body, id and person they have, the bytes are
+ * those of protobuf. That they are of that shape, an id and a person at most beside the bodies, is
+ * proved too. */
+static void s_same_bytes(const ProtobufCMessageDescriptor *outer, unsigned element_field,
+                         size_t body_case_at, size_t id_at, size_t by_at,
+                         void (*append)(const void *))
+{
+    static const char *const persons[] = {"", "ann@desk"};
     for (unsigned i = 0; i <= outer->n_fields; i++) {
         union {
             ProtobufCMessage base;
@@ -140,6 +161,11 @@ static void s_same_bytes(const ProtobufCMessageDescriptor *outer, unsigned eleme
             const ProtobufCFieldDescriptor *field = &outer->fields[i];
             if (id_at && field->id == 1) {
                 cr_assert_eq(field->type, PROTOBUF_C_TYPE_UINT64);
+                continue;
+            }
+            if (by_at && field->offset == by_at) {
+                cr_assert_eq(field->type, PROTOBUF_C_TYPE_STRING);
+                cr_assert_eq(i, outer->n_fields - 1, "it comes last");
                 continue;
             }
             cr_assert_eq(field->type, PROTOBUF_C_TYPE_MESSAGE, "%s", field->name);
@@ -159,19 +185,11 @@ static void s_same_bytes(const ProtobufCMessageDescriptor *outer, unsigned eleme
         for (size_t j = 0; j < (id_at ? 4 : 1); j++) {
             if (id_at)
                 memcpy(element.bytes + id_at, &ids[j], sizeof ids[j]);
-            uint8_t wanted[4096];
-            size_t size = protobuf_c_message_get_packed_size(&element.base);
-            cr_assert_lt(size, sizeof wanted - 3); /* so its length has two bytes at most */
-            size_t head = 0;
-            wanted[head++] = (uint8_t)(element_field << 3 | 2);
-            if (size >= 0x80)
-                wanted[head++] = (uint8_t)(size | 0x80);
-            wanted[head++] = (uint8_t)(size >= 0x80 ? size >> 7 : size);
-            protobuf_c_message_pack(&element.base, wanted + head);
-            buffer_clear(&s_frame);
-            append(&element);
-            cr_assert_eq(s_frame.len, head + size);
-            cr_assert_arr_eq(s_frame.bytes, wanted, head + size);
+            for (size_t k = 0; k < (by_at ? 2 : 1); k++) {
+                if (by_at)
+                    memcpy(element.bytes + by_at, &persons[k], sizeof persons[k]);
+                s_expect_same(&element.base, element_field, append);
+            }
         }
     }
 }
@@ -193,12 +211,12 @@ static void s_append_request(const void *request)
 
 Test(wire, every_body_is_what_protobuf_packs)
 {
-    s_same_bytes(&ixn__v1__entry__descriptor, 1, offsetof(Ixn__V1__Entry, body_case), 0,
+    s_same_bytes(&ixn__v1__entry__descriptor, 1, offsetof(Ixn__V1__Entry, body_case), 0, 0,
                  s_append_entry);
     s_same_bytes(&ixn__v1__message__descriptor, 3, offsetof(Ixn__V1__Message, body_case),
-                 offsetof(Ixn__V1__Message, request_id), s_append_message);
+                 offsetof(Ixn__V1__Message, request_id), 0, s_append_message);
     s_same_bytes(&ixn__v1__request__descriptor, 2, offsetof(Ixn__V1__Request, body_case),
-                 offsetof(Ixn__V1__Request, id), s_append_request);
+                 offsetof(Ixn__V1__Request, id), offsetof(Ixn__V1__Request, by), s_append_request);
 }
 
 Test(wire, a_head_of_zeros_takes_no_bytes)

@@ -137,7 +137,7 @@ route_fn route_configuration, route_diff, route_config_check, route_config_reloa
 
 /* routes_pair.c */
 /* Asks one node, whatever its role; `answer` is called once, also when none comes. */
-void pair_ask(exchange_t *exchange, node_link_t *link, const Ixn__V1__Request *request,
+void pair_ask(exchange_t *exchange, node_link_t *link, Ixn__V1__Request *request,
               command_answer_fn *answer);
 /* The reason and dry_run of a command; `more` are other names that it may have, as ", NAME, NAME",
  * and their values are the caller's to check. False: it is answered. */

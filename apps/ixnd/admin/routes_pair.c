@@ -8,11 +8,12 @@
 
 /* ---- One command and its answer ---- */
 
-void pair_ask(exchange_t *exchange, node_link_t *link, const Ixn__V1__Request *request,
+void pair_ask(exchange_t *exchange, node_link_t *link, Ixn__V1__Request *request,
               command_answer_fn *answer)
 {
     core_t *self = exchange->core;
     error_t error;
+    request->by = exchange->who.name;
     for (size_t i = 0; i < sizeof self->commands / sizeof self->commands[0]; i++) {
         if (self->commands[i].number)
             continue;
@@ -130,6 +131,7 @@ static void s_tell_both(core_t *self, exchange_t *exchange, Ixn__V1__PairCommand
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
     request.pair_command = &command;
+    request.by = exchange->who.name;
     if (self->peer)
         node_link_tell(self->peer, &request);
     s_tell(exchange, self->own, kind);

@@ -31,7 +31,6 @@ static void s_drain(core_t *self, exchange_t *exchange)
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     drain.router = exchange->id;
     drain.reason = (char *)s_reason(exchange);
-    drain.by = exchange->who.name;
     request.body_case = IXN__V1__REQUEST__BODY_DRAIN_ROUTER;
     request.drain_router = &drain;
     work_ask(exchange, &request, s_on_router);
@@ -43,7 +42,6 @@ static void s_undrain(core_t *self, exchange_t *exchange)
     Ixn__V1__UndrainRouter undrain = IXN__V1__UNDRAIN_ROUTER__INIT;
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     undrain.router = exchange->id;
-    undrain.by = exchange->who.name;
     request.body_case = IXN__V1__REQUEST__BODY_UNDRAIN_ROUTER;
     request.undrain_router = &undrain;
     work_ask(exchange, &request, s_on_router);

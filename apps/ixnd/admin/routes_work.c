@@ -59,6 +59,7 @@ bool work_is_good(exchange_t *exchange, const Ixn__V1__Message *message, const e
 
 void work_ask(exchange_t *exchange, Ixn__V1__Request *request, work_answer_fn *answer)
 {
+    request->by = exchange->who.name;
     if (work_send(exchange->core->work, request, answer, exchange))
         return;
     audit_end(exchange, "not done: too many requests wait for the node");
