@@ -31,6 +31,16 @@ static json_t *s_returned(const Ixn__V1__Returned *body)
                      view_text(body->reason), "quarantined", body->quarantined);
 }
 
+/* Another name, where an event's own place in the log has that one. */
+static void s_rename(json_t *json, const char *name, const char *other)
+{
+    json_t *value = json_object_get(json, name);
+    if (!value)
+        return;
+    json_object_set(json, other, value);
+    json_object_del(json, name);
+}
+
 /* By the names of the contract: what it says without bytes, such as a strategy's body. */
 static json_t *s_other(const Ixn__V1__Entry *entry, const char **ret_name)
 {
@@ -42,11 +52,9 @@ static json_t *s_other(const Ixn__V1__Entry *entry, const char **ret_name)
     *ret_name = field->name;
     /* The body: all of them share one place in the entry. */
     json_t *json = reflect(&entry->strategy_put->base);
-    json_t *id = json_object_get(json, "interaction_id");
-    if (id) {
-        json_object_set(json, "interaction", id);
-        json_object_del(json, "interaction_id");
-    }
+    s_rename(json, "interaction_id", "interaction");
+    s_rename(json, "epoch", "request_epoch"); /* of services: the token of the request */
+    s_rename(json, "index", "request_index");
     return json;
 }
 
