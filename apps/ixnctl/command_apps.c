@@ -65,16 +65,16 @@ static void s_append_servers(const Ixn__V1__ApplicationsStatus *status, bool jso
         return;
     }
     table_t table = {.columns_len = 10,
-                     .columns = {{"server", false, false},
-                                 {"type", false, false},
-                                 {"state", false, false},
-                                 {"services", false, true},
-                                 {"in flight", true, false},
-                                 {"answered", true, false},
-                                 {"faults", true, false},
-                                 {"timeouts", true, false},
-                                 {"losses", true, false},
-                                 {"breaker", false, false}}};
+                     .columns = {{"SERVER", false, false},
+                                 {"TYPE", false, false},
+                                 {"STATE", false, false},
+                                 {"SERVICES", false, true},
+                                 {"IN FLIGHT", true, false},
+                                 {"ANSWERED", true, false},
+                                 {"FAULTS", true, false},
+                                 {"TIMEOUTS", true, false},
+                                 {"LOSSES", true, false},
+                                 {"BREAKER", false, false}}};
     buffer_t names = {0};
     for (size_t i = 0; i < status->n_servers; i++) {
         const Ixn__V1__ApplicationStatus *server = status->servers[i];
@@ -118,10 +118,10 @@ static void s_append_clusters(const Ixn__V1__ApplicationsStatus *status, bool js
         return;
     }
     table_t table = {.columns_len = 4,
-                     .columns = {{"cluster", false, false},
-                                 {"usable", true, false},
-                                 {"waiting", true, false},
-                                 {"members", false, true}}};
+                     .columns = {{"CLUSTER", false, false},
+                                 {"USABLE", true, false},
+                                 {"WAITING", true, false},
+                                 {"MEMBERS", false, true}}};
     buffer_t names = {0};
     for (size_t i = 0; i < status->n_clusters; i++) {
         const Ixn__V1__ClusterStatus *cluster = status->clusters[i];
@@ -151,11 +151,7 @@ static int s_run(common_t *common, append_fn *append)
     request.applications = &body;
     int code;
     if (!ixn_client_call(client, &request, &message, &error)) {
-        if (error.code == ERROR_TIMED_OUT) {
-            error_t why = error;
-            common_no_node(common, why.text, &error);
-        }
-        code = common_fail(&error);
+        code = common_fail_asking(common, &error);
     } else {
         buffer_t out = {0};
         append(message->applications, common->json, &out);
@@ -169,8 +165,8 @@ static int s_run(common_t *common, append_fn *append)
 int command_apps(common_t *common, int argc, char **argv)
 {
     static const char doc[] =
-        "Shows the application servers: what they offer, what they have at once, how they do. "
-        "Counts are since the node began to serve.";
+        "Application servers: what they offer, what they have at once, how they do.\vCounts are "
+        "since the node began to serve.\n\nExample:\n  ixnctl apps";
     common_parse_only(common, doc, argc, argv);
     return s_run(common, s_append_servers);
 }
@@ -178,7 +174,8 @@ int command_apps(common_t *common, int argc, char **argv)
 int command_clusters(common_t *common, int argc, char **argv)
 {
     static const char doc[] =
-        "Shows the application clusters: how many members can be used, what waits.";
+        "Application clusters: how many members can be used, what waits.\vExample:\n"
+        "  ixnctl clusters";
     common_parse_only(common, doc, argc, argv);
     return s_run(common, s_append_clusters);
 }

@@ -217,7 +217,7 @@ static int s_run(common_t *common, const overview_t *overview)
                              overview->columns[i].shrinks};
     bool done = overview->page ? s_ask(client, overview->kind, overview->page, &answer, &error)
                                : s_ask_queues(client, &answer, &error);
-    int code = done ? s_print(common, overview->name, &answer) : common_fail(&error);
+    int code = done ? s_print(common, overview->name, &answer) : common_fail_asking(common, &error);
     json_decref(answer.rows);
     table_free(&answer.table);
     ixn_client_destroy(&client);

@@ -164,7 +164,7 @@ static int s_run(const input_t *input, Ixn__V1__Request *request)
         else if (!s_print(input, &standing))
             code = EXIT_PARTLY;
     } else {
-        code = common_fail(&error);
+        code = common_fail_asking(input->common, &error);
     }
     ixn_client_destroy(&client);
     return code;

@@ -104,7 +104,7 @@ static int s_ask(const input_t *input, Ixn__V1__Request *request, const char *do
     const Ixn__V1__Message *message;
     if (!ixn_client_call(client, request, &message, &error)) {
         ixn_client_destroy(&client);
-        return common_fail(&error);
+        return common_fail_asking(input->common, &error);
     }
     buffer_t out = {0};
     const Ixn__V1__Strategy *strategy =

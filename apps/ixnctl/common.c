@@ -269,6 +269,14 @@ int common_fail(const error_t *error)
     return s_exit_code(error->code);
 }
 
+int common_fail_asking(const common_t *self, const error_t *error)
+{
+    error_t told = *error;
+    if (error->code == ERROR_TIMED_OUT)
+        common_no_node(self, error->text, &told);
+    return common_fail(&told);
+}
+
 bool common_print(const buffer_t *text)
 {
     if (text->len > 0 && fwrite(text->bytes, text->len, 1, stdout) != 1) {

@@ -67,6 +67,8 @@ bool common_no_node(const common_t *self, const char *why, error_t *ret_error);
 
 /* Prints "ixnctl: …" on standard error, one line, and returns the exit code that fits. */
 int common_fail(const error_t *error);
+/* The same of a request to a node: where none has answered, it says where that was looked for. */
+int common_fail_asking(const common_t *self, const error_t *error);
 /* Prints to standard output; false (and the error is told) when it cannot be written. */
 bool common_print(const buffer_t *text);
 /* A document as one line, appended or printed; takes the reference. */

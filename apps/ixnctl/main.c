@@ -70,12 +70,17 @@ static const struct argp s_argp = {
 
 static int s_unknown(char **words, int len)
 {
-    const bool group = len > 1 && commands_is_group(words[0]);
-    fprintf(stderr, "ixnctl: there is no command \"%s%s%s\"; there are:", words[0],
-            group ? " " : "", group ? words[1] : "");
+    const bool group = commands_is_group(words[0]);
+    const bool more = group && len > 1;
+    fprintf(stderr, "ixnctl: there is no command \"%s%s%s\"; there are:", words[0], more ? " " : "",
+            more ? words[1] : "");
+    const char *comma = "";
     for (size_t i = 0; i < commands_len; i++) {
         char name[COMMANDS_NAME];
-        fprintf(stderr, "%s %s", i ? "," : "", commands_name(&commands[i], name));
+        if (group && (!commands[i].group || strcmp(commands[i].group, words[0]) != 0))
+            continue;
+        fprintf(stderr, "%s %s", comma, commands_name(&commands[i], name));
+        comma = ",";
     }
     fprintf(stderr, "; see ixnctl --help\n");
     return EXIT_USAGE;
@@ -103,7 +108,7 @@ int main(int argc, char **argv)
     if (argp_parse(&s_argp, argc, argv, ARGP_IN_ORDER, NULL, &input) != 0)
         return EXIT_USAGE;
     if (input.command == 0) {
-        argp_help(&s_argp, stderr, ARGP_HELP_STD_ERR, "ixnctl");
+        fprintf(stderr, "ixnctl: a command is needed, such as status; ixnctl --help lists them\n");
         return EXIT_USAGE;
     }
     char **words = argv + input.command;

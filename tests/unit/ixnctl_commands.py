@@ -558,21 +558,31 @@ class Usage(Case):
             self.assertTrue(error.startswith("ixnctl"), error)
             self.assertEqual(self.node.of("submit"), [])
 
+    def test_what_there_is_is_told(self):
+        _, error = self.run_it("pair", code=2)
+        self.assertEqual(error, 'ixnctl: there is no command "pair"; there are: pair keygen, pair '
+                         'status, pair resume; see ixnctl --help\n')
+        _, error = self.run_it(code=2)
+        self.assertIn("a command is needed", error)
+
+    def test_where_nobody_answers_is_told(self):
+        for words in (["strategy", "activate", "s"], ["strategy", "list"], ["routers"], ["apps"],
+                      ["router", "undrain", "R1"], ["get", One.ID]):
+            done = subprocess.run([IXNCTL, "-n", "tcp://127.0.0.1:1", "--timeout", "1", *words],
+                                  capture_output=True, timeout=120, check=False)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn(b"no node has answered at tcp://127.0.0.1:1 within 1 s", done.stderr)
+
     def test_help_teaches(self):
         out, _ = self.run_it("--help")
         self.assertIn("The database", out)
-        for words in ("submit", "get", "place", "hold", "resume", "stop", "list", "queues"):
-            self.assertIn("\n  %-16s" % words, out)
-            text, _ = self.run_it(words, "--help")
-            self.assertIn("Example", text)
-        for words in ("init", "status"):
-            text, _ = self.run_it("database", words, "--help")
-            self.assertIn("Example", text)
-        for words in (["pair", "keygen"], ["pair", "status"], ["pair", "resume"], ["switchover"],
-                      ["failover"], ["pause"]):
-            self.assertIn("\n  %-16s" % " ".join(words), out)
-            text, _ = self.run_it(*words, "--help")
-            self.assertIn("Example", text)
+        described = subprocess.run([IXNCTL, "--describe=commands"], capture_output=True,
+                                   timeout=120, check=True).stdout.decode()
+        self.assertGreater(len(described.splitlines()), 40)
+        for name in (line.split("\t")[0] for line in described.splitlines()):
+            self.assertIn("\n  %-16s" % name, out)
+            text, _ = self.run_it(*name.split(), "--help")
+            self.assertIn("Example", text, name)
 
 
 if __name__ == "__main__":
