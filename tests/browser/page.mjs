@@ -82,6 +82,12 @@ await page.locator("#queue-rows tr.why", { hasText: "no strategy" }).waitFor();
 await shot(page, "light");
 await expectAccessible(page, "light");
 
+// How far the backup is behind: what is heard of the other node may be older than the own index.
+assert.deepEqual(await page.evaluate(() =>
+  [["primary-paired", 20, 10], ["backup-ready", 10, 20], ["backup-ready", 20, 10]].map(
+    ([role, index, other]) => lag({ own: { role, index }, peer: { index: other }, link: true,
+      lag_bytes: 5 }))), ["10 (5 B)", "10 (5 B)", "0"]);
+
 // In the dark, on a phone.
 const phone = await open(urlB, {
   viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, colorScheme: "dark", isMobile: true,

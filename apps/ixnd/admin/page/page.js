@@ -182,9 +182,11 @@ function bytes(count) {
   return `${at ? count.toFixed(1) : count} ${units[at]}`;
 }
 
+// What a node last heard of the other one is a little old: none is behind by less than nothing.
 function lag(pair) {
   if (!pair || !pair.peer || !pair.link) return "–";
-  const entries = Math.abs(pair.own.index - pair.peer.index);
+  const ahead = pair.own.index - pair.peer.index;
+  const entries = Math.max(0, pair.own.role.startsWith("primary") ? ahead : -ahead);
   if (!entries || pair.lag_bytes === null) return whole(entries);
   return `${whole(entries)} (${bytes(pair.lag_bytes)})`;
 }
