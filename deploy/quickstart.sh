@@ -149,6 +149,8 @@ pair:
   bind: tcp://127.0.0.1:${ports[peer-$1]}
   peer: tcp://127.0.0.1:${ports[peer-$2]}
   certificate: $dir/pair.key
+admin:
+  endpoint: tcp://127.0.0.1:${ports[admin-$1]}
 database:
   daps:
     - name: direct
@@ -170,7 +172,7 @@ YAML
 
 start_pair() {
     local name
-    for name in a b peer-a peer-b; do
+    for name in a b peer-a peer-b admin-a admin-b; do
         free_port
         ports[$name]=$port
     done
@@ -311,6 +313,8 @@ explain() {
     cat >&2 <<TXT
 
 All of it is running. Try:
+  http://127.0.0.1:${ports[admin-a]}/ in a browser: the page (of node-a; node-b: ${ports[admin-b]})
+  $bin/ixnctl ${nodes[*]} top
   $bin/ixnctl ${nodes[*]} pair status
   $bin/ixnctl ${nodes[*]} switchover --wait
   $bin/ixnctl ${nodes[*]} queues
