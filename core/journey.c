@@ -223,16 +223,35 @@ static bool s_is(int value, int least, int most)
     return value >= least && value <= most;
 }
 
-/* What s_put_time puts; years as far as microseconds in 64 bits reach. */
+/* At most so many digits, and what comes behind them. */
+static bool s_take_digits(const char **text, int most, char behind, int *ret_value)
+{
+    const char *at = *text;
+    int value = 0;
+    while (at - *text < most && *at >= '0' && *at <= '9')
+        value = value * 10 + (*at++ - '0');
+    if (at == *text || *at != behind)
+        return false;
+    *ret_value = value;
+    *text = at + 1;
+    return true;
+}
+
+/* What s_put_time puts; years as far as microseconds in 64 bits reach. By hand: a load parses it
+ * for every step of every interaction. */
 static bool s_parse_time(const char *text, usec_t *ret_at)
 {
     int year, month, day, hour, minute, second, micros;
-    int end = 0;
-    if (!text ||
-        sscanf(text, "%7d-%2d-%2dT%2d:%2d:%2d.%6dZ%n", &year, &month, &day, &hour, &minute, &second,
-               &micros, &end) != 7 ||
-        end == 0 || text[end])
+    if (!text)
         return false;
+    bool before = *text == '-'; /* our era */
+    text += before;
+    if (!s_take_digits(&text, 6, '-', &year) || !s_take_digits(&text, 2, '-', &month) ||
+        !s_take_digits(&text, 2, 'T', &day) || !s_take_digits(&text, 2, ':', &hour) ||
+        !s_take_digits(&text, 2, ':', &minute) || !s_take_digits(&text, 2, '.', &second) ||
+        !s_take_digits(&text, 6, 'Z', &micros) || *text)
+        return false;
+    year = before ? -year : year;
     if (!s_is(year, -290000, 290000) || !s_is(month, 1, 12) || !s_is(day, 1, 31) ||
         !s_is(hour, 0, 23) || !s_is(minute, 0, 59) || !s_is(second, 0, 59) ||
         !s_is(micros, 0, 999999))

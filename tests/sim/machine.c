@@ -352,7 +352,8 @@ void machine_thaw(machine_t *self)
 
 input_t *machine_input(machine_t *self, input_kind_t kind)
 {
-    input_t *input = memory_zero(1, sizeof *input);
+    input_t *input = memory_new(sizeof *input);
+    memset(input, 0, offsetof(input_t, status));
     input->kind = kind;
     input->serial = self->serial;
     return input;

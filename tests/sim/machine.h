@@ -47,11 +47,12 @@ typedef struct input {
     bool gone;
     uint64_t index;
     id128_t generation;
-    database_status_t status;
-    error_t error;
     state_t *state;
     batch_t **batches;
     size_t batches_len;
+    /* large, so not zeroed; one of them is there, where the kind has them: by `ok` */
+    database_status_t status;
+    error_t error;
 } input_t;
 
 /* The journal lane (lanes.c); the same states as dap/journal.c has. */
@@ -173,7 +174,7 @@ bool machine_runs(const machine_t *self);
 /* An event inside this process: not before it is thawed, and never (but `drop`) in another life. */
 void machine_at(machine_t *self, uint64_t life, usec_t at, event_fn *run, event_fn *drop,
                 void *data);
-input_t *machine_input(machine_t *self, input_kind_t kind); /* zeroed, to be filled */
+input_t *machine_input(machine_t *self, input_kind_t kind); /* zeroed but for its end */
 void machine_give(machine_t *self, input_t *input);         /* into the queue */
 
 /* lanes.c */

@@ -368,18 +368,20 @@ static text_t s_as_jsonb(buffer_t *buffer, text_t text)
 {
     bool in_string = false;
     buffer_clear(buffer);
+    uint8_t *out = buffer_reserve(buffer, 2 * text.len + 1);
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
         if (!in_string && c == ' ')
             continue;
-        buffer_append(buffer, &c, 1);
+        *out++ = (uint8_t)c;
         if (in_string && c == '\\' && i + 1 < text.len)
-            buffer_append(buffer, &text.data[++i], 1);
+            *out++ = (uint8_t)text.data[++i];
         else if (c == '"')
             in_string = !in_string;
         else if (!in_string && (c == ',' || c == ':'))
-            buffer_append(buffer, " ", 1);
+            *out++ = ' ';
     }
+    buffer->len = (size_t)(out - buffer->bytes);
     return (text_t){(const char *)buffer->bytes, buffer->len};
 }
 
