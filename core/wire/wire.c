@@ -13,6 +13,7 @@
 #include "core/base/arena.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/wire/pack.h"
 #include "core/wire/unpack.h"
 
 /* ---------------------------------------------------------------------------------------------
@@ -227,28 +228,11 @@ Ixn__V1__Batch *wire_decode_batch(wire_arena_t *arena, const uint8_t *bytes, siz
 /* ---------------------------------------------------------------------------------------------
  * Encoding */
 
-#define VARINT_SIZE 10 /* the longest */
-#define BY 90          /* field of Request */
-
-static size_t s_put_varint(uint8_t *out, uint64_t value)
-{
-    size_t len = 0;
-    while (value >= 0x80) {
-        out[len++] = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    out[len++] = (uint8_t)value;
-    return len;
-}
-
-static uint8_t s_tag(unsigned field, ProtobufCWireType type)
-{
-    return (uint8_t)(field << 3 | type); /* fields below 16 */
-}
+#define BY 90 /* field of Request */
 
 /* What Entry, Message and Request have in common: perhaps an id in field 1, and one of very many
- * bodies. protobuf-c would look at each of these fields twice, whichever is there; so the outer
- * message is written here, the very bytes that it would write. */
+ * bodies. Each of these fields would be looked at, whichever is there; so the outer message is
+ * written here, the very bytes that it would be. */
 typedef struct {
     uint64_t id;
     unsigned body_field;
@@ -256,61 +240,27 @@ typedef struct {
     text_t by;                    /* behind it, of a Request that is somebody's */
 } element_t;
 
-/* Everything of the element that comes before its body's bytes. */
-static size_t s_put_element_head(uint8_t *out, const element_t *element, size_t body_size)
-{
-    size_t len = 0;
-    if (element->id) {
-        out[len++] = s_tag(1, PROTOBUF_C_WIRE_TYPE_VARINT);
-        len += s_put_varint(out + len, element->id);
-    }
-    if (element->body) {
-        len += s_put_varint(out + len,
-                            element->body_field << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
-        len += s_put_varint(out + len, body_size);
-    }
-    return len;
-}
-
-/* The key and the length of what comes behind the body. */
-static size_t s_put_by_head(uint8_t *out, text_t by)
-{
-    if (by.len == 0)
-        return 0;
-    size_t len = s_put_varint(out, BY << 3 | PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
-    return len + s_put_varint(out + len, by.len);
-}
-
 static void s_append_element(buffer_t *buffer, unsigned field, element_t element)
 {
-    uint8_t head[1 + 3 * VARINT_SIZE];
-    uint8_t by_head[2 * VARINT_SIZE];
-    size_t body_size = element.body ? protobuf_c_message_get_packed_size(element.body) : 0;
-    size_t head_size = s_put_element_head(head, &element, body_size);
-    size_t by_head_size = s_put_by_head(by_head, element.by);
-    size_t size = head_size + body_size + by_head_size + element.by.len;
-    uint8_t *out = buffer_reserve(buffer, 1 + VARINT_SIZE + size);
-    size_t len = 0;
-    out[len++] = s_tag(field, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
-    len += s_put_varint(out + len, size);
-    memcpy(out + len, head, head_size);
-    len += head_size;
-    if (element.body)
-        CHECK(protobuf_c_message_pack(element.body, out + len) == body_size);
-    len += body_size;
-    if (element.by.len > 0) {
-        memcpy(out + len, by_head, by_head_size);
-        memcpy(out + len + by_head_size, element.by.data, element.by.len);
-        len += by_head_size + element.by.len;
+    pack_t pack = pack_begin(buffer);
+    if (element.by.len > 0)
+        pack_bytes(&pack, BY, element.by);
+    if (element.body) {
+        size_t since = pack_size(&pack);
+        pack_message(&pack, element.body);
+        pack_part(&pack, element.body_field, since);
     }
-    buffer->len += len;
+    if (element.id)
+        pack_number(&pack, 1, element.id);
+    pack_part(&pack, field, 0);
+    pack_end(&pack);
 }
 
 static void s_append_number(buffer_t *buffer, unsigned field, uint64_t value)
 {
-    uint8_t *out = buffer_reserve(buffer, 1 + VARINT_SIZE);
-    out[0] = s_tag(field, PROTOBUF_C_WIRE_TYPE_VARINT);
-    buffer->len += 1 + s_put_varint(out + 1, value);
+    pack_t pack = pack_begin(buffer);
+    pack_number(&pack, field, value);
+    pack_end(&pack);
 }
 
 void wire_append_message(buffer_t *buffer, const Ixn__V1__Message *message)

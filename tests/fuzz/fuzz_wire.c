@@ -1,6 +1,6 @@
 /* Fuzzer of the decoders: any bytes, first one chosen decoder of three. What is decoded must be
- * inside the limits, must be what protobuf-c itself makes of the bytes, and must read back the same
- * after its elements were appended one by one.
+ * inside the limits, must be what protobuf-c itself makes of the bytes and be packed as by it, and
+ * must read back the same after its elements were appended one by one.
  * Corpus: tests/fuzz/corpus/wire.
  */
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/wire/pack.h"
 #include "core/wire/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,6 +26,12 @@ static void s_compare(const ProtobufCMessage *first, const ProtobufCMessage *sec
     protobuf_c_message_pack(first, a);
     protobuf_c_message_pack(second, b);
     CHECK(memcmp(a, b, len) == 0);
+    buffer_t ours = {0};
+    pack_t pack = pack_begin(&ours);
+    pack_message(&pack, first);
+    pack_end(&pack);
+    CHECK(ours.len == len && memcmp(ours.bytes, a, len) == 0);
+    buffer_free(&ours);
     free(a);
     free(b);
 }

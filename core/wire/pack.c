@@ -1,0 +1,270 @@
+#include "core/wire/pack.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "core/base/check.h"
+
+enum {
+    USUAL = 512,      /* a message of this size is written without growing */
+    VARINT_SIZE = 10, /* the longest */
+    VARINT_BITS = 7,
+};
+
+/* ---- Bytes, from the last to the first ---- */
+
+static uint8_t *s_end(const pack_t *self)
+{
+    return self->buffer->bytes + self->buffer->capacity;
+}
+
+pack_t pack_begin(buffer_t *buffer)
+{
+    uint8_t *floor = buffer_reserve(buffer, USUAL);
+    return (pack_t){buffer, buffer->bytes + buffer->capacity, floor};
+}
+
+void pack_end(pack_t *self)
+{
+    size_t size = pack_size(self);
+    memmove(self->floor, self->at, size);
+    self->buffer->len += size;
+}
+
+size_t pack_size(const pack_t *self)
+{
+    return (size_t)(s_end(self) - self->at);
+}
+
+/* What is there moves to the new end. */
+static void s_grow(pack_t *self, size_t extra)
+{
+    buffer_t *buffer = self->buffer;
+    size_t size = pack_size(self);
+    size_t end = buffer->capacity;
+    self->floor = buffer_reserve(buffer, buffer->capacity - buffer->len + extra);
+    self->at = s_end(self) - size;
+    memmove(self->at, buffer->bytes + end - size, size);
+}
+
+/* Room for a field: its tag, a number, and bytes behind them. */
+static inline void s_make_room(pack_t *self, size_t bytes)
+{
+    if ((size_t)(self->at - self->floor) < bytes + 2 * VARINT_SIZE)
+        s_grow(self, bytes + 2 * VARINT_SIZE);
+}
+
+static inline uint8_t *s_put_varint(uint8_t *at, uint64_t value)
+{
+    if (value < 0x80) {
+        *--at = (uint8_t)value;
+        return at;
+    }
+    at -= (unsigned)(63 - __builtin_clzll(value)) / VARINT_BITS + 1;
+    uint8_t *out = at;
+    for (; value >= 0x80; value >>= VARINT_BITS)
+        *out++ = (uint8_t)(value | 0x80);
+    *out = (uint8_t)value;
+    return at;
+}
+
+/* The number that stands behind a tag, and the tag. */
+static inline void s_put_head(pack_t *self, uint32_t field, ProtobufCWireType type, uint64_t number)
+{
+    uint8_t *at = s_put_varint(self->at, number);
+    self->at = s_put_varint(at, (uint64_t)field << 3 | type);
+}
+
+static inline void s_put_number(pack_t *self, uint32_t field, uint64_t value)
+{
+    s_make_room(self, 0);
+    s_put_head(self, field, PROTOBUF_C_WIRE_TYPE_VARINT, value);
+}
+
+static inline void s_put_part(pack_t *self, uint32_t field, size_t since)
+{
+    s_make_room(self, 0);
+    s_put_head(self, field, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, pack_size(self) - since);
+}
+
+void pack_number(pack_t *self, uint32_t field, uint64_t value)
+{
+    s_put_number(self, field, value);
+}
+
+void pack_part(pack_t *self, uint32_t field, size_t since)
+{
+    s_put_part(self, field, since);
+}
+
+/* ---- Fields ---- */
+
+static void s_put_bytes(pack_t *self, uint32_t field, const void *bytes, size_t len)
+{
+    s_make_room(self, len);
+    if (len > 0)
+        memcpy(self->at -= len, bytes, len);
+    s_put_head(self, field, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, len);
+}
+
+void pack_bytes(pack_t *self, uint32_t field, text_t bytes)
+{
+    s_put_bytes(self, field, bytes.data, bytes.len);
+}
+
+static void s_put_fixed(pack_t *self, uint32_t field, const void *number)
+{
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "as they are on the wire");
+    s_make_room(self, sizeof(uint64_t));
+    memcpy(self->at -= sizeof(uint64_t), number, sizeof(uint64_t));
+    self->at = s_put_varint(self->at, (uint64_t)field << 3 | PROTOBUF_C_WIRE_TYPE_64BIT);
+}
+
+static void s_put_text(pack_t *self, const ProtobufCFieldDescriptor *field, const char *text,
+                       bool also_empty)
+{
+    bool set = text && text != field->default_value;
+    if (!set || (!also_empty && !*text))
+        return;
+    s_put_bytes(self, field->id, text, strlen(text));
+}
+
+static void s_put_message(pack_t *self, uint32_t field, const ProtobufCMessage *message)
+{
+    if (!message)
+        return;
+    size_t since = pack_size(self);
+    pack_message(self, message);
+    s_put_part(self, field, since);
+}
+
+static uint64_t s_zigzag(int64_t value)
+{
+    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+}
+
+/* As it is behind its tag, of those kinds that are numbers of variable length. */
+static uint64_t s_number(ProtobufCType type, const void *member)
+{
+    switch (type) {
+    case PROTOBUF_C_TYPE_UINT64:
+        return *(const uint64_t *)member;
+    case PROTOBUF_C_TYPE_SINT64:
+        return s_zigzag(*(const int64_t *)member);
+    case PROTOBUF_C_TYPE_UINT32:
+        return *(const uint32_t *)member;
+    case PROTOBUF_C_TYPE_SINT32:
+        return s_zigzag(*(const int32_t *)member);
+    case PROTOBUF_C_TYPE_ENUM:
+        return (uint64_t)(int64_t) * (const int32_t *)member;
+    case PROTOBUF_C_TYPE_BOOL:
+        return *(const protobuf_c_boolean *)member ? 1 : 0;
+    default:
+        CHECK(false);
+        return 0;
+    }
+}
+
+/* `also_empty`: what is zero or empty takes its bytes, too. */
+static void s_put(pack_t *self, const ProtobufCFieldDescriptor *field, const void *member,
+                  bool also_empty)
+{
+    const ProtobufCBinaryData *bytes = member;
+    uint64_t number;
+    switch (field->type) {
+    case PROTOBUF_C_TYPE_STRING:
+        s_put_text(self, field, *(char *const *)member, also_empty);
+        return;
+    case PROTOBUF_C_TYPE_BYTES:
+        if (also_empty || bytes->len > 0)
+            s_put_bytes(self, field->id, bytes->data, bytes->len);
+        return;
+    case PROTOBUF_C_TYPE_MESSAGE:
+        s_put_message(self, field->id, *(ProtobufCMessage *const *)member);
+        return;
+    case PROTOBUF_C_TYPE_FIXED64:
+    case PROTOBUF_C_TYPE_SFIXED64:
+        if (!also_empty && *(const uint64_t *)member == 0)
+            return;
+        s_put_fixed(self, field->id, member);
+        return;
+    default:
+        number = s_number(field->type, member);
+        if (also_empty || number)
+            s_put_number(self, field->id, number);
+    }
+}
+
+static size_t s_size(ProtobufCType type)
+{
+    switch (type) {
+    case PROTOBUF_C_TYPE_STRING:
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return sizeof(void *);
+    case PROTOBUF_C_TYPE_BYTES:
+        return sizeof(ProtobufCBinaryData);
+    case PROTOBUF_C_TYPE_UINT64:
+    case PROTOBUF_C_TYPE_SINT64:
+    case PROTOBUF_C_TYPE_FIXED64:
+    case PROTOBUF_C_TYPE_SFIXED64:
+        return sizeof(uint64_t);
+    case PROTOBUF_C_TYPE_BOOL:
+        return sizeof(protobuf_c_boolean);
+    default:
+        return sizeof(uint32_t);
+    }
+}
+
+static void s_put_repeated(pack_t *self, const ProtobufCFieldDescriptor *field, size_t count,
+                           const char *list)
+{
+    size_t size = s_size(field->type);
+    size_t since = pack_size(self);
+    bool packed = field->flags & PROTOBUF_C_FIELD_FLAG_PACKED;
+    for (size_t i = count; i-- > 0;) {
+        if (packed) {
+            s_make_room(self, 0);
+            self->at = s_put_varint(self->at, s_number(field->type, list + i * size));
+        } else {
+            s_put(self, field, list + i * size, true);
+        }
+    }
+    if (packed && count > 0)
+        s_put_part(self, field->id, since);
+}
+
+static void s_put_field(pack_t *self, const ProtobufCFieldDescriptor *field,
+                        const ProtobufCMessage *message)
+{
+    const char *base = (const char *)message;
+    const void *member = base + field->offset;
+    const void *quantifier = base + field->quantifier_offset;
+    if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
+        if (*(const uint32_t *)quantifier == field->id)
+            s_put(self, field, member, true);
+    } else if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+        s_put_repeated(self, field, *(const size_t *)quantifier, *(char *const *)member);
+    } else {
+        CHECK(field->label == PROTOBUF_C_LABEL_NONE);
+        s_put(self, field, member, false);
+    }
+}
+
+/* Those that a newer program knows, as they came. */
+static void s_put_unknown(pack_t *self, const ProtobufCMessage *message)
+{
+    for (unsigned i = message->n_unknown_fields; i-- > 0;) {
+        const ProtobufCMessageUnknownField *field = &message->unknown_fields[i];
+        s_make_room(self, field->len);
+        memcpy(self->at -= field->len, field->data, field->len);
+        self->at = s_put_varint(self->at, (uint64_t)field->tag << 3 | field->wire_type);
+    }
+}
+
+void pack_message(pack_t *self, const ProtobufCMessage *message)
+{
+    const ProtobufCMessageDescriptor *kind = message->descriptor;
+    s_put_unknown(self, message);
+    for (unsigned i = kind->n_fields; i-- > 0;)
+        s_put_field(self, &kind->fields[i], message);
+}
