@@ -6,6 +6,7 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "core/base/mutation.h"
+#include "ha/patience.h"
 #include "ha/waits.h"
 
 enum { IMAGE_ROWS_A_TURN = 1000, TICK_US = 50 * 1000 };
@@ -31,7 +32,8 @@ struct node {
     size_t lag_bytes;          /* decided since the last written image began */
     size_t lag_bytes_at_begin; /* part of it that belongs to the image in work */
     waits_t waits;             /* submits for their commit */
-    uint64_t submitted;        /* of them, those that were decided before this turn */
+    patience_t patience;
+    uint64_t submitted; /* of them, those that were decided before this turn */
     node_figures_t figures;
 };
 
@@ -141,6 +143,8 @@ void node_receive(node_t *self, session_t session, const uint8_t *bytes, size_t 
         self->figures.malformed++;
         engine_turn_away(self->engine, session, 0, &error);
     }
+    if (frame)
+        patience_heard(&self->patience, session, frame->n_requests, self->now);
     for (size_t i = 0; frame && i < frame->n_requests; i++) {
         hand_begin_request(desk, i);
         engine_request(self->engine, session, frame->requests[i]);
@@ -156,6 +160,11 @@ void node_refuse(node_t *self, session_t session, uint64_t request, const error_
 const char *node_session_name(const node_t *self, session_t session)
 {
     return engine_session_name(self->engine, session);
+}
+
+void node_set_crowded(node_t *self, bool crowded)
+{
+    self->patience.crowded = crowded;
 }
 
 void node_journal_committed(node_t *self, uint64_t index, bool clean)
@@ -251,18 +260,29 @@ static void s_checkpoint(node_t *self)
     self->image = state_image_step(state, IMAGE_ROWS_A_TURN);
 }
 
+static bool s_can_take(node_t *self)
+{
+    if (self->in_flight)
+        return false;
+    /* What ends sooner the sooner it is committed does not wait. */
+    bool urgent = self->held || self->beat_needed;
+    return urgent || !patience_waits(&self->patience, self->now);
+}
+
 static void s_end_turn(node_t *self, bool drained)
 {
     engine_tick(self->engine, drained);
     uint64_t submitted = engine_figures(self->engine).submitted;
     waits_add(&self->waits, engine_index(self->engine), self->now, submitted - self->submitted);
     self->submitted = submitted;
-    bool can_take = !self->in_flight;
+    bool can_take = s_can_take(self);
     bool idle = self->options.beat && self->now - self->in_flight_since >= self->options.beat;
     bool beat = self->beat_needed || (idle && !self->held);
     if (can_take && beat && !engine_batch_open(self->engine))
         engine_beat(self->engine);
     s_take_batch(self, engine_turn_end(self->engine, can_take, &self->more));
+    if (!engine_batch_open(self->engine))
+        patience_end(&self->patience);
     s_checkpoint(self);
 }
 
@@ -323,6 +343,8 @@ usec_t node_next_wakeup(const node_t *self)
     if (state_image_in_work(engine_state(self->engine)))
         return self->now;
     usec_t tick = self->now + TICK_US;
+    if (self->patience.since)
+        tick = self->patience.since + PATIENCE_US;
     if (!self->options.beat || self->held || self->in_flight)
         return tick;
     usec_t beat = self->in_flight_since + self->options.beat;

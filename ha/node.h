@@ -51,6 +51,8 @@ const char *node_session_name(const node_t *self, session_t session); /* "": it 
 /* The journal's answers. Not clean: it is there, but only a later clean commit releases it. */
 void node_journal_committed(node_t *self, uint64_t index, bool clean);
 void node_checkpoint_written(node_t *self, uint64_t index);
+/* Whether its thread has to wait for processors: then batches wait for company (ha/patience.h). */
+void node_set_crowded(node_t *self, bool crowded);
 /* `drained`: all that had arrived was handed in. */
 void node_turn_end(node_t *self, bool drained);
 

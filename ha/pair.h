@@ -75,6 +75,8 @@ void pair_destroy(pair_t **self_p);
 /* ---- Inputs ---- */
 
 void pair_turn_begin(pair_t *self, usec_t boot_time, usec_t wall_time);
+/* As of node_set_crowded; in each turn. */
+void pair_set_crowded(pair_t *self, bool crowded);
 /* `drained`: all that had arrived was handed in. */
 void pair_turn_end(pair_t *self, bool drained);
 

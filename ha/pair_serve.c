@@ -162,6 +162,12 @@ void pair_checkpoint_written(pair_t *self, uint64_t index)
         node_checkpoint_written(self->node, index);
 }
 
+void pair_set_crowded(pair_t *self, bool crowded)
+{
+    if (self->node)
+        node_set_crowded(self->node, crowded);
+}
+
 /* ---- Clients ---- */
 
 bool pair_serves(const pair_t *self)

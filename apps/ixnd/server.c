@@ -140,6 +140,7 @@ static void s_turn(server_t *self, const server_signals_t *signals)
     s_wait(self);
     usec_t now = connection_now();
     pair_turn_begin(self->pair, now, s_wall_time());
+    pair_set_crowded(self->pair, crowding_look(&self->crowding, now));
     if (*signals->reload) {
         *signals->reload = 0;
         supervisor_reloading();
@@ -240,12 +241,14 @@ bool server_run(const char *path, config_t *config, const server_signals_t *sign
 {
     server_t self = {.path = path, .config = config, .figures_at = connection_now() + FIGURES_US};
     supervisor_init(&self.supervisor);
+    crowding_open(&self.crowding);
     bool opened = s_open(&self, &self.error);
     if (opened)
         supervisor_ready();
     while (opened && !self.ended)
         s_turn(&self, signals);
     s_close(&self);
+    crowding_close(&self.crowding);
     config_destroy(&self.config);
     *ret_error = self.error;
     return opened && self.error.code == ERROR_OK;

@@ -4,6 +4,7 @@
 
 #include "apps/ixnd/admin/admin.h"
 #include "apps/ixnd/crash.h"
+#include "apps/ixnd/crowding.h"
 #include "apps/ixnd/peer.h"
 #include "apps/ixnd/server.h"
 #include "apps/ixnd/supervisor.h"
@@ -21,6 +22,7 @@ typedef struct {
     peer_t *peer;                     /* NULL: alone by configuration */
     crash_t *crash;                   /* what it works on */
     supervisor_t supervisor;          /* what systemd is told */
+    crowding_t crowding;              /* of this thread */
     admin_t *admin;                   /* NULL: no admin port by configuration */
     access_t *access[PAIR_MAX_DAPS];  /* by number; NULL: no lane */
     config_dap_t daps[PAIR_MAX_DAPS]; /* where each leads; holds passwords */

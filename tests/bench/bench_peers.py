@@ -69,7 +69,9 @@ def machine():
 
 def measure_all(options, works, problems):
     """Figures of every round, by work and name of the store."""
-    figures = {(work, name): [] for work in works for name in [stores.Ours.name, *stores.NAMES]}
+    keys = [(work, name) for work in works for name in [stores.Ours.name, *stores.NAMES]]
+    figures = {key: [] for key in keys}
+    uncounted = {key: [] for key in keys}  # caches, tables and memory of a fresh store are cold
     with World(options, "peers") as world:
         all_stores = stores.make(world, options)
         started = []
@@ -79,12 +81,12 @@ def measure_all(options, works, problems):
                 store.start()
             for store in all_stores:  # some share a database
                 store.freeze()
-            for number in range(options.rounds):
-                print(f"round {number + 1} of {options.rounds}: {machine()}", file=sys.stderr,
-                      flush=True)
+            for number in range(options.rounds + 1):
+                print(f"round {number} of {options.rounds}: {machine()}"
+                      f"{', not counted' if number == 0 else ''}", file=sys.stderr, flush=True)
                 for work in works:
                     for store in all_stores:
-                        measure_one(store, work, figures, problems)
+                        measure_one(store, work, figures if number else uncounted, problems)
         finally:
             for store in reversed(started):
                 store.stop()

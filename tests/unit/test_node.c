@@ -361,6 +361,68 @@ Test(node, an_idle_node_moves_the_head)
     world_free(&w);
 }
 
+/* Eight clients submit, and what they submit is committed. */
+static world_t *s_crowded_world(void)
+{
+    world_t *w = world_new(NULL);
+    for (char name[] = "m1"; name[1] <= '8'; name[1]++) {
+        world_media(w, name);
+        SUBMIT(name, .key = name);
+    }
+    world_settle(w);
+    node_set_crowded(world_node(w), true);
+    world_forget(w);
+    return w;
+}
+
+Test(node, where_processors_are_crowded_a_batch_waits_for_company)
+{
+    world_t *w = s_crowded_world();
+    usec_t turn = node_next_wakeup(world_node(w));
+    SUBMIT("m1", .key = "a");
+    world_turn(w);
+    cr_assert_not(world_in_flight(w));
+    cr_assert_lt(node_next_wakeup(world_node(w)), turn, "it does not wait for a tick");
+    SUBMIT("m2", .key = "b");
+    SUBMIT("m3", .key = "c");
+    world_turn(w);
+    cr_assert_not(world_in_flight(w));
+    SUBMIT("m4", .key = "d");
+    world_turn(w);
+    cr_assert(world_in_flight(w));
+    world_commit(w);
+    EXPECT(
+        "m1: ack a v1\n"
+        "m2: ack b v1\n"
+        "m3: ack c v1\n"
+        "m4: ack d v1\n");
+    world_free(&w);
+}
+
+Test(node, company_that_does_not_come_is_not_waited_for_long)
+{
+    world_t *w = s_crowded_world();
+    SUBMIT("m1", .key = "a");
+    world_turn(w);
+    cr_assert_not(world_in_flight(w));
+    world_wait(w, 3);
+    world_turn(w);
+    cr_assert(world_in_flight(w));
+    world_free(&w);
+}
+
+Test(node, a_node_that_is_held_waits_for_no_company)
+{
+    world_t *w = s_crowded_world();
+    SUBMIT("m1", .key = "a");
+    world_turn(w);
+    cr_assert_not(world_in_flight(w));
+    node_hold(world_node(w), "it hands over");
+    world_turn(w);
+    cr_assert(world_in_flight(w));
+    world_free(&w);
+}
+
 Test(node, an_epoch_begins_with_its_entry)
 {
     world_t *w = world_new(NULL);
