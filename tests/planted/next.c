@@ -5,8 +5,11 @@
  */
 #include <protobuf-c/protobuf-c.h>
 
+#include "core/wire/pack.h"
 #include "core/wire/peer.pb-c.h"
 
+void __real_pack_message(pack_t *self, const ProtobufCMessage *message);
+void __wrap_pack_message(pack_t *self, const ProtobufCMessage *message);
 size_t __real_protobuf_c_message_get_packed_size(const ProtobufCMessage *message);
 size_t __wrap_protobuf_c_message_get_packed_size(const ProtobufCMessage *message);
 size_t __real_protobuf_c_message_pack(const ProtobufCMessage *message, uint8_t *out);
@@ -30,6 +33,14 @@ static void s_set_all(const ProtobufCMessage *message, unsigned fields)
     if (message->descriptor == &ixn__v1__peer_frame__descriptor &&
         frame->body_case == IXN__V1__PEER_FRAME__BODY_HELLO)
         s_set(&frame->hello->base, fields);
+}
+
+/* Entries, and what clients are told. */
+void __wrap_pack_message(pack_t *self, const ProtobufCMessage *message)
+{
+    s_set_all(message, 1);
+    __real_pack_message(self, message);
+    s_set_all(message, 0);
 }
 
 size_t __wrap_protobuf_c_message_get_packed_size(const ProtobufCMessage *message)
