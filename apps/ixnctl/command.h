@@ -54,6 +54,7 @@ command_fn command_router_drain;
 command_fn command_router_undrain;
 command_fn command_agents;
 command_fn command_waiting;
+command_fn command_stuck;
 
 /* What command_pair_resume does once its arguments are read. */
 int pair_resume(common_t *common, const char *reason);

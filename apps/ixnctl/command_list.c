@@ -16,6 +16,7 @@ typedef struct {
     common_t *common;
     const char *queue;
     const char *state;
+    const char *external_id;
     long limit;
     char *names[ATTRIBUTES_MAX]; /* of attributes that it must have; owned */
     const char *values[ATTRIBUTES_MAX];
@@ -44,6 +45,8 @@ static const struct argp_option s_options_list[] = {
     {"queue", 'q', "QUEUE", 0, "Only of this queue", 0},
     {"state", 's', "queued|held|routing|quarantined|completed", 0,
      "Only in this state; completed looks into the history", 0},
+    {"external-id", 'e', "ID", 0, "Only with this id of the outside world, such as a Message-ID",
+     0},
     {"attribute", 'a', "NAME=VALUE", 0,
      "Only with this attribute; up to four times: with all of them", 0},
     {"limit", 'l', "N", 0, "At most so many (50)", 0},
@@ -81,6 +84,11 @@ static int s_parse(int key, char *argument, struct argp_state *state)
         }
         argp_error(state, "--state %s: must be queued, held, routing, quarantined or completed",
                    argument);
+        return 0;
+    case 'e':
+        if (!*argument)
+            argp_error(state, "--external-id: an id is needed");
+        input->external_id = argument;
         return 0;
     case 'a':
         s_add_attribute(input, argument, state);
@@ -211,8 +219,8 @@ static const answer_column_t s_columns[] = {
 };
 enum { COLUMN_TIME = 5, COLUMN_ATTRIBUTES = 11, COLUMNS = 13 };
 
-/* The statement, the caller's to free; its parameters are queue, state, tenant, limit, and name and
- * value of each attribute. What is cheap to know is looked at first. */
+/* The statement, the caller's to free; its parameters are queue, state, tenant, limit, external id,
+ * and name and value of each attribute. What is cheap to know is looked at first. */
 static char *s_statement(const input_t *input, bool completed)
 {
     const char *state = completed ? "'completed'" : "CASE WHEN held THEN 'held' ELSE state END";
@@ -224,12 +232,13 @@ static char *s_statement(const input_t *input, bool completed)
         " coalesce(reason, '')%s FROM %s AS i"
         " WHERE ($1::text = '' OR queue = $1::text)"
         " AND ($2::text = '' OR %s = $2::text)"
-        " AND ($3::text = '' OR tenant = $3::text)",
+        " AND ($3::text = '' OR tenant = $3::text)"
+        " AND ($5::text = '' OR (external_id <> '' AND external_id = $5::text))",
         state, completed ? "completed_at - submitted_at" : "now() - placed_in_queue_at",
         input->attributes_len ? ", attributes::text" : "",
         completed ? "ixn.interaction_history" : "ixn.interaction", state);
     for (size_t i = 0; i < input->attributes_len; i++)
-        buffer_printf(&sql, " AND attributes ->> $%zu::text = $%zu::text", 5 + 2 * i, 6 + 2 * i);
+        buffer_printf(&sql, " AND attributes ->> $%zu::text = $%zu::text", 6 + 2 * i, 7 + 2 * i);
     buffer_printf(&sql, " ORDER BY %s LIMIT $4::text::bigint",
                   completed ? "completed_at DESC, i.id"
                             : "i.tenant, i.queue, i.priority DESC, age");
@@ -243,10 +252,11 @@ static int s_list(const input_t *input, query_t *query)
     char limit[24];
     snprintf(limit, sizeof limit, "%ld", input->limit + 1);
     const char *params[QUERY_PARAMS] = {input->queue, input->state,
-                                        input->common->tenant ? input->common->tenant : "", limit};
+                                        input->common->tenant ? input->common->tenant : "", limit,
+                                        input->external_id};
     for (size_t i = 0; i < input->attributes_len; i++) {
-        params[4 + 2 * i] = input->names[i];
-        params[5 + 2 * i] = input->values[i];
+        params[5 + 2 * i] = input->names[i];
+        params[6 + 2 * i] = input->values[i];
     }
     answer_column_t columns[COLUMNS];
     memcpy(columns, s_columns, sizeof s_columns);
@@ -277,10 +287,11 @@ int command_list(common_t *common, int argc, char **argv)
             "options leave, for as long as --timeout allows.\n\nExamples:\n"
             "  ixnctl list --queue inbound --limit 20\n"
             "  ixnctl list --state quarantined -o json\n"
+            "  ixnctl list --state completed --external-id '<m-17@example.org>'\n"
             "  ixnctl list --attribute from_address=a@example.org",
         .children = common_children,
     };
-    input_t input = {.common = common, .queue = "", .state = "", .limit = 50};
+    input_t input = {.common = common, .queue = "", .state = "", .external_id = "", .limit = 50};
     common_parse(&argp, argc, argv, &input);
     error_t error = {0};
     query_t *query = query_new(common, &error);

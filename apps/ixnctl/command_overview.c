@@ -1,5 +1,5 @@
-/* Commands that show what there is, asked of the node and exact: routers, strategies, agents, and
- * why queues wait. Each is one table; rows come in pages.
+/* Commands that show what there is, asked of the node and exact: routers, strategies, agents, why
+ * queues wait, and what is stuck. Each is one table; rows come in pages.
  */
 #include "apps/ixnctl/command.h"
 
@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/ixnctl/parts/show.h"
+#include "apps/ixnctl/parts/units.h"
 #include "core/base/check.h"
 #include "core/base/id.h"
 #include "core/wire/wire.h"
@@ -153,8 +155,51 @@ static bool s_ask(ixn_client_t *client, Ixn__V1__List__Kind kind, page_fn *page,
     return true;
 }
 
-static bool s_ask_queues(ixn_client_t *client, answer_t *answer, error_t *ret_error)
+static void s_add_stuck(answer_t *self, const Ixn__V1__Interaction *one)
 {
+    id128_t id = {0};
+    char text[ID_TEXT_SIZE], state[SHOW_STATE_SIZE], time[UNITS_TEXT_SIZE];
+    wire_read_id(one->interaction_id, &id);
+    s_add(self, id_text(id, text));
+    s_add(self, show_state(one->state, state));
+    s_add(self, one->tenant);
+    s_add(self, one->queue);
+    s_add(self, units_time(one->placed_in_queue_at_us, time));
+    s_add_number(self, one->attempts);
+    s_add(self, one->router);
+    s_add_number(self, one->deadline_in_us < 0 ? (uint64_t)-one->deadline_in_us / 1000000 : 0);
+    s_add(self, one->external_id);
+    s_add(self, one->reason);
+}
+
+static bool s_ask_stuck(const common_t *common, ixn_client_t *client, answer_t *answer,
+                        error_t *ret_error)
+{
+    uint32_t after = 0;
+    do {
+        const Ixn__V1__Message *message;
+        Ixn__V1__ListInteractions list = IXN__V1__LIST_INTERACTIONS__INIT;
+        Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+        list.after = after;
+        list.tenant = (char *)(common->tenant ? common->tenant : "");
+        list.stuck = true;
+        request.body_case = IXN__V1__REQUEST__BODY_LIST_INTERACTIONS;
+        request.list_interactions = &list;
+        if (!ixn_client_call(client, &request, &message, ret_error))
+            return false;
+        if (message->body_case != IXN__V1__MESSAGE__BODY_INTERACTIONS)
+            return error_set(ret_error, ERROR_MALFORMED, "the node answered something else");
+        for (size_t i = 0; i < message->interactions->n_interactions; i++)
+            s_add_stuck(answer, message->interactions->interactions[i]);
+        after = message->interactions->next;
+    } while (after);
+    return true;
+}
+
+static bool s_ask_queues(const common_t *common, ixn_client_t *client, answer_t *answer,
+                         error_t *ret_error)
+{
+    (void)common; /* of all tenants */
     uint32_t after = 0;
     do {
         const Ixn__V1__Message *message;
@@ -193,12 +238,16 @@ static int s_print(const common_t *common, const char *name, answer_t *answer)
     return printed ? EXIT_DONE : EXIT_PARTLY;
 }
 
+typedef bool ask_fn(const common_t *common, ixn_client_t *client, answer_t *answer,
+                    error_t *ret_error);
+
 typedef struct {
     const char *name; /* of the list, in JSON */
     Ixn__V1__List__Kind kind;
-    page_fn *page; /* NULL: queues */
+    page_fn *page;
     const column_t *columns;
     size_t len;
+    ask_fn *ask; /* of what is no `List`; NULL: it is, of that kind and by those pages */
 } overview_t;
 
 static int s_run(common_t *common, const overview_t *overview)
@@ -215,8 +264,8 @@ static int s_run(common_t *common, const overview_t *overview)
         answer.table.columns[i] =
             (table_column_t){overview->columns[i].heading, overview->columns[i].number,
                              overview->columns[i].shrinks};
-    bool done = overview->page ? s_ask(client, overview->kind, overview->page, &answer, &error)
-                               : s_ask_queues(client, &answer, &error);
+    bool done = overview->ask ? overview->ask(common, client, &answer, &error)
+                              : s_ask(client, overview->kind, overview->page, &answer, &error);
     int code = done ? s_print(common, overview->name, &answer) : common_fail_asking(common, &error);
     json_decref(answer.rows);
     table_free(&answer.table);
@@ -245,8 +294,11 @@ int command_routers(common_t *common, int argc, char **argv)
         {"BY", "drained_by", false, true},
     };
     common_parse_only(common, doc, argc, argv);
-    return s_run(common, &(overview_t){"routers", IXN__V1__LIST__KIND__ROUTERS, s_routers, columns,
-                                       sizeof columns / sizeof *columns});
+    return s_run(common, &(overview_t){.name = "routers",
+                                       .kind = IXN__V1__LIST__KIND__ROUTERS,
+                                       .page = s_routers,
+                                       .columns = columns,
+                                       .len = sizeof columns / sizeof *columns});
 }
 
 int command_strategy_list(common_t *common, int argc, char **argv)
@@ -265,8 +317,11 @@ int command_strategy_list(common_t *common, int argc, char **argv)
         {"TAKES PART", "takes_part", false, false}, {"REASON", "reason", false, false},
     };
     common_parse_only(common, doc, argc, argv);
-    return s_run(common, &(overview_t){"strategies", IXN__V1__LIST__KIND__STRATEGIES, s_strategies,
-                                       columns, sizeof columns / sizeof *columns});
+    return s_run(common, &(overview_t){.name = "strategies",
+                                       .kind = IXN__V1__LIST__KIND__STRATEGIES,
+                                       .page = s_strategies,
+                                       .columns = columns,
+                                       .len = sizeof columns / sizeof *columns});
 }
 
 int command_agents(common_t *common, int argc, char **argv)
@@ -278,8 +333,11 @@ int command_agents(common_t *common, int argc, char **argv)
         {"LEFT MS", "left_ms", true, false},
     };
     common_parse_only(common, doc, argc, argv);
-    return s_run(common, &(overview_t){"agents", IXN__V1__LIST__KIND__AGENTS, s_agents, columns,
-                                       sizeof columns / sizeof *columns});
+    return s_run(common, &(overview_t){.name = "agents",
+                                       .kind = IXN__V1__LIST__KIND__AGENTS,
+                                       .page = s_agents,
+                                       .columns = columns,
+                                       .len = sizeof columns / sizeof *columns});
 }
 
 int command_waiting(common_t *common, int argc, char **argv)
@@ -294,6 +352,36 @@ int command_waiting(common_t *common, int argc, char **argv)
         {"ROUTING", "routing", true, false},   {"REASON", "reason", false, false},
     };
     common_parse_only(common, doc, argc, argv);
-    return s_run(common, &(overview_t){"queues", IXN__V1__LIST__KIND__KIND_UNSPECIFIED, NULL,
-                                       columns, sizeof columns / sizeof *columns});
+    return s_run(common, &(overview_t){.name = "queues",
+                                       .columns = columns,
+                                       .len = sizeof columns / sizeof *columns,
+                                       .ask = s_ask_queues});
+}
+
+int command_stuck(common_t *common, int argc, char **argv)
+{
+    static const char doc[] =
+        "Interactions that somebody must look at.\vThose in quarantine, and those past the time at "
+        "which their state should have ended (OVERDUE, seconds). Of all tenants unless --tenant "
+        "says one. Asked of the node, so it is exact. What to do: get shows one whole; place "
+        "releases it from quarantine, or moves it; stop ends it.\n\nExamples:\n"
+        "  ixnctl stuck\n"
+        "  ixnctl stuck -o json | jq -r '.interactions[].id' | xargs -I{} ixnctl place {} support";
+    static const column_t columns[] = {
+        {"ID", "id", false, false},
+        {"STATE", "state", false, false},
+        {"TENANT", "tenant", false, true},
+        {"QUEUE", "queue", false, true},
+        {"SINCE", "since", false, false},
+        {"ATTEMPTS", "attempts", true, false},
+        {"ROUTER", "router", false, true},
+        {"OVERDUE", "overdue_seconds", true, false},
+        {"EXTERNAL ID", "external_id", false, true},
+        {"REASON", "reason", false, true},
+    };
+    common_parse_only(common, doc, argc, argv);
+    return s_run(common, &(overview_t){.name = "interactions",
+                                       .columns = columns,
+                                       .len = sizeof columns / sizeof *columns,
+                                       .ask = s_ask_stuck});
 }

@@ -4,6 +4,7 @@ Both nodes' ports are asked, for either shows the whole pair.
 """
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -283,7 +284,7 @@ def check_search(pair, ids):
 
 
 def check_search_by_command(pair, ids):
-    """`ixnctl list --attribute` finds what the port finds."""
+    """`ixnctl list` finds what the port finds: by attribute, and by external id."""
     def listed(*words, check=True):
         out, error, code = pair.world.ctl("--config", pair.a.config_path, "-o", "json", "list",
                                           *words, check=check)
@@ -297,6 +298,10 @@ def check_search_by_command(pair, ids):
     expect(listed("-a", "subject=a & b", "--queue", "inbound") == [], "queue")
     expect(listed("-a", "subject=a & b", "--tenant", "nobody") == [], "tenant")
     expect("attributes" not in listed("--limit", "1")[0], "attributes that were not asked for")
+    external = pair.nodes[0].admin.good(f"/v1/interactions/{ids[7]}")["external_id"]
+    found = listed("--external-id", external, "-a", "subject=a & b")
+    expect([one["id"] for one in found] == [ids[7]], f"by external id {external}: {found}")
+    expect(listed("--external-id", external + "0") == [], "another external id")
     stopped = wait_for("what was stopped being in the history", lambda: pair.world.postgres.value(
         "SELECT count(*) FROM ixn.interaction_history WHERE attributes ->> 'subject' = 'a & b'"))
     found = listed("-s", "completed", "-a", "subject=a & b")
@@ -411,6 +416,31 @@ def check_heal(pair, primary):
                 if row["action"] == "heal"], "what was not done is in the audit")
 
 
+def check_stuck(world, node, operator):
+    """A strategy that fails each time: what it was given is in quarantine, listed, and released."""
+    folder = world.path("failing")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "failing.lua"), "w", encoding="utf-8") as file:
+        file.write('error("on purpose")\n')
+    router = world.start_router(node, "R7", folder)
+    one = submit(node.endpoint, "failing", 1, "stuck")[0]
+
+    def stuck():
+        return json.loads(world.ctl(*node.node_arguments, "stuck", "-o", "json")[0])["interactions"]
+
+    row = wait_for("it to be stuck", stuck)[0]
+    expect((row["id"], row["state"], row["queue"], row["external_id"]) ==
+           (one, "quarantined", "failing", "stuck-0"), f"{row}")
+    expect(row["attempts"] > 0 and "on purpose" in row["reason"], f"{row}")
+    listed = operator.good("/v1/interactions?stuck=true")["interactions"]
+    expect([seen["id"] for seen in listed] == [one], f"{listed}")
+    router.stop()
+    operator.done(f"/v1/interactions/{one}/release", {"reason": "mended"})
+    released = operator.good(f"/v1/interactions/{one}")
+    expect((released["state"], released["journey"][-1]["by"]) == ("queued", "desk"), f"{released}")
+    expect(stuck() == [], "it is still called stuck")
+
+
 def check_tokens(world):
     """Another node, on a port with tokens and TLS: a viewer changes nothing."""
     tokens = write_tokens(world.path("tokens"), [
@@ -423,6 +453,7 @@ def check_tokens(world):
                    timeout=60)
     from world import Node
     node = Node(world, "alone")
+    node.config["queues"].append({"name": "failing", "strategy": "failing"})
     add_admin(node, tokens=tokens, certificate=certificate, private_key=key)
     node.start()
     ids = submit(node.endpoint, "parked", 3, "tokens")
@@ -458,6 +489,7 @@ def check_tokens(world):
     router.stop()
     rows = viewer.good("/v1/audit")["audit"]
     expect({row["who"] for row in rows[:3]} == {"desk", "chief"}, f"audit: {rows[:3]}")
+    check_stuck(world, node, operator)
     # A new token works without a restart, a taken one no longer; a broken file changes nothing.
     write_tokens(tokens, [f"viewer wall {'n' * 32}"])
     wait_for("the new token", lambda: AdminPort(port, "n" * 32, tls=True).get(

@@ -10,17 +10,14 @@
 #include "core/base/check.h"
 #include "core/wire/wire.h"
 
-#define STATE_SIZE 32
-
-/* "queued"; a state that is newer than this program is shown by its number. */
-static const char *s_state(Ixn__V1__InteractionState state, char text[STATE_SIZE])
+const char *show_state(Ixn__V1__InteractionState state, char text[SHOW_STATE_SIZE])
 {
     const ProtobufCEnumValue *value =
         protobuf_c_enum_descriptor_get_value(&ixn__v1__interaction_state__descriptor, state);
     if (value)
-        snprintf(text, STATE_SIZE, "%s", value->name);
+        snprintf(text, SHOW_STATE_SIZE, "%s", value->name);
     else
-        snprintf(text, STATE_SIZE, "state %d", (int)state);
+        snprintf(text, SHOW_STATE_SIZE, "state %d", (int)state);
     for (char *letter = text; *letter; letter++)
         *letter = (char)tolower((unsigned char)*letter);
     return text;
@@ -81,11 +78,11 @@ void show_interaction(const Ixn__V1__Interaction *one, table_style_t style, buff
     table_t table = {.columns = {{0}, {.shrinks = true}}, .columns_len = 2};
     id128_t id = {0};
     char text[ID_TEXT_SIZE];
-    char state[STATE_SIZE];
+    char state[SHOW_STATE_SIZE];
     wire_read_id(one->interaction_id, &id);
     s_add(&table, "id", id_text(id, text));
     table_add(&table, TEXT("state"));
-    table_printf(&table, "%s%s", s_state(one->state, state), one->held ? ", held" : "");
+    table_printf(&table, "%s%s", show_state(one->state, state), one->held ? ", held" : "");
     s_add(&table, "reason", one->reason);
     s_add(&table, "tenant", one->tenant);
     s_add(&table, "queue", one->queue);
@@ -127,13 +124,13 @@ static json_t *s_json(const Ixn__V1__Interaction *one)
 {
     id128_t id = {0};
     char text[ID_TEXT_SIZE];
-    char state[STATE_SIZE];
+    char state[SHOW_STATE_SIZE];
     json_t *json = json_object();
     CHECK(json);
     wire_read_id(one->interaction_id, &id);
     s_set(json, "id", id_text(id, text));
     json_object_set_new(json, "version", json_integer(one->version));
-    s_set(json, "state", s_state(one->state, state));
+    s_set(json, "state", show_state(one->state, state));
     json_object_set_new(json, "held", json_boolean(one->held));
     s_set(json, "tenant", one->tenant);
     s_set(json, "queue", one->queue);
