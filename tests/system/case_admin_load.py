@@ -1,30 +1,64 @@
 """A crowd at the admin port does no harm: idle ones, slow ones, thousands of requests a second.
 
-Idle and slow ones keep nobody out; whatever is asked, the node's own thread does not feel it.
+Idle and slow ones keep nobody out; whatever is asked, the node's own thread does not feel it. In
+turn, nothing is asked and RATE questions a second for the status are, and the CPU that the
+primary's thread uses is compared within each turn: of a pair that rests, which shows what the
+questions themselves cost, and of one under a steady load, which shows what an interaction costs.
+(There a machine that the questions make busy joins more interactions in a turn of the node, which
+is what `wakeups` is for.)
 """
 
+import json
+import math
 import os
 import socket
 import statistics
-import threading
+import sys
+import time
 
 from admin_port import add_admin
+from pair import Pair
 from waiting import expect, now, wait_for
-from world import Node, World
+from world import World
 
 MEASURES = True
+HERE = os.path.dirname(os.path.abspath(__file__))
 IDLE = 1000
 SLOW = 40
 PLACES = 64
-DEPTH = 100  # requests that are sent before an answer is read
-LONGEST_SECONDS, RATE = 2.0, 2000  # while others idle; answers a second of a flood
+LONGEST_SECONDS = 2.0  # an answer while others idle
+INTERACTIONS = 1000  # a second
+RATE = 10000  # questions a second
+SETTLE = 0.3  # seconds before a look begins
+# Looks of so many seconds, so many turns at rest and under load; in per cent of what interactions
+# cost, the most that the questions may cost, and the most that an interaction may cost more.
+SHORT, LONG = (0.5, 3, 6, 25.0, 100.0), (2.0, 15, 60, 5.0, 5.0)
+LEAST_SHARE = 0.2, 0.95  # of RATE that must be answered; a busy machine, and --full
 
 
-def on_cpu(node):
-    """Seconds that the node's own thread has run."""
-    pid = node.process.pid
-    with open(f"/proc/{pid}/task/{pid}/schedstat", encoding="ascii") as file:
-        return int(file.read().split()[0]) / 1e9
+class Cpu:
+    """What the node's own thread has used so far, and how often it was woken."""
+
+    def __init__(self, node):
+        pid = node.process.pid
+        self.path = f"/proc/{pid}/task/{pid}/"
+
+    def look(self):
+        with open(self.path + "schedstat", encoding="ascii") as file:
+            nanoseconds = int(file.read().split()[0])
+        with open(self.path + "status", encoding="ascii") as file:
+            turns = next(int(line.split()[1]) for line in file
+                         if line.startswith("voluntary_ctxt_switches"))
+        return now(), nanoseconds / 1e9, turns
+
+    def over(self, seconds):
+        """Microseconds of CPU and wake-ups a second."""
+        time.sleep(SETTLE)
+        before = self.look()
+        time.sleep(seconds)
+        after = self.look()
+        return tuple((end - begin) / (after[0] - before[0]) * unit for begin, end, unit
+                     in zip(before[1:], after[1:], (1e6, 1)))
 
 
 def connect(port):
@@ -69,89 +103,107 @@ def check_crowd(node):
     return longest
 
 
-class Flood:
-    """Asks for the status over a few connections as fast as answers come."""
+class Asking:
+    """Questions come within `with`; then `rate` is how many were answered a second."""
 
-    def __init__(self, port, connections=4):
-        self.answers = 0
-        self.ended = False
-        self.errors = []
-        self.threads = [threading.Thread(target=self._run, args=(port.port,), daemon=True)
-                        for _ in range(connections)]
-        for thread in self.threads:
-            thread.start()
+    def __init__(self, world, node):
+        self.process = world.spawn_command(
+            "asker", [sys.executable, os.path.join(HERE, "asker.py"), node.admin.port, RATE],
+            keep_stdout=True)
+        self.rate = None
 
-    def _run(self, port):
-        asked = b"GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n" * DEPTH
-        try:
-            with connect(port) as one:
-                while not self.ended:
-                    one.sendall(asked)
-                    missing = DEPTH
-                    rest = b""
-                    while missing:
-                        data = one.recv(1 << 20)
-                        if not data:
-                            raise OSError("the connection was closed")
-                        rest += data
-                        missing -= rest.count(b"HTTP/1.1 200 OK\r\n")
-                        rest = rest[-16:] if not rest.endswith(b"HTTP/1.1 200 OK\r\n") else b""
-                    self.answers += DEPTH
-        except OSError as error:
-            self.errors.append(str(error))
+    def __enter__(self):
+        wait_for("the asker to begin", lambda: "asking" in self.process.output())
+        return self
 
-    def stop(self):
-        self.ended = True
-        for thread in self.threads:
-            thread.join(60)
-        expect(not self.errors, f"the flood heard {self.errors[:2]}")
+    def __exit__(self, *_):
+        self.process.stop()
+        said = json.loads(self.process.output()[-1])
+        self.rate = said["answers"] / said["seconds"]
 
 
-def measure(world, node, seconds):
-    """CPU seconds of the node's thread for each interaction of a steady load."""
-    before = on_cpu(node)
-    figures = world.bench(node, "--queue", "inbound", "--rate", "400", "--seconds", str(seconds),
-                          "--warmup", "0")
-    return (on_cpu(node) - before) / (400 * seconds), figures
+def interval(values):
+    """Median, and between which values it is with 95 % certainty (by signs: whatever the
+    distribution is)."""
+    ordered, count = sorted(values), len(values)
+    below, chance = 0, 0.5 ** count
+    while 2 * chance <= 0.05:
+        below += 1
+        chance += math.comb(count, below) * 0.5 ** count
+    at = max(below - 1, 0)
+    return statistics.median(ordered), ordered[at], ordered[count - 1 - at]
 
 
 def compare(world, node, seconds, rounds):
-    """Medians without and with a flood, in turn, so that a machine that slows down spoils neither;
-    and the answers a second that the flood had."""
-    quiet, loud, answers, asked = [], [], 0, 0.0
-    for _ in range(rounds):
-        quiet.append(measure(world, node, seconds)[0])
-        flood, began = Flood(node.admin), now()
-        loud.append(measure(world, node, seconds)[0])
-        asked += now() - began
-        flood.stop()
-        answers += flood.answers
-    return statistics.median(quiet), statistics.median(loud), answers / asked
+    """Turns of (figures without questions, figures with them, answers a second), one way round and
+    then the other, so that a machine that gets slower spoils neither."""
+    cpu = Cpu(node)
+
+    def loud():
+        with Asking(world, node) as asking:
+            figures = cpu.over(seconds)
+        return figures, asking.rate
+
+    turns = []
+    for number in range(rounds):
+        if number % 2:
+            (asked, rate), quiet = loud(), cpu.over(seconds)
+        else:
+            quiet, (asked, rate) = cpu.over(seconds), loud()
+        turns.append((quiet, asked, rate))
+    return turns
+
+
+def of_each(turns, which, figure):
+    return statistics.median(turn[which][figure] for turn in turns) / INTERACTIONS
+
+
+def measure(world, pair, node, options):
+    seconds, at_rest, under_load, most, most_rise = LONG if options.full else SHORT
+    rest = compare(world, node, seconds, at_rest)
+    # Longer than the looks take; it is ended when they are done.
+    bench = world.start_bench(pair, "--queue", "inbound", "--rate", str(INTERACTIONS), "--seconds",
+                              "3600", "--warmup", "0")
+    wait_for("the load", lambda: node.admin.good("/v1/status")["figures"]["completed"]
+             > INTERACTIONS)
+    turns = compare(world, node, seconds, under_load)
+    bench.stop()
+    figures = world.finish_bench(bench)
+    expect(figures["acknowledged"] == figures["completed"], f"not all was done: {figures}")
+    rise, low, high = interval([(asked[0] / quiet[0] - 1) * 100 for quiet, asked, _ in turns])
+    cost = statistics.median(asked[0] - quiet[0] for quiet, asked, _ in rest)
+    share = cost / INTERACTIONS / of_each(turns, 0, 0) * 100
+    rate = statistics.median(turn[2] for turn in turns)
+    told = {"status_per_second": round(rate), "interactions_per_second": INTERACTIONS,
+            "questions_cpu_us_per_second": round(cost), "questions_percent": round(share, 2),
+            "turns": under_load, "look_seconds": seconds,
+            "cpu_us": round(of_each(turns, 0, 0), 2),
+            "cpu_us_asked": round(of_each(turns, 1, 0), 2),
+            "wakeups": round(of_each(turns, 0, 1), 3),
+            "wakeups_asked": round(of_each(turns, 1, 1), 3),
+            "rise_percent": round(rise, 2), "rise_from": round(low, 2), "rise_to": round(high, 2)}
+    least = LEAST_SHARE[bool(options.full)] * RATE
+    expect(rate > least, f"only {rate:.0f} answers a second, {least:.0f} are wanted: {told}")
+    expect(share < most and rise < most_rise, f"{RATE} questions a second cost the node's thread "
+           f"too much: less than {most} % of what interactions cost is wanted, and less than "
+           f"{most_rise} % more an interaction: {told}")
+    return told
 
 
 def run(options):
     with World(options, "admin-load") as world:
         world.start_database()
-        node = Node(world)
-        add_admin(node, max_connections=PLACES)
-        node.init_database()
-        node.start()
+        pair = Pair(world)
+        for node in pair.nodes:
+            add_admin(node, max_connections=PLACES)
+        pair.start()
+        node = pair.primary()
         wait_for("the admin port", lambda: node.admin.get("/primary").status == 200)
         longest = check_crowd(node)
         expect(longest < LONGEST_SECONDS, f"an answer took {longest:.2f} s while others idled, at "
                f"most {LONGEST_SECONDS} s is good")
-        seconds, rounds = (10, 5) if options.full else (3, 2)
-        measure(world, node, 2)
-        quiet, loud, rate = compare(world, node, seconds, rounds)
+        told = measure(world, pair, node, options)
         with open(f"/proc/{node.process.pid}/status", encoding="ascii") as file:
             memory = next(line for line in file if line.startswith("VmRSS")).split()[1]
-        expect(rate > RATE, f"only {rate:.0f} answers a second, {RATE} are wanted")
-        # The node does nothing more for the flood; what it costs are caches and a core that others
-        # have heated. On a machine with cores to spare that must be little.
-        most = 1.05 if options.full and os.cpu_count() >= 8 else 2
-        expect(loud < quiet * most, f"an interaction costs the node's thread {loud * 1e6:.0f} us "
-               f"of CPU with the flood, {quiet * 1e6:.0f} without")
-        return {"longest_ms": round(longest * 1000, 1), "requests_per_second": round(rate),
-                "cpu_us_quiet": round(quiet * 1e6, 1), "cpu_us_flood": round(loud * 1e6, 1),
-                "cpu_rise_percent": round((loud / quiet - 1) * 100, 1),
+        return {"longest_ms": round(longest * 1000, 1), **told,
                 "rss_mb": round(int(memory) / 1024), "cores": os.cpu_count()}
