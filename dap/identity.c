@@ -14,9 +14,6 @@
 #include "core/base/buffer.h"
 
 #define FILE_NAME "identity"
-#define FILE_TITLE "ixn identity 2"
-#define FILE_TITLE_OLD "ixn identity 1" /* it ended before own_generation */
-
 /* The file is its title, then these lines, in this order: name, space, value. */
 enum {
     LINE_DATABASE,
@@ -33,13 +30,32 @@ enum {
     LINE_PLACE_EPOCH,
     LINE_PLACE_GENERATION,
     LINE_EXACT,
+    LINE_GIVEN_STARTED,
+    LINE_GIVEN_PORT,
+    LINE_GIVEN_ADDRESS,
+    LINE_FOR_STARTED,
+    LINE_FOR_PORT,
     LINES
 };
-static const char *const s_names[LINES] = {
-    "database_id",          "system_identifier", "database_oid",      "epoch",
-    "generation",           "own_generation",    "server_started_us", "server_port",
-    "server_address",       "committed_index",   "committed_hash",    "committed_epoch",
-    "committed_generation", "orderly_end"};
+/* Each version of the file continues the one before it; the last one is written. */
+static const struct {
+    const char *title;
+    int lines;
+} s_versions[] = {{"ixn identity 1", LINE_OWN},
+                  {"ixn identity 2", LINE_GIVEN_STARTED},
+                  {"ixn identity 3", LINES}};
+enum { VERSIONS = sizeof s_versions / sizeof *s_versions };
+
+static const char *const s_names[LINES] = {"database_id",          "system_identifier",
+                                           "database_oid",         "epoch",
+                                           "generation",           "own_generation",
+                                           "server_started_us",    "server_port",
+                                           "server_address",       "committed_index",
+                                           "committed_hash",       "committed_epoch",
+                                           "committed_generation", "orderly_end",
+                                           "given_up_started_us",  "given_up_port",
+                                           "given_up_address",     "given_up_for_started_us",
+                                           "given_up_for_port"};
 
 const char *identity_text(const identity_t *self, char text[IDENTITY_TEXT_SIZE])
 {
@@ -60,9 +76,10 @@ bool instance_equal(const instance_t *a, const instance_t *b)
     return a->started_at == b->started_at && a->port == b->port;
 }
 
-bool instance_is_same_place(const instance_t *a, const instance_t *b)
+bool instance_may_follow(const instance_t *self, const instance_t *before)
 {
-    return a->port == b->port && strcmp(a->address, b->address) == 0;
+    return self->started_at > before->started_at && self->port == before->port &&
+           strcmp(self->address, before->address) == 0;
 }
 
 bool instance_is_known(const instance_t *self)
@@ -106,13 +123,23 @@ static bool s_number(const char *text, uint64_t max, uint64_t *ret_value)
     return true;
 }
 
+static bool s_read_address(const char *text, instance_t *instance)
+{
+    snprintf(instance->address, sizeof instance->address, "%s", strcmp(text, "-") == 0 ? "" : text);
+    return text[0] && strspn(text, "0123456789abcdef.:-/") == strlen(text) &&
+           strlen(text) < INSTANCE_ADDRESS_SIZE;
+}
+
 static bool s_read_value(int line, const char *text, identity_memory_t *memory)
 {
     uint64_t number = 0;
     static const uint64_t most[LINES] = {
-        [LINE_SYSTEM] = UINT64_MAX,     [LINE_OID] = UINT32_MAX,  [LINE_EPOCH] = INT64_MAX,
-        [LINE_STARTED] = INT64_MAX,     [LINE_PORT] = UINT16_MAX, [LINE_INDEX] = INT64_MAX,
-        [LINE_PLACE_EPOCH] = INT64_MAX, [LINE_EXACT] = 1};
+        [LINE_SYSTEM] = UINT64_MAX,       [LINE_OID] = UINT32_MAX,
+        [LINE_EPOCH] = INT64_MAX,         [LINE_STARTED] = INT64_MAX,
+        [LINE_PORT] = UINT16_MAX,         [LINE_INDEX] = INT64_MAX,
+        [LINE_PLACE_EPOCH] = INT64_MAX,   [LINE_EXACT] = 1,
+        [LINE_GIVEN_STARTED] = INT64_MAX, [LINE_GIVEN_PORT] = UINT16_MAX,
+        [LINE_FOR_STARTED] = INT64_MAX,   [LINE_FOR_PORT] = UINT16_MAX};
     if (most[line] && !s_number(text, most[line], &number))
         return false;
     switch (line) {
@@ -138,10 +165,7 @@ static bool s_read_value(int line, const char *text, identity_memory_t *memory)
         memory->instance.port = (uint32_t)number;
         return true;
     case LINE_ADDRESS:
-        snprintf(memory->instance.address, sizeof memory->instance.address, "%s",
-                 strcmp(text, "-") == 0 ? "" : text);
-        return text[0] && strspn(text, "0123456789abcdef.:-/") == strlen(text) &&
-               strlen(text) < INSTANCE_ADDRESS_SIZE;
+        return s_read_address(text, &memory->instance);
     case LINE_INDEX:
         memory->place.index = number;
         return true;
@@ -152,10 +176,36 @@ static bool s_read_value(int line, const char *text, identity_memory_t *memory)
         return true;
     case LINE_PLACE_GENERATION:
         return id_parse(text, &memory->place.generation);
-    default:
+    case LINE_EXACT:
         memory->exact = number == 1;
         return true;
+    case LINE_GIVEN_STARTED:
+        memory->given_up.started_at = (usec_t)number;
+        return true;
+    case LINE_GIVEN_PORT:
+        memory->given_up.port = (uint32_t)number;
+        return true;
+    case LINE_GIVEN_ADDRESS:
+        return s_read_address(text, &memory->given_up);
+    case LINE_FOR_STARTED:
+        memory->given_up_for.started_at = (usec_t)number;
+        return true;
+    default:
+        memory->given_up_for.port = (uint32_t)number;
+        return true;
     }
+}
+
+/* Number of the version that the file's first line names; none: the last one, which it has to be.
+ */
+static int s_version_of(const char *text)
+{
+    int version = 0;
+    size_t len = strcspn(text, "\n");
+    while (version < VERSIONS - 1 &&
+           (strncmp(text, s_versions[version].title, len) != 0 || s_versions[version].title[len]))
+        version++;
+    return version;
 }
 
 /* `text` is cut into lines in place. */
@@ -164,8 +214,8 @@ static memory_result_t s_parse(const char *path, char *text, identity_memory_t *
 {
     identity_memory_t memory = {0};
     char *rest = text;
-    bool old = strncmp(text, FILE_TITLE_OLD "\n", sizeof FILE_TITLE_OLD) == 0;
-    int lines = old ? LINE_OWN : LINES;
+    int version = s_version_of(text);
+    int lines = s_versions[version].lines;
     for (int i = -1; i < lines; i++) {
         char what[80];
         char *line = rest;
@@ -174,7 +224,7 @@ static memory_result_t s_parse(const char *path, char *text, identity_memory_t *
             return s_broken(ret_error, path, i + 2, "the line is missing or not complete");
         *end = 0;
         rest = end + 1;
-        const char *name = i >= 0 ? s_names[i] : old ? FILE_TITLE_OLD : FILE_TITLE;
+        const char *name = i >= 0 ? s_names[i] : s_versions[version].title;
         size_t len = strlen(name);
         snprintf(what, sizeof what, "expected \"%s%s", name, i < 0 ? "\"" : " …\"");
         if (strncmp(line, name, len) != 0 || line[len] != (i < 0 ? 0 : ' '))
@@ -248,11 +298,20 @@ static bool s_sync_folder(const char *path)
     return done;
 }
 
+static void s_print_instance(const instance_t *instance, int line, bool address, buffer_t *out)
+{
+    buffer_printf(out, "%s %" PRId64 "\n", s_names[line], instance->started_at);
+    buffer_printf(out, "%s %" PRIu32 "\n", s_names[line + 1], instance->port);
+    if (address)
+        buffer_printf(out, "%s %s\n", s_names[line + 2],
+                      instance->address[0] ? instance->address : "-");
+}
+
 static void s_print(const identity_memory_t *memory, buffer_t *out)
 {
     char id[ID_TEXT_SIZE];
     const place_t *place = &memory->place;
-    buffer_printf(out, FILE_TITLE "\n");
+    buffer_printf(out, "%s\n", s_versions[VERSIONS - 1].title);
     buffer_printf(out, "%s %s\n", s_names[LINE_DATABASE],
                   id_text(memory->identity.database_id, id));
     buffer_printf(out, "%s %" PRIu64 "\n", s_names[LINE_SYSTEM],
@@ -261,15 +320,14 @@ static void s_print(const identity_memory_t *memory, buffer_t *out)
     buffer_printf(out, "%s %" PRIu64 "\n", s_names[LINE_EPOCH], memory->epoch);
     buffer_printf(out, "%s %s\n", s_names[LINE_GENERATION], id_text(memory->generation, id));
     buffer_printf(out, "%s %s\n", s_names[LINE_OWN], id_text(memory->own_generation, id));
-    buffer_printf(out, "%s %" PRId64 "\n", s_names[LINE_STARTED], memory->instance.started_at);
-    buffer_printf(out, "%s %" PRIu32 "\n", s_names[LINE_PORT], memory->instance.port);
-    buffer_printf(out, "%s %s\n", s_names[LINE_ADDRESS],
-                  memory->instance.address[0] ? memory->instance.address : "-");
+    s_print_instance(&memory->instance, LINE_STARTED, true, out);
     buffer_printf(out, "%s %" PRIu64 "\n", s_names[LINE_INDEX], place->index);
     buffer_printf(out, "%s %s\n", s_names[LINE_HASH], id_text(place->hash, id));
     buffer_printf(out, "%s %" PRIu64 "\n", s_names[LINE_PLACE_EPOCH], place->epoch);
     buffer_printf(out, "%s %s\n", s_names[LINE_PLACE_GENERATION], id_text(place->generation, id));
     buffer_printf(out, "%s %d\n", s_names[LINE_EXACT], memory->exact);
+    s_print_instance(&memory->given_up, LINE_GIVEN_STARTED, true, out);
+    s_print_instance(&memory->given_up_for, LINE_FOR_STARTED, false, out);
 }
 
 bool identity_remember(const char *state_dir, const identity_memory_t *memory, error_t *ret_error)

@@ -35,8 +35,10 @@ typedef struct {
 /* The same run of the same server, whatever way led there. */
 bool instance_equal(const instance_t *a, const instance_t *b);
 bool instance_is_known(const instance_t *self);
-/* At the same address and port, whenever it was started. */
-bool instance_is_same_place(const instance_t *a, const instance_t *b);
+/* As far as an address shows, `self` is the server of `before`, started again: at the same address
+ * and port, and later. That proves nothing: behind poolers, virtual addresses and in containers
+ * servers of several hosts have one address. */
+bool instance_may_follow(const instance_t *self, const instance_t *before);
 #define INSTANCE_TEXT_SIZE (64 + INSTANCE_ADDRESS_SIZE)
 /* "started 2026-01-31 12:00:00.123456 UTC at 10.0.0.5:5432". Returns `text`. */
 const char *instance_text(const instance_t *self, char text[INSTANCE_TEXT_SIZE]);
@@ -51,9 +53,9 @@ typedef struct {
 } place_t;
 
 /* What this node remembers of its database in `state_dir` (file "identity"): the identity, the
- * highest epoch it has seen, which one it claimed itself, the instance that was proven last and the
- * newest place that it knew to be committed. Written atomically (temporary file, fsync, rename,
- * fsync of the folder). */
+ * highest epoch it has seen, which one it claimed itself, the instance that was proven last, what
+ * it gave up, and the newest place that it knew to be committed. Written atomically (temporary
+ * file, fsync, rename, fsync of the folder). */
 typedef struct {
     identity_t identity;
     uint64_t epoch;
@@ -61,7 +63,9 @@ typedef struct {
     id128_t own_generation; /* of the last epoch that this node claimed; zero: none */
     instance_t instance;
     place_t place;
-    bool exact; /* written at an orderly end: it knew of nothing newer than `place` */
+    bool exact;          /* written at an orderly end: it knew of nothing newer than `place` */
+    instance_t given_up; /* was the pair's own until this node gave it up; not known: none … */
+    instance_t given_up_for; /* … so that the other one can go there (its address is not known) */
 } identity_memory_t;
 
 typedef enum { MEMORY_READ, MEMORY_EMPTY, MEMORY_BROKEN } memory_result_t;

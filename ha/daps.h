@@ -71,7 +71,8 @@ typedef struct {
     instance_t watched;
     uint64_t watched_head;
     usec_t watched_since;
-    usec_t reached_at;  /* it reached the proven instance last; 0: never */
+    usec_t reached_at;  /* it reached the proven instance last; 0: never … */
+    instance_t reached; /* … and this was that one */
     instance_t standby; /* it was seen as a standby last: promoted, it is no copy of a moment ago */
 } dap_t;
 
@@ -100,9 +101,10 @@ typedef struct {
      * since when; not known: nowhere. */
     instance_t wanted;
     usec_t wanted_since;
-    instance_t given_up; /* was the pair's own until this node gave it up; not known: none */
-    bool warm;           /* it was reached since this process began */
-    bool exact;          /* `place` was the newest when this node ended in order */
+    instance_t given_up; /* was the pair's own until this node gave it up; not known: none … */
+    instance_t given_up_for; /* … so that the other one can go there */
+    bool warm;               /* it was reached since this process began */
+    bool exact;              /* `place` was the newest when this node ended in order */
     bool owns;     /* this node serves, or has claimed to: whoever committed after it has a higher
                       epoch, and says so */
     usec_t begun;  /* whatever was reached before says nothing of now */
@@ -140,10 +142,14 @@ void daps_judge(daps_t *self, dap_t *dap);
  * that is known to be committed is there. True: it did. Otherwise those that are being proven say
  * why not. */
 bool daps_replace(daps_t *self, usec_t now);
+/* Nothing else is in the way of going to what this DAP reaches. True: the other node has given its
+ * own up, is there, or cannot be asked where that may not keep this one; false: it is asked. */
+bool daps_agreed(daps_t *self, const dap_t *dap, usec_t now);
 /* Notes which DAPs keep an answer back by now. */
 void daps_watch(daps_t *self, usec_t now);
-/* The proven server is the pair's own no longer; which one is, is not known. */
-void daps_forget_server(daps_t *self);
+/* The proven server is the pair's own no longer, as the other node goes to another one: whether it
+ * has, is not known. */
+void daps_give_up(daps_t *self, const instance_t *others);
 /* From now on this is the proven server. Commits that were seen to land elsewhere before are of the
  * time when that one was. */
 void daps_move(daps_t *self, const instance_t *instance, usec_t now);

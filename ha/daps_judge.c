@@ -37,14 +37,20 @@ static bool s_wrong(dap_t *dap, const char *what, const char *found, const char 
                      dap->status.server, what, found, own);
 }
 
+/* It has the epoch that was heard of last, or a later one. */
+static bool s_has_epoch(const daps_t *self, const database_status_t *status)
+{
+    return status->epoch > self->epoch ||
+           (status->epoch == self->epoch && id_equal(status->generation, self->generation));
+}
+
 /* A copy that stayed behind is equal in everything but its epoch. */
 static bool s_is_current(const daps_t *self, dap_t *dap)
 {
     char found[ID_TEXT_SIZE + 40];
     char own[ID_TEXT_SIZE + 40];
     char id[ID_TEXT_SIZE];
-    if (dap->asked_at <= self->epoch_since || dap->status.epoch > self->epoch ||
-        (dap->status.epoch == self->epoch && id_equal(dap->status.generation, self->generation)))
+    if (dap->asked_at <= self->epoch_since || s_has_epoch(self, &dap->status))
         return true;
     snprintf(found, sizeof found, "%" PRIu64 " (%s)", dap->status.epoch,
              id_text(dap->status.generation, id));
@@ -147,7 +153,8 @@ void daps_move(daps_t *self, const instance_t *instance, usec_t now)
         return;
     self->instance = *instance;
     self->moved_at = now;
-    self->given_up = (instance_t){0};
+    if (instance_equal(&self->given_up, instance))
+        self->given_up = self->given_up_for = (instance_t){0};
     for (size_t i = 0; i < self->len; i++)
         self->daps[i].watched = (instance_t){0};
 }
@@ -175,6 +182,7 @@ static dap_verdict_t s_verdict(daps_t *self, dap_t *dap)
     daps_move(self, &dap->status.instance, dap->seen_at);
     self->warm = true;
     dap->reached_at = dap->asked_at;
+    dap->reached = dap->status.instance;
     return DAP_PROVEN;
 }
 
@@ -210,17 +218,29 @@ static bool s_is_answer(const daps_t *self, const dap_t *dap)
     return !self->word.silent && self->word.since >= since;
 }
 
+/* As far as anybody can tell who hears of no other node, what the DAP reaches is the proven server,
+ * started again: it is at the same address and port, and this very way led to the run before. Two
+ * DAPs with poolers on two hosts may show one address, so that alone is not enough. Where the own
+ * one was given up for this very run, that one is meant. */
+static bool s_is_in_place(const daps_t *self, const dap_t *dap)
+{
+    const instance_t *found = &dap->status.instance;
+    bool gave_way =
+        !instance_is_known(&self->instance) && instance_equal(&self->given_up_for, found);
+    const instance_t *before = gave_way ? &self->given_up : &self->instance;
+    bool led_there = instance_equal(&dap->reached, before) || (!self->warm && dap->remembered);
+    return instance_is_known(before) && led_there && instance_may_follow(found, before);
+}
+
 /* Where this node cannot know all that was committed (the other one is not heard, or one of them
  * remembers an older place, since it was killed), only the way that was proven before leads to a
- * server that was started since, and only to one at the same address and port: a copy of a moment
- * ago is elsewhere. */
+ * server that was started since, and only in its place: a copy of a moment ago is elsewhere. */
 static bool s_needs_place(const daps_t *self, const dap_t *dap)
 {
     const daps_word_t *word = &self->word;
     bool heard = word->exists && s_is_answer(self, dap) && (word->exact || self->owns);
     bool knows_all = (self->warm || self->exact) && (!word->exists || heard);
-    return !knows_all &&
-           (!dap->remembered || !instance_is_same_place(&dap->status.instance, &self->instance));
+    return !knows_all && (!dap->remembered || !s_is_in_place(self, dap));
 }
 
 /* A DAP that shows nothing may lead to the own server, which then only is not there now: what is
@@ -228,7 +248,7 @@ static bool s_needs_place(const daps_t *self, const dap_t *dap)
 static bool s_may_be_elsewhere(const daps_t *self, const dap_t *candidate)
 {
     bool promoted = instance_equal(&candidate->standby, &candidate->status.instance);
-    if (promoted || instance_is_same_place(&candidate->status.instance, &self->instance))
+    if (promoted || s_is_in_place(self, candidate))
         return false;
     for (size_t i = 0; i < self->len; i++)
         if (dap_is_here(&self->daps[i]) && dap_is_silent(&self->daps[i]))
@@ -259,7 +279,7 @@ static const char *s_first_objection(const daps_t *self, const dap_t *dap)
         return "this node does not know the pair's own server, and the other node may reach it "
                "again: "
                "a commit of it must be seen there";
-    if (word->exists && !s_is_answer(self, dap))
+    if (word->exists && !s_is_answer(self, dap) && !(word->silent && s_is_in_place(self, dap)))
         return "this node does not know the pair's own server, and does not hear the other node, "
                "which "
                "told it whose database is the pair's: start that, or, if it is gone for good, see "
@@ -280,6 +300,8 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
         return "the other node is the primary and goes first: a commit of it must be seen there";
     if (dap->status.known.index < self->place.index)
         return "a newer place is known to be committed: it is looked at again";
+    if (!s_has_epoch(self, &dap->status))
+        return "a later epoch is known by now: it is looked at again";
     if (s_word_differs(&self->word, &dap->status.instance))
         return "a DAP of the other node reaches another server; correct the one that is wrong";
     if (!instance_is_known(&self->instance))
@@ -300,7 +322,13 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
     return NULL;
 }
 
-/* The one that is being proven, those that are remembered first. */
+/* What is in the proven one's place comes first, then what is remembered. */
+static int s_rank(const daps_t *self, const dap_t *dap)
+{
+    return 2 * s_is_in_place(self, dap) + dap->remembered;
+}
+
+/* The one that is being proven. */
 static dap_t *s_candidate(daps_t *self)
 {
     const dap_t *first = NULL;
@@ -317,20 +345,23 @@ static dap_t *s_candidate(daps_t *self)
         if (dap->unclear)
             s_say_why(self, dap,
                       "it keeps an answer back, so where it leads now is not known" HINT);
-        else if (!found || (dap->remembered && !found->remembered))
+        else if (!found || s_rank(self, dap) > s_rank(self, found))
             found = dap;
     }
     return found;
 }
 
-/* Nothing else is in the way: the other node gives its own up first, as it may be led back to that
- * and take over there, before it hears that this one has gone. The same place is no other server:
- * nobody is led back to the run before. */
-static bool s_is_agreed(daps_t *self, const instance_t *instance, usec_t now)
+/* The other node gives its own up first, as it may be led back to that and take over there, before
+ * it hears that this one has gone. Nobody is led back to the run before
+ * of one server, but no address shows that it is one; only where there is nobody to ask, it
+ * decides.
+ */
+bool daps_agreed(daps_t *self, const dap_t *dap, usec_t now)
 {
     const daps_word_t *word = &self->word;
-    if (!word->exists || instance_is_same_place(instance, &self->instance) ||
-        instance_equal(&word->server, instance))
+    const instance_t *instance = &dap->status.instance;
+    if (MUTATION(CONSENT_SKIPPED) || !word->exists || instance_equal(&word->server, instance) ||
+        (word->silent && s_is_in_place(self, dap)))
         return true;
     if (!instance_equal(&self->wanted, instance)) {
         self->wanted = *instance;
@@ -343,7 +374,7 @@ bool daps_replace(daps_t *self, usec_t now)
 {
     dap_t *dap = s_candidate(self);
     const char *objection = dap ? s_objection(self, dap, now) : NULL;
-    if (dap && !objection && s_is_agreed(self, &dap->status.instance, now)) {
+    if (dap && !objection && daps_agreed(self, dap, now)) {
         self->wanted = (instance_t){0};
         daps_move(self, &dap->status.instance, now);
         for (size_t i = 0; i < self->len; i++)
@@ -363,9 +394,10 @@ bool daps_replace(daps_t *self, usec_t now)
     return false;
 }
 
-void daps_forget_server(daps_t *self)
+void daps_give_up(daps_t *self, const instance_t *others)
 {
     self->given_up = self->instance;
+    self->given_up_for = *others;
     self->instance = (instance_t){0};
     for (size_t i = 0; i < self->len; i++) {
         dap_t *dap = &self->daps[i];

@@ -64,6 +64,8 @@ pair_t *pair_new(const pair_options_t *options)
         self->daps.instance = self->said_instance = options->memory.instance;
         self->daps.place = options->memory.place;
         self->daps.exact = options->memory.exact;
+        self->daps.given_up = options->memory.given_up;
+        self->daps.given_up_for = options->memory.given_up_for;
         pair_set_epoch(self, options->memory.epoch, options->memory.generation);
         self->daps.epoch_since = self->now - 1;
     }

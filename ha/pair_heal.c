@@ -15,6 +15,8 @@
 #include "core/base/mutation.h"
 #include "ha/pair_internal.h"
 
+enum { CONSENT_MS = 5000 }; /* the other node answers within so long */
+
 /* What would be written, and where. */
 typedef struct {
     const dap_t *dap;
@@ -284,6 +286,7 @@ bool pair_heal(pair_t *self, const Ixn__V1__PairCommand *command, error_t *ret_e
     if (command->dry_run)
         return true;
     self->heal = (heal_t){.state = HEAL_WANTED,
+                          .by = self->now + CONSENT_MS * USEC_PER_MS,
                           .without_other = command->without_other,
                           .lost = plan.lost,
                           .first = plan.dap->status.head_index + 1,
@@ -342,6 +345,31 @@ static void s_ask(pair_t *self, const plan_t *plan)
              action->batches_len, self->heal.reason);
 }
 
+/* The other node may be led back to the server before, and take over there: while it is heard, it
+ * gives that up first. */
+static bool s_is_agreed(pair_t *self, const dap_t *dap)
+{
+    const instance_t wanted = self->daps.wanted;
+    bool agreed = daps_agreed(&self->daps, dap, self->now) ||
+                  (self->heal.without_other && self->daps.word.silent);
+    if (!instance_equal(&wanted, &self->daps.wanted))
+        pair_hello(self);
+    return agreed;
+}
+
+static bool s_is_in_time(const pair_t *self, error_t *ret_error)
+{
+    char before[INSTANCE_TEXT_SIZE];
+    const peer_view_t *peer = &self->peer;
+    return self->now < self->heal.by ||
+           error_set(
+               ret_error, ERROR_TIMED_OUT,
+               "the other node, \"%s\", takes %s for the pair's own, and did not give that up "
+               "within %d s, or the DAP did not get free: see its log and ixnctl pair "
+               "status, then ask again; nothing was changed",
+               peer->name, instance_text(&peer->server, before), CONSENT_MS / 1000);
+}
+
 /* What was judged when the command came is judged again when the access point is free. */
 void pair_heal_turn(pair_t *self)
 {
@@ -354,11 +382,12 @@ void pair_heal_turn(pair_t *self)
         holds = error_set(&error, ERROR_WRONG_STATE,
                           "%" PRIu64 " entries are lost by now, --lost says %" PRIu64, plan.lost,
                           self->heal.lost);
+    holds = holds && s_is_in_time(self, &error);
     if (holds && plan.dap->unclear)
         holds = error_set(&error, ERROR_TIMED_OUT, "DAP %s does not answer", plan.dap->name);
     if (!holds)
         s_fail(self, &error);
-    else if (!plan.dap->busy)
+    else if (s_is_agreed(self, plan.dap) && !plan.dap->busy)
         s_ask(self, &plan);
 }
 

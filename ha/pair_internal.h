@@ -92,6 +92,7 @@ typedef enum { HEAL_NONE, HEAL_WANTED, HEAL_ASKED, HEAL_DONE, HEAL_FAILED } heal
 typedef struct {
     heal_state_t state;
     bool without_other;
+    usec_t by;      /* WANTED: the other node gives the server before up until then */
     size_t dap;     /* ASKED */
     uint64_t lost;  /* the exact number that the operator said */
     uint64_t first; /* ASKED, DONE */

@@ -20,6 +20,8 @@ void pair_remember(pair_t *self)
                                        .generation = self->generation,
                                        .own_generation = self->own_generation,
                                        .instance = self->daps.instance,
+                                       .given_up = self->daps.given_up,
+                                       .given_up_for = self->daps.given_up_for,
                                        .place = self->daps.place,
                                        .exact = self->role == ROLE_STOPPED &&
                                                 (self->daps.warm || self->daps.exact)};
@@ -45,7 +47,10 @@ static bool s_may_be_late(const pair_t *self, const identity_memory_t *memory)
     return self->has_kept && identity_equal(&kept->identity, &memory->identity) &&
            kept->epoch == memory->epoch && id_equal(kept->generation, memory->generation) &&
            id_equal(kept->own_generation, memory->own_generation) &&
-           instance_equal(&kept->instance, &memory->instance) && (!kept->exact || memory->exact);
+           instance_equal(&kept->instance, &memory->instance) &&
+           instance_equal(&kept->given_up, &memory->given_up) &&
+           instance_equal(&kept->given_up_for, &memory->given_up_for) &&
+           (!kept->exact || memory->exact);
 }
 
 bool pair_remembered(pair_t *self, const identity_memory_t *memory, const error_t *error)

@@ -47,6 +47,7 @@ bool pair_follow_move(pair_t *self, size_t dap, const database_status_t *status)
              daps->daps[dap].name, status->server, status->epoch, status->head_index,
              identity_text(&own, from), identity_text(&status->identity, to));
     daps->instance = status->instance;
+    daps->given_up = daps->given_up_for = (instance_t){0}; /* it was another database's */
     self->own_generation = (id128_t){0};
     daps->place =
         (place_t){status->head_index, status->head_hash, status->epoch, status->generation};

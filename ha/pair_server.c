@@ -79,13 +79,28 @@ static void s_give_up_server(pair_t *self)
     bool gone = s_has_gone(self);
     if (!gone && !s_is_asked_to(self))
         return;
+    const instance_t *others = gone ? &peer->server : &peer->wanted;
     pair_say(self, true, "database.given_up", "proven=\"%s\" others=\"%s\" asked=%s",
-             instance_text(&daps->instance, own),
-             instance_text(gone ? &peer->server : &peer->wanted, other), gone ? "no" : "yes");
-    daps_forget_server(daps);
+             instance_text(&daps->instance, own), instance_text(others, other),
+             gone ? "no" : "yes");
+    daps_give_up(daps, others);
     self->said_instance = daps->instance;
     pair_remember(self);
     pair_hello(self);
+}
+
+/* Where the other one goes, or stays, by now, is what the own one is given up for. */
+static void s_hear_what_for(pair_t *self)
+{
+    const peer_view_t *peer = &self->peer;
+    daps_t *daps = &self->daps;
+    const instance_t *others = instance_is_known(&peer->wanted) ? &peer->wanted : &peer->server;
+    if (!pair_peer_alive(self) || instance_is_known(&daps->instance) ||
+        !instance_is_known(&daps->given_up) || !instance_is_known(others) ||
+        instance_equal(others, &daps->given_up_for))
+        return;
+    daps->given_up_for = *others;
+    pair_remember(self);
 }
 
 static void s_say_server(pair_t *self)
@@ -175,6 +190,8 @@ static void s_stand_back(pair_t *self)
 static void s_replace(pair_t *self)
 {
     const instance_t wanted = self->daps.wanted;
+    if (self->heal.state == HEAL_WANTED || self->heal.state == HEAL_ASKED)
+        return;               /* it asks for itself */
     if (self->takeover.asked) /* the claim under way tells what is there */
         self->daps.wanted = (instance_t){0};
     else
@@ -188,6 +205,7 @@ void pair_server_turn(pair_t *self)
     daps_watch(&self->daps, self->now);
     s_hear_word(self);
     s_give_up_server(self);
+    s_hear_what_for(self);
     s_replace(self);
     s_say_server(self);
     for (size_t i = 0; i < self->daps.len; i++)

@@ -24,6 +24,7 @@
     X(STATIC_SKIPPED, "an access point may reach any database")                                    \
     X(LINEAGE_SKIPPED, "an access point may reach a copy that stayed behind")                      \
     X(LIVE_PROOF_SKIPPED, "an access point may reach a fresh clone")                               \
+    X(CONSENT_SKIPPED, "a node goes to another server whether or not the other one gave way")      \
     X(SERVER_UNCHECKED, "what an access point reaches is not checked inside the transaction")      \
     X(HEAL_UNPROVEN, "lost batches are written back behind whatever the database ends with")       \
     X(CURSOR_LOST, "whose turn it is does not come back from the tables")                          \

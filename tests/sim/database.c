@@ -21,8 +21,9 @@ static database_sim_t *s_new(world_t *world)
     self->world = world;
     self->up = true;
     self->boot = ++world->boots;
-    self->port = 5432 + (uint32_t)(world->servers_len % 2); /* a copy may be at the same port … */
-    self->host = (uint32_t)world->servers_len;              /* … elsewhere */
+    /* A copy may be at the same port … */
+    self->port = 5432 + (uint32_t)(world->options.one_address ? 0 : world->servers_len % 2);
+    self->host = (uint32_t)world->servers_len; /* … elsewhere */
     return self;
 }
 

@@ -170,13 +170,13 @@ static bool s_switch(world_t *world, int primary)
     return primary != self->asked;
 }
 
-/* What is left to complete becomes less. */
+/* What is left to complete becomes less; or more, where clients ask again what nobody answered. */
 static bool s_shrinks(world_t *world)
 {
     schedule_t *self = world->schedule;
     size_t live = checker_live(world->checker);
-    if (self->shrunk_at == 0 || live < self->least_live) {
-        self->least_live = live;
+    if (self->shrunk_at == 0 || live != self->last_live) {
+        self->last_live = live;
         self->shrunk_at = world->now;
     }
     return live > 0 && world->now - self->shrunk_at < SHRINK_US;
@@ -196,6 +196,8 @@ static void s_look(world_t *world, void *data)
     usec_t bound = s_shrinks(world) && !missing ? FARTHEST_US : BOUND_US;
     if (!missing)
         missing = s_missing_work(world);
+    if (!missing && loss_is_open(world))
+        missing = "the database lost commits, and nobody has noticed yet";
     if (!missing && (!checker_compare(world->checker, primary) || s_switch(world, primary))) {
         world->over = true;
         return;

@@ -88,6 +88,7 @@ static void s_give_up(world_t *world, void *data)
                         (unsigned long long)tables_head(world->loss)->last,
                         (unsigned long long)checker_head(world->checker));
     world_trace(world, "faults", "comes-back", world->database->host, 0);
+    world->loss = NULL;
     database_sim_start(world);
     for (int node = 0; node < WORLD_NODES; node++)
         for (size_t dap = 0; dap < WORLD_DAPS; dap++)

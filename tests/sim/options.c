@@ -83,6 +83,28 @@ static void s_draw_apply(options_t *self, uint64_t seed)
         self->checkpoint_interval = s_between(&random, 3 * SECOND, 12 * SECOND);
 }
 
+/* Where servers cannot be told by their address, a node that hears nobody takes a fresh clone for
+ * the own one started again, as it has to, and so do two of which one sees nothing of the own one:
+ * beside that there is only what leaves both nodes alive and in touch, and, beside clones, what
+ * leaves the own server's answers alone. */
+static bool s_draw_one_address(uint64_t seed, uint32_t *faults)
+{
+    const uint32_t copies = 1u << FAULT_CLONE | 1u << FAULT_STALE;
+    const uint32_t apart = 1u << FAULT_CRASH | 1u << FAULT_POWER | 1u << FAULT_FREEZE |
+                           1u << FAULT_STOP | 1u << FAULT_FORGET | 1u << FAULT_PEER_CUT |
+                           1u << FAULT_PEER_NOISE | 1u << FAULT_SKEW | 1u << FAULT_POISON |
+                           1u << FAULT_APPLY;
+    const uint32_t silent = 1u << FAULT_DATABASE_CUT | 1u << FAULT_DATABASE_RESTART |
+                            1u << FAULT_DATABASE_FREEZE | 1u << FAULT_DATABASE_SLOW |
+                            1u << FAULT_DATABASE_ERRORS | 1u << FAULT_DATABASE_DOUBT |
+                            1u << FAULT_STRANGER | 1u << FAULT_PROMOTION;
+    random_t random = {(seed * 2 + 1) ^ UINT64_C(0xA0761D6478BD642F)};
+    if (random_below(&random, 6) != 0 || !(*faults & (copies | 1u << FAULT_PROMOTION)))
+        return false;
+    *faults &= ~(*faults & copies ? apart | silent : apart);
+    return true;
+}
+
 /* What only some seeds have: two of five have none of them, for the speed of all. */
 static void s_draw_parts(options_t *self, random_t *random)
 {
@@ -129,6 +151,7 @@ void options_draw(options_t *self, uint64_t seed)
     self->manual[1] = self->manual[0];
     s_draw_parts(self, &random);
     s_draw_apply(self, seed);
+    self->one_address = s_draw_one_address(seed, &self->faults);
 }
 
 usec_t options_slowest(const options_t *self, usec_t time)
@@ -155,7 +178,7 @@ void options_print(const options_t *self, char *text, size_t size)
         "faults=%.*s safety_ms=%lld pause_ms=%lld manual=%d preferred=%d daps=%zu "
         "failover_ms=%lld heartbeat_ms=%lld beat_ms=%lld statement_ms=%lld checkpoint_ms=%lld "
         "retention_ms=%lld medias=%zu routers=%zu submit_ms=%lld think_ms=%lld routing_ms=%lld "
-        "servers=%zu agents=%zu stored=%d mended=%d",
+        "servers=%zu agents=%zu stored=%d mended=%d one_address=%d",
         (int)faults.len, faults.len ? (const char *)faults.bytes : "", (long long)self->safety / MS,
         (long long)self->pause / MS, self->manual[0], self->preferred, self->daps_len,
         (long long)self->failover_timeout / MS, (long long)self->heartbeat / MS,
@@ -163,6 +186,6 @@ void options_print(const options_t *self, char *text, size_t size)
         (long long)self->checkpoint_interval / MS, (long long)self->journal_retention / MS,
         self->medias, self->routers, (long long)self->submit_pause / MS,
         (long long)self->think / MS, (long long)self->routing_timeout / MS, self->servers,
-        self->agents, self->stored, self->mended);
+        self->agents, self->stored, self->mended, self->one_address);
     buffer_free(&faults);
 }

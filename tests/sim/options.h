@@ -68,6 +68,8 @@ typedef struct {
     usec_t journal_retention;
     bool same_start; /* both nodes are started at once */
     int mended;      /* a node of a version that applies what crashes others; 2: neither */
+    /* Each server is seen at the same address and port, as behind poolers on the servers' hosts. */
+    bool one_address;
     /* work */
     size_t medias;
     size_t routers;

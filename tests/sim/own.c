@@ -91,9 +91,10 @@ static void s_take(checker_t *self, int node, database_sim_t *server, bool told)
     }
     world_trace(world, "database", "replaced", server->host, tables_head(server)->last);
     s_go_back(self, server);
-    memcpy(server->cuts, world->database->cuts, sizeof server->cuts);
+    database_sim_t *before = world->database;
+    memcpy(server->cuts, before->cuts, sizeof server->cuts);
     world->database = server;
-    schedule_moved(world);
+    schedule_moved(world, node, before);
     self->left_at = 0;
     self->moved_at = world->now;
 }

@@ -158,10 +158,48 @@ static void s_heal_later(world_t *world, const ill_t *ill, usec_t most)
 }
 
 /* It was decided just before all access points were led home. */
-void schedule_moved(world_t *world)
+static void s_break_node(world_t *world, fault_t fault, int node);
+
+/* Nodes that do not hear each other, where an address does not tell one server from another, may go
+ * to two that are led to now. */
+static bool s_is_apart(const world_t *world)
 {
-    for (int node = 0; node < WORLD_NODES && world->schedule->healing; node++)
-        schedule_lead_home(world, node, NULL);
+    return world->options.one_address && world->now < world->schedule->divided_until;
+}
+
+static void s_crash(world_t *world, void *data)
+{
+    ill_t ill = *(ill_t *)data;
+    free(data);
+    if (!world->schedule->healing)
+        s_break_node(world, ill.fault, ill.node);
+}
+
+/* What no node may be caught by: it believes in the server before, and is led there while it cannot
+ * hear that the other one works elsewhere. */
+static void s_divide(world_t *world, int node, database_sim_t *before)
+{
+    usec_t most = world->schedule->divides_for;
+    world->schedule->divides_for = 0;
+    world->schedule->divided_until = world->now + most;
+    schedule_lead_home(world, node, before);
+    for (int side = 0; side < WORLD_NODES; side++) {
+        const ill_t ill = {.fault = FAULT_PEER_CUT, .node = side};
+        network_cut(world, side, CUT_SILENT);
+        world_at(world, world->now + most, s_heal, NULL, memory_copy(&ill, sizeof ill));
+    }
+    const ill_t crash = {.fault = FAULT_CRASH, .node = node};
+    if (world->schedule->divides_crashed)
+        world_at(world, world->now + USEC_PER_MS, s_crash, NULL, memory_copy(&crash, sizeof crash));
+}
+
+void schedule_moved(world_t *world, int node, database_sim_t *before)
+{
+    schedule_t *self = world->schedule;
+    for (int i = 0; i < WORLD_NODES && self->healing; i++)
+        schedule_lead_home(world, i, NULL);
+    if (self->divides_for && !self->healing)
+        s_divide(world, 1 - node, before);
 }
 
 /* ---- Faults ---- */
@@ -171,8 +209,6 @@ static usec_t s_most(world_t *world)
 {
     return world_chance(world, 600) ? 500 * USEC_PER_MS : 5 * USEC_PER_SECOND;
 }
-
-static void s_break_node(world_t *world, fault_t fault, int node);
 
 static void s_break_hung(world_t *world, void *data)
 {
@@ -367,7 +403,7 @@ static void s_lead(world_t *world, void *data)
 {
     lead_t lead = *(lead_t *)data;
     free(data);
-    if (world->schedule->healing)
+    if (world->schedule->healing || s_is_apart(world))
         return;
     for (int node = 0; node < WORLD_NODES; node++)
         for (size_t dap = 0; dap < WORLD_DAPS; dap++)
@@ -387,6 +423,14 @@ static void s_break_path(world_t *world, ill_t *ill)
                    .node = world_chance(world, 300) ? 2 : ill->node,
                    .dap =
                        world_chance(world, 500) ? WORLD_DAPS : (size_t)world_between(world, 0, 1)};
+    if (ill->fault == FAULT_CLONE && world_chance(world, 500)) {
+        lead.node = 2;
+        lead.dap = WORLD_DAPS;
+        world->schedule->divides_for =
+            world_between(world, 2 * USEC_PER_SECOND, 5 * USEC_PER_SECOND);
+        world->schedule->divides_crashed =
+            options_has(&world->options, FAULT_CRASH) && world_chance(world, 500);
+    }
     world_at(world, world->now + world_between(world, 0, world_chance(world, 500) ? 2000 : 800000),
              s_lead, NULL, memory_copy(&lead, sizeof lead));
     usec_t most = s_most(world);
@@ -399,7 +443,7 @@ static void s_break_path(world_t *world, ill_t *ill)
 static void s_promote(world_t *world)
 {
     database_sim_t *old = world->database;
-    if (world->servers_len + 1 >= WORLD_SERVERS || !old->up)
+    if (world->servers_len + 1 >= WORLD_SERVERS || !old->up || s_is_apart(world))
         return;
     database_sim_t *replica = database_sim_copy(old);
     /* Behind the same address. At another one it takes an operator (ixnctl database adopt), when

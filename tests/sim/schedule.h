@@ -10,8 +10,8 @@
 
 schedule_t *schedule_new(world_t *world);
 void schedule_destroy(schedule_t **self_p);
-/* Another server is the pair's own from now on. */
-void schedule_moved(world_t *world);
+/* Another server than `before` is the pair's own from now on, as this node has gone there. */
+void schedule_moved(world_t *world, int node, database_sim_t *before);
 /* The process of a node has ended by itself. */
 void schedule_stopped(world_t *world, int node, const error_t *error);
 

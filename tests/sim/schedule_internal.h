@@ -13,8 +13,13 @@ struct schedule {
     usec_t asked_at;
     usec_t said_at; /* the command may have been lost on its way */
     usec_t resumed_at;
-    size_t least_live; /* of what is left to complete, since `shrunk_at`; 0: not looked yet */
+    size_t last_live; /* of what is left to complete, since `shrunk_at`; 0: not looked yet */
     usec_t shrunk_at;
+    /* The next time that a node goes to another server, the other one is led back to the one
+     * before, and hears nothing of it for so long; 0: not. */
+    usec_t divides_for;
+    bool divides_crashed; /* … and begins anew there */
+    usec_t divided_until;
 };
 
 /* All access points of a node lead to this server again; NULL: to the pair's own. */

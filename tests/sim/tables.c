@@ -60,7 +60,10 @@ const batch_t *tables_head(const database_sim_t *self)
 instance_t tables_instance(const database_sim_t *self)
 {
     instance_t instance = {.started_at = (usec_t)self->boot, .port = self->port};
-    snprintf(instance.address, sizeof instance.address, "10.0.0.%u", self->host);
+    if (self->world->options.one_address)
+        snprintf(instance.address, sizeof instance.address, "127.0.0.1");
+    else
+        snprintf(instance.address, sizeof instance.address, "10.0.0.%u", self->host);
     return instance;
 }
 

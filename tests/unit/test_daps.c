@@ -362,7 +362,7 @@ Test(daps, the_other_nodes_word_counts)
     cr_assert(!daps_replace(&s_daps, 300), "the two are led to different servers");
     s_daps.word = (daps_word_t){.exists = true, .exact = true, .primary = true};
     cr_assert(!daps_replace(&s_daps, 300), "it decides, not this one, also when it has lost it");
-    s_daps.word = (daps_word_t){.exists = true, .exact = true};
+    s_daps.word = (daps_word_t){.exists = true, .exact = true, .since = 300};
     cr_assert(daps_replace(&s_daps, 300));
 }
 
@@ -470,6 +470,103 @@ Test(daps, elsewhere_when_the_other_node_has_given_its_own_up)
     cr_assert(!instance_is_known(&s_daps.wanted));
 }
 
+/* Seed 5003971 of the simulator: the DAPs of a node that had just claimed led to a clone from
+ * before its claim. */
+Test(daps, a_look_from_before_a_later_epoch_permits_nothing)
+{
+    s_prove_first_server();
+    s_daps.exact = true;
+    cr_assert(!s_shows(0, &s_fresh_clone, 200));
+    cr_assert(!s_shows(1, &s_fresh_clone, 200));
+    s_daps.epoch = 6;
+    s_daps.epoch_since = 250;
+    cr_assert(!daps_replace(&s_daps, 300));
+    cr_assert(strstr(s_daps.daps[0].trouble.text, "a later epoch is known"), "%s",
+              s_daps.daps[0].trouble.text);
+    s_daps.epoch = 5;
+    cr_assert(daps_replace(&s_daps, 300));
+}
+
+/* Servers of two hosts are at one address behind poolers of their own, behind a virtual address, in
+ * containers. */
+Test(daps, at_the_same_address_the_other_node_is_asked_while_it_is_heard)
+{
+    s_prove_first_server();
+    s_daps.word =
+        (daps_word_t){.exists = true, .exact = true, .since = 250, .server = s_first_server};
+    cr_assert(!s_shows(0, &s_restarted, 200));
+    cr_assert(!s_shows(1, &s_restarted, 200));
+    cr_assert(!daps_replace(&s_daps, 300));
+    cr_assert(instance_equal(&s_daps.wanted, &s_second_server), "it is asked to give up its own");
+    s_daps.word = (daps_word_t){.exists = true, .silent = true};
+    cr_assert(daps_replace(&s_daps, 400), "there is nobody to ask");
+}
+
+/* DAP 1, which does not answer, may lead to the own server on another host. */
+Test(daps, at_the_same_address_only_the_way_that_led_there_leads_to_its_next_run)
+{
+    const usec_t later = 10 * USEC_PER_SECOND;
+    s_prove_first_server();
+    s_daps.daps[0].reached = (instance_t){0};
+    s_fails(1, ERROR_DATABASE_UNREACHABLE, 200);
+    cr_assert(!s_shows(0, &s_restarted, later));
+    cr_assert(!daps_replace(&s_daps, later + 100));
+    cr_assert(strstr(s_daps.daps[0].trouble.text, "does not show where it leads"), "%s",
+              s_daps.daps[0].trouble.text);
+    s_daps.warm = false; /* nothing was reached in this life, and both are remembered */
+    s_daps.exact = true;
+    cr_assert(daps_replace(&s_daps, later + 200));
+}
+
+/* A standby, or a clone, that ran beside the own one. */
+Test(daps, what_was_started_before_is_no_next_run)
+{
+    const usec_t later = 10 * USEC_PER_SECOND;
+    s_prove_first_server();
+    s_daps.instance.started_at = 3;
+    s_daps.daps[0].reached = s_daps.instance;
+    s_fails(1, ERROR_DATABASE_UNREACHABLE, 200);
+    cr_assert(!s_shows(0, &s_restarted, later));
+    cr_assert(!daps_replace(&s_daps, later + 100));
+}
+
+/* Of several ways to one run the one that led to the run before decides. */
+Test(daps, the_way_that_led_there_comes_first)
+{
+    s_prove_first_server();
+    s_daps.daps[0].reached = (instance_t){0};
+    s_daps.word = (daps_word_t){.exists = true, .silent = true};
+    cr_assert(!s_shows(0, &s_restarted, 200));
+    cr_assert(!s_shows(1, &s_restarted, 200));
+    cr_assert(daps_replace(&s_daps, 300), "%s", s_daps.daps[0].trouble.text);
+}
+
+/* The other node asked this one, and died before it wrote anything there. */
+Test(daps, what_the_own_one_was_given_up_for_is_its_next_run_when_nobody_is_heard)
+{
+    s_prove_first_server();
+    s_daps.word = (daps_word_t){.exists = true, .exact = true, .server = s_first_server};
+    daps_give_up(&s_daps, &s_second_server);
+    cr_assert(!s_shows(0, &s_restarted, 200));
+    cr_assert(!s_shows(1, &s_restarted, 200));
+    cr_assert(!daps_replace(&s_daps, 300));
+    s_daps.word = (daps_word_t){.exists = true, .silent = true};
+    s_daps.given_up_for = s_clone;
+    cr_assert(!daps_replace(&s_daps, 300), "it may have gone there");
+    s_daps.given_up_for = s_second_server;
+    cr_assert(daps_replace(&s_daps, 300));
+}
+
+Test(daps, what_was_given_up_is_so_until_it_is_gone_to)
+{
+    s_prove_first_server();
+    daps_give_up(&s_daps, &s_clone);
+    daps_move(&s_daps, &s_clone, 200);
+    cr_assert(instance_equal(&s_daps.given_up, &s_first_server));
+    daps_move(&s_daps, &s_first_server, 300);
+    cr_assert(!instance_is_known(&s_daps.given_up));
+}
+
 Test(daps, where_the_other_node_is_already_nobody_is_asked)
 {
     s_prove_first_server();
@@ -485,7 +582,7 @@ Test(daps, what_was_given_up_is_not_proven_by_a_late_commit)
     database_status_t first = s_restarted;
     first.instance = s_first_server;
     s_prove_first_server();
-    daps_forget_server(&s_daps);
+    daps_give_up(&s_daps, &(instance_t){0});
     s_daps.word = (daps_word_t){.exists = true, .server = s_first_server, .asks = true};
     cr_assert(!s_shows(0, &first, 200));
     first.head_index = 101;

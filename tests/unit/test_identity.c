@@ -43,7 +43,9 @@ static identity_memory_t s_memory(void)
                                             .system_identifier = UINT64_MAX - 7,
                                             .database_oid = UINT32_MAX},
                                .epoch = 42,
-                               .generation = id_random()};
+                               .generation = id_random(),
+                               .given_up = {.started_at = 1000, .port = 5432, .address = "::1"},
+                               .given_up_for = {.started_at = 2000, .port = 5433}};
 }
 
 static void s_write(const char *text, size_t len)
@@ -70,6 +72,9 @@ Test(identity, is_remembered_exactly)
     cr_assert(identity_remember(s_dir, &memory, &error), "%s", error.text);
     cr_assert_eq(identity_recall(s_dir, &recalled, &error), MEMORY_READ);
     cr_assert_eq(recalled.epoch, 43);
+    cr_assert(instance_equal(&memory.given_up, &recalled.given_up));
+    cr_assert_str_eq(recalled.given_up.address, "::1");
+    cr_assert(instance_equal(&memory.given_up_for, &recalled.given_up_for));
     s_path(path, "identity.new");
     cr_assert_neq(stat(path, &found), 0, "the temporary file is gone");
 }
@@ -140,6 +145,44 @@ Test(identity, with_any_damage_is_broken)
     cr_assert_eq(identity_recall(s_dir, &recalled, NULL), MEMORY_BROKEN);
     s_write(text, len);
     cr_assert_eq(identity_recall(s_dir, &recalled, NULL), MEMORY_READ);
+}
+
+/* As earlier versions of the program wrote it. */
+Test(identity, of_an_earlier_version_is_read)
+{
+    static const char first[] =
+        "database_id 01980000-0000-7000-8000-000000000000\n"
+        "system_identifier 7\ndatabase_oid 8\nepoch 9\n"
+        "generation 01980000-0000-4000-8000-000000000000\n";
+    static const char second[] =
+        "own_generation 01980000-0000-4000-8000-000000000000\n"
+        "server_started_us 10\nserver_port 11\nserver_address -\n"
+        "committed_index 12\n"
+        "committed_hash 01980000-0000-4000-8000-000000000000\n"
+        "committed_epoch 9\n"
+        "committed_generation 01980000-0000-4000-8000-000000000000\n"
+        "orderly_end 1\n";
+    char text[1200];
+    identity_memory_t recalled = {0};
+    error_t error = {0};
+    int len = snprintf(text, sizeof text, "ixn identity 1\n%s", first);
+    s_write(text, (size_t)len);
+    cr_assert_eq(identity_recall(s_dir, &recalled, &error), MEMORY_READ, "%s", error.text);
+    cr_assert_eq(recalled.epoch, 9);
+    len = snprintf(text, sizeof text, "ixn identity 2\n%s%s", first, second);
+    s_write(text, (size_t)len);
+    cr_assert_eq(identity_recall(s_dir, &recalled, &error), MEMORY_READ, "%s", error.text);
+    cr_assert_eq(recalled.instance.started_at, 10);
+    cr_assert(recalled.exact);
+    cr_assert(!instance_is_known(&recalled.given_up));
+    len = snprintf(text, sizeof text, "ixn identity 3\n%s%s", first, second);
+    s_write(text, (size_t)len);
+    cr_assert_eq(identity_recall(s_dir, &recalled, &error), MEMORY_BROKEN);
+    cr_assert(strstr(error.text, "identity:16: the line is missing"), "%s", error.text);
+    len = snprintf(text, sizeof text, "ixn identity 4\n%s%s", first, second);
+    s_write(text, (size_t)len);
+    cr_assert_eq(identity_recall(s_dir, &recalled, &error), MEMORY_BROKEN);
+    cr_assert(strstr(error.text, "expected \"ixn identity 3\""), "%s", error.text);
 }
 
 Test(identity, numbers_out_of_range_are_broken)

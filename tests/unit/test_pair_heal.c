@@ -358,3 +358,48 @@ Test(heal, is_judged_again_before_it_is_done)
               pair_world_healed(w, A)->error);
     cr_assert_eq(pair_world_claims(w, A), 1);
 }
+
+/* ---- The other node gives the server before up first ---- */
+
+static bool s_knows_one(int node)
+{
+    return instance_is_known(&pair_world_memory(w, node)->instance);
+}
+
+/* Seed 42000604 of the simulator: A was led back to the server that had them all, while it could
+ * not hear that B had written them back elsewhere, and took over there. */
+Test(heal, is_not_done_before_the_other_node_has_given_its_own_up)
+{
+    s_lose(LOST);
+    size_t claims = pair_world_claims(w, A);
+    cr_assert_str_eq(pair_world_heal(w, B, &(pair_world_heal_t){.lost = LOST}), "taken");
+    for (int i = 0; i < 100 && pair_world_claims(w, B) == 0; i++) {
+        pair_world_pass(w, PAIR_WORLD_STEP_MS);
+        cr_assert(pair_world_claims(w, B) == 0 || !s_knows_one(A), "both may serve");
+    }
+    pair_world_cut(w, true);
+    pair_world_reach_all(w, A, OTHER);
+    pair_world_pass(w, 10000);
+    s_expect_healed(B);
+    cr_assert_eq(pair_world_claims(w, A), claims, "%s", pair_world_told(w));
+}
+
+Test(heal, fails_where_the_other_node_does_not_hear_of_it)
+{
+    s_lose(LOST);
+    pair_world_deafen(w, A, true);
+    cr_assert_str_eq(pair_world_heal(w, B, &(pair_world_heal_t){.lost = LOST}), "taken");
+    pair_world_pass(w, 4000);
+    cr_assert_eq(pair_world_healed(w, B)->state, IXN__V1__PAIR_HEAL__STATE__UNDER_WAY);
+    pair_world_pass(w, 2000);
+    cr_assert_eq(pair_world_healed(w, B)->state, IXN__V1__PAIR_HEAL__STATE__FAILED);
+    cr_assert(strstr(pair_world_healed(w, B)->error, "did not give that up within 5 s"), "%s",
+              pair_world_healed(w, B)->error);
+    cr_assert_eq(pair_world_claims(w, B), 0);
+    cr_assert_eq(pair_world_head(w), s_head - LOST);
+    pair_world_deafen(w, A, false);
+    pair_world_pass(w, 500);
+    cr_assert_str_eq(pair_world_heal(w, B, &(pair_world_heal_t){.lost = LOST}), "taken");
+    pair_world_pass(w, 1000);
+    s_expect_healed(B);
+}

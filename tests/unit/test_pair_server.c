@@ -240,6 +240,87 @@ Test(server, what_was_given_up_is_taken_again_when_the_other_node_stays)
     cr_assert(!s_moved(B, &before));
 }
 
+/* What was committed under way may land there late, in its next life, too. */
+Test(server, what_was_given_up_is_remembered_over_a_restart)
+{
+    s_lead_away();
+    const instance_t before = s_proven(B);
+    int steps = s_until_given_up(A);
+    world_close();
+    world_settled();
+    s_lead_away();
+    pair_world_pass(w, (uint32_t)(steps - 1) * PAIR_WORLD_STEP_MS);
+    pair_world_deafen(w, B, true);
+    pair_world_pass(w, PAIR_WORLD_STEP_MS);
+    cr_assert(!s_knows_one(A));
+    pair_world_kill(w, B);
+    pair_world_kill(w, A);
+    cr_assert(instance_equal(&pair_world_memory(w, A)->given_up, &before));
+    pair_world_reach_all(w, A, OURS);
+    pair_world_start(w, A, NULL);
+    for (int i = 0; i < 20; i++) {
+        pair_world_pass(w, 500);
+        pair_world_append(w);
+    }
+    cr_assert(!s_knows_one(A), "a late commit");
+    cr_assert_eq(pair_world_claims(w, A), 0, "%s", pair_world_told(w));
+    pair_world_reach_all(w, B, OURS);
+    pair_world_deafen(w, B, false);
+    pair_world_start(w, B, NULL);
+    cr_assert(pair_world_until(w, B, ROLE_PAIRED, 10000) >= 0, "%s", pair_world_told(w));
+    cr_assert(pair_world_until(w, A, ROLE_READY, 10000) >= 0, "%s", pair_world_told(w));
+    cr_assert(!instance_is_known(&pair_world_memory(w, A)->given_up));
+}
+
+/* ---- A server that is started again ---- */
+
+/* An address does not show that it is the same one: the other node may be led to the one before. */
+Test(server, started_again_the_other_node_gives_the_run_before_up_first)
+{
+    const instance_t before = s_proven(A);
+    pair_world_serve_from(w, false);
+    for (int i = 0; i < 2000 && !s_moved(A, &before); i++) {
+        pair_world_pass(w, PAIR_WORLD_STEP_MS);
+        cr_assert(!s_moved(A, &before) || !s_knows_one(B), "they believe in two runs");
+    }
+    cr_assert(s_moved(A, &before), "%s", pair_world_told(w));
+    cr_assert(pair_world_until(w, B, ROLE_READY, 3000) >= 0, "%s", pair_world_told(w));
+    cr_assert(pair_world_until(w, A, ROLE_PAIRED, 3000) >= 0, "%s", pair_world_told(w));
+}
+
+Test(server, started_again_after_the_other_node_died_it_is_followed)
+{
+    const instance_t before = s_proven(A);
+    pair_world_kill(w, B);
+    pair_world_pass(w, PAIR_WORLD_TIMEOUT_MS + 100);
+    pair_world_serve_from(w, false);
+    pair_world_pass(w, 5000);
+    cr_assert(s_moved(A, &before), "%s", pair_world_told(w));
+    pair_world_kill(w, A);
+    pair_world_serve_from(w, false);
+    pair_world_start(w, A, NULL);
+    cr_assert(pair_world_until(w, A, ROLE_ALONE, 8000) >= 0, "in the next life, too: %s",
+              pair_world_told(w));
+}
+
+/* A asks, B gives way, and A dies before it has gone anywhere. */
+Test(server, started_again_the_backup_serves_when_the_primary_dies_meanwhile)
+{
+    pair_world_serve_from(w, false);
+    s_until_given_up(B);
+    pair_world_kill(w, A);
+    cr_assert(pair_world_until(w, B, ROLE_ALONE, 10000) >= 0, "%s", pair_world_told(w));
+    world_close();
+    world_settled();
+    pair_world_serve_from(w, false);
+    s_until_given_up(B);
+    pair_world_kill(w, A);
+    pair_world_kill(w, B);
+    pair_world_start(w, B, NULL);
+    cr_assert(pair_world_until(w, B, ROLE_ALONE, 10000) >= 0, "in its next life: %s",
+              pair_world_told(w));
+}
+
 /* Both are stopped, and find the clone where their database was. */
 static void s_start_elsewhere(void)
 {
