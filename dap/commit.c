@@ -13,13 +13,23 @@
  * the statement, which is why the journal's UNIQUE (first_index) has the last word on who continues
  * a batch. The two subselects are part of the locked condition, not of the insert: a wrong database
  * must not even be locked. */
-#define IDENTITY_SQL                                                                               \
-    " (SELECT system_identifier FROM pg_control_system()) = $4"                                    \
-    " AND (SELECT oid FROM pg_database WHERE datname = current_database()) = $5"                   \
-    " AND pg_postmaster_start_time() = $14 AND current_setting('port')::int4 = $15"
-#define PAIR_SQL                                                                                   \
+#define SERVER_SQL "(SELECT system_identifier FROM pg_control_system())"
+#define DATABASE_SQL "(SELECT oid FROM pg_database WHERE datname = current_database())"
+#define INSTANCE_SQL " AND pg_postmaster_start_time() = $14 AND current_setting('port')::int4 = $15"
+#define IDENTITY_SQL " " SERVER_SQL " = $4 AND " DATABASE_SQL " = $5" INSTANCE_SQL
+/* The same for a session that is ours alone: before the statement was prepared it was asked for its
+ * cluster and database, and keeps the answer. Neither changes while a session lasts, and asking
+ * reads a file and a catalog each time. Another session has other words there, or none: NULL, so it
+ * inserts nothing. */
+#define NOTED_SQL "ixn.place"
+#define NOTE_SQL                                                                                   \
+    "set_config('" NOTED_SQL "', " SERVER_SQL "::text || ' ' || " DATABASE_SQL "::text, false)"
+#define SESSION_SQL                                                                                \
+    " current_setting('" NOTED_SQL "', true) = concat_ws(' ', $4::int8, $5::oid)" INSTANCE_SQL
+#define PAIR_SQL(identity)                                                                         \
     "SELECT 1 FROM ixn.pair WHERE database_id = $1 AND epoch = $2 AND generation = $3 "            \
-    "AND" IDENTITY_SQL
+    "AND" identity
+#define LOCK_SQL " FOR NO KEY UPDATE"
 #define INSERT_SQL(pair)                                                                           \
     "WITH pair AS MATERIALIZED (" pair                                                             \
     "),"                                                                                           \
@@ -27,23 +37,25 @@
     " INSERT INTO ixn.journal (last_index, first_index, epoch, previous_hash, hash, log_time_us,"  \
     " decided_at, entries)"                                                                        \
     " SELECT $8, $9, $2, $7, $10, $11, $12, $13 FROM pair CROSS JOIN head"                         \
-    " WHERE head.last_index = $6 AND head.hash = $7 RETURNING pg_backend_pid()"
+    " WHERE head.last_index = $6 AND head.hash = $7"
+#define RETURNING_SQL " RETURNING pg_backend_pid()"
 
-static const char s_insert_sql[] = INSERT_SQL(PAIR_SQL " FOR NO KEY UPDATE");
+static const char s_insert_sql[] = INSERT_SQL(PAIR_SQL(IDENTITY_SQL) LOCK_SQL) RETURNING_SQL;
+static const char s_prepared_sql[] = INSERT_SQL(PAIR_SQL(SESSION_SQL) LOCK_SQL);
 
 #ifdef IXN_MUTATIONS
 /* The same statement, broken as the mutations say. */
 static const char *s_broken_sql(const connection_t *connection, const params_t *params)
 {
     if (MUTATION(FENCE_BY_SELECT))
-        return INSERT_SQL(PAIR_SQL);
+        return INSERT_SQL(PAIR_SQL(IDENTITY_SQL)) RETURNING_SQL;
     if (!MUTATION(CHECKED_OUTSIDE))
         return s_insert_sql;
     connection_t *other = connection_again(connection);
     connection_params_t all = params_all(params);
     /* Of all the parameters, so that their types are known. */
     PGresult *result = connection_query(other,
-                                        PAIR_SQL
+                                        PAIR_SQL(IDENTITY_SQL)
                                         " AND ($6, $7, $8, $9, $10, $11, $12, $13) IS NOT NULL"
                                         " FOR NO KEY UPDATE SKIP LOCKED",
                                         &all, NULL);
@@ -51,7 +63,8 @@ static const char *s_broken_sql(const connection_t *connection, const params_t *
     PQclear(result);
     connection_destroy(&other);
     return holds ? INSERT_SQL("SELECT 1 WHERE $1 IS NOT NULL AND $3 IS NOT NULL AND" IDENTITY_SQL)
-                 : INSERT_SQL(PAIR_SQL " AND false");
+                       RETURNING_SQL
+                 : INSERT_SQL(PAIR_SQL(IDENTITY_SQL) " AND false") RETURNING_SQL;
 }
 #endif
 
@@ -110,7 +123,7 @@ bool commit_may_prepare(const connection_t *connection, const PGresult *inserted
  * which takes longer than all else. */
 static const char s_plan_sql[] =
     "SELECT set_config('enable_sort', 'off', false), set_config('jit', 'off', false),"
-    " set_config('plan_cache_mode', 'force_generic_plan', false)";
+    " set_config('plan_cache_mode', 'force_generic_plan', false), " NOTE_SQL;
 
 bool commit_prepare(connection_t *connection, bool again, uint32_t timeout_ms, error_t *ret_error)
 {
@@ -121,7 +134,7 @@ bool commit_prepare(connection_t *connection, bool again, uint32_t timeout_ms, e
     params_t params = {0};
     s_add_params(&params, &commit, &batch); /* for their types */
     connection_params_t all = params_all(&params);
-    return connection_prepare(connection, s_insert_sql, &all, timeout_ms, ret_error);
+    return connection_prepare(connection, s_prepared_sql, &all, timeout_ms, ret_error);
 }
 
 /* What the batch continues is committed. */

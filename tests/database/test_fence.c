@@ -177,6 +177,32 @@ Test(fence, a_prepared_batch_needs_each_condition)
     connection_destroy(&connection);
 }
 
+/* A session that noted another place, or nothing, is not the one that the statement was prepared
+ * in. */
+Test(fence, a_prepared_batch_needs_the_sessions_own_note)
+{
+    static const char *const notes[] = {
+        "'4711 ' || split_part(current_setting('ixn.place'), ' ', 2)",
+        "split_part(current_setting('ixn.place'), ' ', 1) || ' 4711'", "''", NULL, /* none at all */
+    };
+    const commit_t commit = s_commit();
+    batch_t *batch = s_batch(CONDITIONS);
+    for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
+        char sql[200];
+        error_t error = {0};
+        connection_t *connection = pair_connection(&s_pair);
+        s_prepare(connection);
+        snprintf(sql, sizeof sql, "SELECT set_config('ixn.place', %s, false)", notes[i]);
+        cr_assert(connection_command(connection, notes[i] ? sql : "RESET ALL", &error), "%s",
+                  error.text);
+        cr_assert(!s_inserts(connection, &commit, batch), "note %zu", i);
+        cr_assert_eq(s_verdict(connection, &commit, batch), COMMIT_CLEAR);
+        s_expect_journal("0");
+        connection_destroy(&connection);
+    }
+    batch_destroy(&batch);
+}
+
 /* What makes that session prefer the index must not make the question about a batch slow.
  * PostgreSQL counts a sort there as if it took hours, and compiles whatever does. */
 Test(fence, the_question_of_a_prepared_session_is_not_compiled)
@@ -219,6 +245,9 @@ static void s_repoint(condition_t to)
         pair_ask(s_pair.pq, "UPDATE ixn.pair SET database_id = gen_random_uuid()");
     else
         pair_pretend(&s_pair, others[to].call, others[to].type, others[to].answer);
+    /* Nor has a session there noted what a prepared statement asks for. */
+    if (to == SYSTEM_IDENTIFIER || to == DATABASE_OID)
+        pair_pretend(&s_pair, "current_setting(text, boolean)", "text", "NULL");
 }
 
 /* Sessions that are open already find it, too, once they look there. */
