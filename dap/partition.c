@@ -77,6 +77,32 @@ static bool s_run(connection_t *connection, buffer_t *sql, uint32_t timeout_ms,
     return done;
 }
 
+/* What a day grows by is looked at by autovacuum again and again: in samples of a tenth of the
+ * usual size, and once it has grown by half. Its summary of ranges is of ranges so large that
+ * autovacuum, which notes 256 of them and makes a round a minute, keeps up. A partition takes none
+ * of it from its parent. */
+#define GROWTH "autovacuum_analyze_scale_factor = 0.5"
+#define SAMPLE "30"
+#define RANGE "512" /* pages */
+
+/* … as PL/pgSQL, while the day's table is empty. */
+static void s_print_upkeep(buffer_t *sql, const char *name)
+{
+    buffer_printf(sql,
+                  "EXECUTE (SELECT string_agg(change, '; ') FROM ("
+                  "SELECT format('ALTER TABLE ixn.%s ALTER COLUMN %%I SET STATISTICS " SAMPLE
+                  "', attname) AS change FROM pg_attribute "
+                  "WHERE attrelid = 'ixn.%s'::regclass AND attnum > 0 AND NOT attisdropped "
+                  "UNION ALL "
+                  "SELECT format('ALTER INDEX %%s SET (pages_per_range = " RANGE
+                  ")', "
+                  "i.indexrelid::regclass) FROM pg_index AS i "
+                  "JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam "
+                  "WHERE i.indrelid = 'ixn.%s'::regclass AND m.amname = 'brin') AS changes); "
+                  "REINDEX TABLE ixn.%s; ",
+                  name, name, name, name);
+}
+
 bool partition_make(connection_t *connection, const partition_options_t *options, int64_t day,
                     error_t *ret_error)
 {
@@ -90,12 +116,16 @@ bool partition_make(connection_t *connection, const partition_options_t *options
     s_print_fenced(&sql, &options->fence, "RETURN");
     buffer_printf(&sql,
                   "IF to_regclass('ixn.%s') IS NULL THEN "
-                  "CREATE TABLE ixn.%s (LIKE ixn.interaction_history INCLUDING ALL); "
+                  "CREATE TABLE ixn.%s (LIKE ixn.interaction_history INCLUDING ALL) "
+                  "WITH (" GROWTH "); ",
+                  name, name);
+    s_print_upkeep(&sql, name);
+    buffer_printf(&sql,
                   "COMMENT ON TABLE ixn.%s IS 'Interactions that were finished on %s (UTC).'; "
                   "ALTER TABLE ixn.interaction_history ATTACH PARTITION ixn.%s "
                   "FOR VALUES FROM ('%s 00:00:00+00') TO ('%s 00:00:00+00'); "
                   "END IF;",
-                  name, name, name, from, name, from, to);
+                  name, from, name, from, to);
     return s_run(connection, &sql, options->timeout_ms, MAKE_LOCK_TIMEOUT_MS, ret_error);
 }
 

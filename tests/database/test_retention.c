@@ -201,6 +201,41 @@ Test(retention, today_and_tomorrow_are_made)
                                  "'ixn.interaction_history'::regclass"));
 }
 
+/* A partition takes nothing of it from its parent. */
+Test(retention, a_day_is_cheap_to_keep)
+{
+    s_make(12345);
+    const char *name = "'ixn.interaction_history_20031020'::regclass";
+    cr_expect_str_eq(
+        fixture_ask(s_fixture.pq, "SELECT reloptions FROM pg_class WHERE oid = %s", name),
+        "{autovacuum_analyze_scale_factor=0.5}");
+    cr_expect_str_eq(fixture_ask(s_fixture.pq,
+                                 "SELECT string_agg(DISTINCT attstattarget::text, ' ') FROM "
+                                 "pg_attribute WHERE attrelid = %s AND attnum > 0",
+                                 name),
+                     "30");
+    /* As it was made, not only as it is defined: the first range is there from the beginning, and
+     * of ranges of 32 pages 16 more would be full. */
+    enum { ROWS = 9000 };
+    test_image_t *image = test_image_new(0, ROWS);
+    for (uint64_t i = 0; i < ROWS; i++) {
+        interaction_row_t row = test_finished(i + 1, 12345 * DAY_US);
+        test_image_finish(image, &row);
+    }
+    fixture_start(&s_fixture);
+    fixture_write(&s_fixture, &image->image);
+    cr_expect_str_eq(
+        fixture_ask(s_fixture.pq,
+                    "SELECT concat_ws(' ', pg_relation_size(i.indrelid) / 8192 BETWEEN "
+                    "513 AND 1024, c.reloptions, "
+                    "brin_summarize_new_values(i.indexrelid)) FROM pg_index AS i "
+                    "JOIN pg_class AS c ON c.oid = i.indexrelid "
+                    "JOIN pg_am AS m ON m.oid = c.relam AND m.amname = 'brin' "
+                    "WHERE i.indrelid = %s",
+                    name),
+        "t {autosummarize=on,pages_per_range=512} 1");
+}
+
 Test(retention, a_day_can_be_made_twice_and_at_the_edges)
 {
     s_make(0);
