@@ -198,9 +198,7 @@ int command_router_drain(common_t *common, int argc, char **argv)
 
 int command_router_undrain(common_t *common, int argc, char **argv)
 {
-    static const struct argp_option none[] = {{0}};
     static const struct argp argp = {
-        .options = none,
         .parser = s_parse,
         .args_doc = "NAME",
         .doc =
