@@ -15,9 +15,10 @@ def names(cell):
 
 
 def table(path):
-    """(simulator, real processes) of each row."""
+    """(simulator, real processes) of each row of the table before the first heading."""
     with open(path, encoding="utf-8") as file:
-        rows = [line.split("|")[1:-1] for line in file if line.startswith("|")]
+        lines = file.read().split("\n## ")[0].splitlines()
+    rows = [line.split("|")[1:-1] for line in lines if line.startswith("|")]
     return [(names(row[1]), names(row[2])) for row in rows[2:]]
 
 

@@ -1,13 +1,16 @@
 """What the pair's cases measure and check finds what it must find.
 
-Made-up answers with a known gap, a frame or a token beyond its epoch, a figure above its goal, a
-role that never comes, a side that changes. Then a real pair that must not take over by itself: its
-backup stays one when the primary is killed, and a switchover is a change of sides.
+Made-up answers with a known gap, a frame or a token beyond its epoch, a log out of order, an answer
+that does not fit it, a figure above its goal, a role that never comes, a side that changes. Then a
+real pair that must not take over by itself: its backup stays one when the primary is killed, and a
+switchover is a change of sides.
 """
 
 import json
+import uuid
 
 from checks import Record, check_epochs
+from history import History, check_told, entry_pb
 from pair import Pair, Prober, Sides, gap_of_epoch, longest_gap, percentile
 from takeover import expect_goals, gap_figures
 from waiting import Failure, expect
@@ -64,6 +67,63 @@ def check_log(world):
         check_epochs(good, EPOCHS)
     for bad in (frame(1, 101), frame(2, 99), frame(3, 150), token(2, 100), token(1, 101)):
         expect_failure("(P4)", lambda bad=bad: check_epochs(bad, EPOCHS))
+
+
+def check_made_up_log(world):
+    """Each rule of history.py finds what breaks it."""
+    ids = [uuid.UUID(int=number) for number in range(3)]
+
+    def log(*steps):
+        """Of (kind, number of an interaction, fields); entry by entry, all in epoch 1."""
+        history = History()
+        for index, (kind, number, fields) in enumerate(steps, 1):
+            entry = entry_pb.Entry()
+            body = getattr(entry, kind)
+            body.SetInParent()
+            body.interaction_id = ids[number].bytes
+            for name, value in fields.items():
+                setattr(body, name, value)
+            history.take(index, 1, entry)
+        return history
+
+    def submitted(number, priority=0, held=False):
+        return "submitted", number, {"queue": "q", "priority": priority, "held": held}
+
+    def dispatched(number, router="r1"):
+        return "dispatched", number, {"router": router}
+
+    stopped = ("stopped", 0, {"by": "r1"})
+    good = (submitted(0), submitted(1, priority=1), dispatched(1), dispatched(0),
+            ("returned", 1, {}), submitted(2), dispatched(1, "r2"), stopped)
+    history = log(*good)
+    for words, steps in (
+            ("(P2)", (submitted(0), submitted(0))),
+            ("(P3)", (submitted(0, held=True), dispatched(0))),
+            ("(P3)", (submitted(0), dispatched(0), dispatched(0, "r2"))),
+            ("(P3)", (submitted(0), submitted(1), dispatched(0, "r2"), dispatched(1), stopped)),
+            ("(P3)", (submitted(0), dispatched(0), stopped, ("returned", 0, {}))),
+            ("(P7)", (submitted(0), submitted(1), dispatched(1))),
+            ("(P7)", (submitted(0), submitted(1, priority=1), dispatched(0))),
+            ("(P7)", (*good[:6], dispatched(2)))):
+        expect_failure(words, lambda steps=steps: log(*steps))
+
+    def told(*events):
+        path = world.path("made-up-told.jsonl")
+        with open(path, "w", encoding="ascii") as file:
+            file.writelines(json.dumps(event) + "\n" for event in events)
+        check_told(history, Record(path))
+
+    def ack(number, index, epoch=1):
+        return {"event": "acknowledged", "key": str(number), "id": str(ids[number]),
+                "epoch": epoch, "index": index}
+
+    def completed(number, index):
+        return {"event": "completed", "id": str(ids[number]), "epoch": 1, "index": index}
+
+    told(ack(0, 1), ack(1, 2), ack(2, 8, epoch=2), completed(0, 4), completed(1, 7))
+    for words, events in (("(P3)", [completed(0, 3)]), ("(P1)", [ack(1, 1)]),
+                          ("(P4)", [ack(0, 4), ack(1, 5)]), ("(P4)", [ack(0, 1, 2), ack(1, 2)])):
+        expect_failure(words, lambda events=events: told(*events))
 
 
 class MadeUpProcess:
@@ -149,6 +209,7 @@ def run(options):
     with World(options, "pair-checker") as world:
         check_gaps()
         check_log(world)
+        check_made_up_log(world)
         check_sides()
         check_manual(world)
     return {}

@@ -4,6 +4,7 @@ plain SQL on the documented tables."""
 import io
 import json
 
+from history import check_history
 from waiting import Failure, expect, wait_for
 
 
@@ -16,12 +17,13 @@ class Record:
         self.refused = set()
         self.completed = {}
         self.frames = set()  # epoch and durable index of frames that said something
+        self.answers = {}  # of each file of a client that asks one thing after the other, in order
         for path in paths:
             with open(path, encoding="ascii") as file:
                 for line in file:
-                    self._take(json.loads(line))
+                    self._take(path, json.loads(line))
 
-    def _take(self, entry):
+    def _take(self, path, entry):
         event = entry["event"]
         if event == "acknowledged":
             expect(entry["key"] not in self.acknowledged,
@@ -29,6 +31,8 @@ class Record:
             self.acknowledged[entry["key"]] = entry["id"]
             if "epoch" in entry:
                 self.frames.add((entry["epoch"], entry["index"]))
+                self.answers.setdefault(path, []).append(
+                    (entry["epoch"], entry["index"], entry["id"]))
         elif event == "unknown":
             self.unknown.add(entry["key"])
         elif event == "refused":
@@ -114,8 +118,8 @@ def check_epochs(record, epochs):
 
 
 def check_record(world, *paths, completed=True, alone=True):
-    """P1 to P4 for what clients recorded. Give `completed=False` when work may be left,
-    `alone=False` when others have submitted too. Returns figures."""
+    """P1 to P4 for what clients recorded, P7 for the log (history.py). Give `completed=False` when
+    work may be left, `alone=False` when others have submitted too. Returns figures."""
     record = Record(*paths)
     expect(record.acknowledged, "no submit was acknowledged: nothing was tested")
     connection = world.postgres.connect()
@@ -139,7 +143,7 @@ def check_record(world, *paths, completed=True, alone=True):
            f"{[(name, record.completed[name]) for name in twice[:2]]}")
     check_epochs(record, world.postgres.query("SELECT epoch, first_index FROM ixn.epoch"))
     return {"acknowledged": len(record.acknowledged), "unknown": len(record.unknown),
-            "stored": here}
+            "stored": here, "entries": check_history(world, record)}
 
 
 def check_journeys(world, steps, where="true"):

@@ -1,6 +1,7 @@
 """Contract: a client of the node in Python, straight on the published messages. It is not the
 client library: one connection, no retries, so that a case sees what the node really says."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -13,21 +14,20 @@ from waiting import Failure, now
 from world import TOP
 
 
-def _generate():
-    """Python code of client.proto, made anew so that it can never be old."""
+def generate(name):
+    """Python code of a .proto of core/wire, made anew so that it can never be old."""
     folder = tempfile.mkdtemp(prefix="ixn-contract-")
     proto = os.path.join(TOP, "core", "wire")
-    subprocess.run(["protoc", f"--python_out={folder}", f"-I{proto}", "client.proto"], check=True)
+    subprocess.run(["protoc", f"--python_out={folder}", f"-I{proto}", name], check=True)
     sys.path.insert(0, folder)
     try:
-        import client_pb2
+        return importlib.import_module(name.replace(".proto", "_pb2"))
     finally:
         sys.path.remove(folder)
         subprocess.run(["rm", "-rf", folder], check=True)
-    return client_pb2
 
 
-pb = _generate()
+pb = generate("client.proto")
 _context = zmq.Context.instance()
 
 
