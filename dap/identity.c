@@ -94,8 +94,8 @@ const char *instance_text(const instance_t *self, char text[INSTANCE_TEXT_SIZE])
     char date[32];
     gmtime_r(&seconds, &calendar);
     strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &calendar);
-    snprintf(text, INSTANCE_TEXT_SIZE, "started %s.%06" PRId64 " UTC at %s:%" PRIu32, date,
-             self->started_at % USEC_PER_SECOND, self->address[0] ? self->address : "a socket",
+    snprintf(text, INSTANCE_TEXT_SIZE, "started %s.%06" PRId64 " UTC at %s%s%" PRIu32, date,
+             self->started_at % USEC_PER_SECOND, self->address, self->address[0] ? ":" : "port ",
              self->port);
     return text;
 }

@@ -27,8 +27,8 @@ bool identity_equal(const identity_t *a, const identity_t *b);
 typedef struct {
     usec_t started_at; /* pg_postmaster_start_time; 0: not known */
     uint32_t port;     /* the server's own setting */
-    /* Its address as the DAP's last hop sees it, "" for a socket: no part of what it is, but a
-     * server that is started again is at the same one. */
+    /* Its address as the DAP's last hop sees it, "" for a socket, and in what the other node says:
+     * no part of what it is, but a server that is started again is at the same one. */
     char address[INSTANCE_ADDRESS_SIZE];
 } instance_t;
 
@@ -40,7 +40,8 @@ bool instance_is_known(const instance_t *self);
  * servers of several hosts have one address. */
 bool instance_may_follow(const instance_t *self, const instance_t *before);
 #define INSTANCE_TEXT_SIZE (64 + INSTANCE_ADDRESS_SIZE)
-/* "started 2026-01-31 12:00:00.123456 UTC at 10.0.0.5:5432". Returns `text`. */
+/* "started 2026-01-31 12:00:00.123456 UTC at 10.0.0.5:5432", or "… at port 5432" where the address
+ * is not known. Returns `text`. */
 const char *instance_text(const instance_t *self, char text[INSTANCE_TEXT_SIZE]);
 
 /* A place in the pair's log that is known to be committed: the last index of a batch and its hash,

@@ -147,6 +147,18 @@ Test(identity, with_any_damage_is_broken)
     cr_assert_eq(identity_recall(s_dir, &recalled, NULL), MEMORY_READ);
 }
 
+/* The other node names a server without its address. */
+Test(identity, of_a_run_is_a_sentence)
+{
+    char text[INSTANCE_TEXT_SIZE];
+    instance_t instance = {.started_at = 1769860800123456, .port = 5432, .address = "10.0.0.5"};
+    cr_assert_str_eq(instance_text(&instance, text),
+                     "started 2026-01-31 12:00:00.123456 UTC at 10.0.0.5:5432");
+    instance.address[0] = '\0';
+    cr_assert_str_eq(instance_text(&instance, text),
+                     "started 2026-01-31 12:00:00.123456 UTC at port 5432");
+}
+
 /* As earlier versions of the program wrote it. */
 Test(identity, of_an_earlier_version_is_read)
 {
