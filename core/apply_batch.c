@@ -12,7 +12,7 @@ static bool s_is_skipped(const state_t *self, const batch_t *batch, uint64_t ind
 {
     for (size_t i = 0; i < self->skips_len; i++)
         if (self->skips[i].index == index && id_equal(self->skips[i].batch, batch->hash))
-            return true;
+            return !MUTATION(SKIP_IGNORED);
     return false;
 }
 

@@ -44,6 +44,7 @@
     X(CRASH_UNCOUNTED, "what a node was working on when it crashed is forgotten")                  \
     X(CRASHES_UNTOLD, "a node tells the other one nothing of its crashes")                         \
     X(ENTRY_RETRIED, "an entry of the log that crashed nodes twice is applied again")              \
+    X(SKIP_IGNORED, "an entry that an operator has skipped is applied all the same")               \
     X(SKIP_UNSEEN, "a node keeps the state that it made before an operator's skip")                \
     X(SKIP_IN_EPOCH, "a skip begins no epoch")
 

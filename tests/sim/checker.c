@@ -333,8 +333,14 @@ void checker_skipped(checker_t *self, uint64_t index, uint64_t epoch, id128_t ge
             (epoch_t){.epoch = epoch, .generation = generation, .node = -1, .at = self->world->now};
     }
     self->world->router_changes++;
-    seen_skips_add(&self->skips, index, epoch, fence);
+    const skipped_t skipped = {index, epoch};
+    seen_skips_add(&self->skips, &skipped, fence, self->world->now);
     checker_replay(self);
+}
+
+usec_t checker_skipped_at(const checker_t *self)
+{
+    return self->skips.newest_at;
 }
 
 bool checker_gave_up(const checker_t *self, const void *id, size_t len, uint64_t epoch)

@@ -62,6 +62,8 @@ void checker_committed(checker_t *self, int node, uint64_t life, const batch_t *
 void checker_claimed(checker_t *self, int node, uint64_t life, const database_status_t *status);
 /* An operator has skipped an entry of the log, under this epoch of nobody's. */
 void checker_skipped(checker_t *self, uint64_t index, uint64_t epoch, id128_t generation);
+/* When one was last that was not skipped before; 0: none was. */
+usec_t checker_skipped_at(const checker_t *self);
 void checker_role(checker_t *self, int node, role_t role);
 void checker_process_gone(checker_t *self, int node);
 void checker_saved(checker_t *self, int node, const batch_t *batch);

@@ -17,10 +17,21 @@ void seen_skips_forget(seen_skips_t *self)
     self->given_up_len = self->left_out_len = 0;
 }
 
-void seen_skips_add(seen_skips_t *self, uint64_t index, uint64_t epoch, uint64_t fence)
+/* The epoch that its skip began; 0: it is not skipped. */
+static uint64_t s_skipped(const seen_skips_t *self, uint64_t index)
 {
+    for (size_t i = 0; i < self->entries_len; i++)
+        if (self->entries[i].index == index)
+            return self->entries[i].epoch;
+    return 0;
+}
+
+void seen_skips_add(seen_skips_t *self, const skipped_t *skipped, uint64_t fence, usec_t now)
+{
+    if (!s_skipped(self, skipped->index))
+        self->newest_at = now;
     self->entries = memory_resize(self->entries, (self->entries_len + 1) * sizeof *self->entries);
-    self->entries[self->entries_len++] = (skipped_t){index, epoch};
+    self->entries[self->entries_len++] = *skipped;
     self->fence = fence;
 }
 
@@ -65,15 +76,6 @@ bool seen_skips_names(const seen_skips_t *self, const Ixn__V1__Entry *entry)
 {
     ProtobufCBinaryData id = s_changed(entry);
     return seen_skips_gave_up(self, id.data, id.len, 0);
-}
-
-/* The epoch that its skip began; 0: it is not skipped. */
-static uint64_t s_skipped(const seen_skips_t *self, uint64_t index)
-{
-    for (size_t i = 0; i < self->entries_len; i++)
-        if (self->entries[i].index == index)
-            return self->entries[i].epoch;
-    return 0;
 }
 
 static void s_give_up(seen_skips_t *self, ProtobufCBinaryData id, uint64_t epoch)

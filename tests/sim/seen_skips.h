@@ -27,7 +27,8 @@ typedef struct {
 typedef struct {
     skipped_t *entries;
     size_t entries_len;
-    uint64_t fence; /* nobody commits under this epoch or an older one */
+    uint64_t fence;   /* nobody commits under this epoch or an older one */
+    usec_t newest_at; /* an entry was skipped that was not before; 0: none yet */
     given_up_t *given_up;
     size_t given_up_len;
     left_out_t *left_out;
@@ -35,7 +36,7 @@ typedef struct {
 } seen_skips_t;
 
 void seen_skips_free(seen_skips_t *self);
-void seen_skips_add(seen_skips_t *self, uint64_t index, uint64_t epoch, uint64_t fence);
+void seen_skips_add(seen_skips_t *self, const skipped_t *skipped, uint64_t fence, usec_t now);
 /* The log is recorded anew. */
 void seen_skips_forget(seen_skips_t *self);
 /* While it is: true when this entry is left out. */
