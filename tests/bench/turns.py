@@ -2,7 +2,8 @@
 
 Each has its own database; rounds alternate, so that whatever else the machine does meets both. The
 medians are compared. Before each round what the last one left to do (tables to write, vacuum) is
-waited for: it must not be charged to the other. One round before them is not counted: both are cold."""
+waited for: it must not be charged to the other. One round before them is not counted:
+both are cold."""
 
 import statistics
 
