@@ -43,12 +43,17 @@ GOAL_PAYLOAD = 300
 QUANTILES = ("p50", "p99", "p99.9")
 
 
-def prepare(options):
-    """Installs and builds."""
+def build(options):
+    """The load program, and what it needs."""
     run_command([f"{TOP}/deploy/install.sh", "--bench"], seconds=900)
     run_command(["cmake", "-DIXN_BENCH_PEERS=ON", options.build], seconds=120)
     run_command(["cmake", "--build", options.build, "--target", "bench-peer", "ixnd", "ixnctl"],
                 seconds=900)
+
+
+def prepare(options):
+    """Installs and builds."""
+    build(options)
     if not options.peer or stores.Graphile.name in options.peer:
         if not shutil.which("npm"):  # some packages of Node.js bring it
             run_command([f"{TOP}/deploy/install.sh", "--only", "npm"], seconds=900)
