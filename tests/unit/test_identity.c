@@ -88,7 +88,7 @@ Test(identity, of_an_empty_folder_is_empty)
 
 Test(identity, of_a_missing_folder_is_not_empty)
 {
-    identity_memory_t recalled;
+    identity_memory_t recalled = {0};
     error_t error = {0};
     char path[128];
     s_path(path, "not-mounted");
