@@ -316,7 +316,8 @@ static const char *s_objection(const daps_t *self, const dap_t *dap, usec_t now)
                "reload)" ON_PURPOSE;
     if (s_needs_place(self, dap))
         return "all that was committed is not known, as a node was killed or is not heard, and "
-               "this is another DAP text, address or port; start the other node" ON_PURPOSE;
+               "this is another DAP text, address or port, or started earlier by its clock than "
+               "the proven one; start the other node" ON_PURPOSE;
     if (!self->warm && !dap->remembered)
         return "the DAP's text is not the one it was proven under" ON_PURPOSE;
     return NULL;

@@ -359,15 +359,17 @@ static bool s_is_agreed(pair_t *self, const dap_t *dap)
 
 static bool s_is_in_time(const pair_t *self, error_t *ret_error)
 {
-    char before[INSTANCE_TEXT_SIZE];
+    char before[INSTANCE_TEXT_SIZE] = "another server";
     const peer_view_t *peer = &self->peer;
+    if (instance_is_known(&peer->server))
+        instance_text(&peer->server, before);
     return self->now < self->heal.by ||
            error_set(
                ret_error, ERROR_TIMED_OUT,
                "the other node, \"%s\", takes %s for the pair's own, and did not give that up "
                "within %d s, or the DAP did not get free: see its log and ixnctl pair "
-               "status, then ask again; nothing was changed",
-               peer->name, instance_text(&peer->server, before), CONSENT_MS / 1000);
+               "status, then ask again; nothing was written",
+               peer->name, before, CONSENT_MS / 1000);
 }
 
 /* What was judged when the command came is judged again when the access point is free. */
