@@ -20,6 +20,14 @@ static void s_ask(world_t *w, const char *who, Ixn__V1__Request *request)
     world_settle(w);
 }
 
+/* The operator asks for that; all bodies share one place in the request. */
+static void s_change(world_t *w, Ixn__V1__Request__BodyCase body_case, void *body)
+{
+    Ixn__V1__Request request = s_request(body_case);
+    request.register_ = body;
+    s_ask(w, "chief", &request);
+}
+
 static const ProtobufCFieldDescriptor *s_body(const Ixn__V1__Entry *entry)
 {
     return protobuf_c_message_descriptor_get_field(&ixn__v1__entry__descriptor,
@@ -73,21 +81,11 @@ static void s_change_interaction(world_t *w)
     resume.key = (ProtobufCBinaryData){1, (uint8_t *)"3"};
     place.key = (ProtobufCBinaryData){1, (uint8_t *)"4"};
     stop.key = (ProtobufCBinaryData){1, (uint8_t *)"5"};
-    Ixn__V1__Request request = s_request(IXN__V1__REQUEST__BODY_CHANGE_PROPERTIES);
-    request.change_properties = &change;
-    s_ask(w, "chief", &request);
-    request = s_request(IXN__V1__REQUEST__BODY_HOLD);
-    request.hold = &hold;
-    s_ask(w, "chief", &request);
-    request = s_request(IXN__V1__REQUEST__BODY_RESUME);
-    request.resume = &resume;
-    s_ask(w, "chief", &request);
-    request = s_request(IXN__V1__REQUEST__BODY_PLACE_IN_QUEUE);
-    request.place_in_queue = &place;
-    s_ask(w, "chief", &request);
-    request = s_request(IXN__V1__REQUEST__BODY_STOP);
-    request.stop = &stop;
-    s_ask(w, "chief", &request);
+    s_change(w, IXN__V1__REQUEST__BODY_CHANGE_PROPERTIES, &change);
+    s_change(w, IXN__V1__REQUEST__BODY_HOLD, &hold);
+    s_change(w, IXN__V1__REQUEST__BODY_RESUME, &resume);
+    s_change(w, IXN__V1__REQUEST__BODY_PLACE_IN_QUEUE, &place);
+    s_change(w, IXN__V1__REQUEST__BODY_STOP, &stop);
 }
 
 static void s_change_strategy(world_t *w)
@@ -104,18 +102,10 @@ static void s_change_strategy(world_t *w)
     deactivate.strategy = (char *)"s1";
     Ixn__V1__RemoveStrategy removal = IXN__V1__REMOVE_STRATEGY__INIT;
     removal.strategy = (char *)"s1";
-    Ixn__V1__Request request = s_request(IXN__V1__REQUEST__BODY_PUT_STRATEGY);
-    request.put_strategy = &put;
-    s_ask(w, "chief", &request);
-    request = s_request(IXN__V1__REQUEST__BODY_ACTIVATE_STRATEGY);
-    request.activate_strategy = &activate;
-    s_ask(w, "chief", &request);
-    request = s_request(IXN__V1__REQUEST__BODY_DEACTIVATE_STRATEGY);
-    request.deactivate_strategy = &deactivate;
-    s_ask(w, "chief", &request);
-    request = s_request(IXN__V1__REQUEST__BODY_REMOVE_STRATEGY);
-    request.remove_strategy = &removal;
-    s_ask(w, "chief", &request);
+    s_change(w, IXN__V1__REQUEST__BODY_PUT_STRATEGY, &put);
+    s_change(w, IXN__V1__REQUEST__BODY_ACTIVATE_STRATEGY, &activate);
+    s_change(w, IXN__V1__REQUEST__BODY_DEACTIVATE_STRATEGY, &deactivate);
+    s_change(w, IXN__V1__REQUEST__BODY_REMOVE_STRATEGY, &removal);
 }
 
 static void s_change_router(world_t *w)
@@ -127,15 +117,9 @@ static void s_change_router(world_t *w)
     undrain.router = (char *)"r1";
     Ixn__V1__ChangeAgent agent = IXN__V1__CHANGE_AGENT__INIT;
     agent.agent = (char *)"bob";
-    Ixn__V1__Request request = s_request(IXN__V1__REQUEST__BODY_DRAIN_ROUTER);
-    request.drain_router = &drain;
-    s_ask(w, "chief", &request);
-    request = s_request(IXN__V1__REQUEST__BODY_UNDRAIN_ROUTER);
-    request.undrain_router = &undrain;
-    s_ask(w, "chief", &request);
-    request = s_request(IXN__V1__REQUEST__BODY_CHANGE_AGENT);
-    request.change_agent = &agent;
-    s_ask(w, "chief", &request);
+    s_change(w, IXN__V1__REQUEST__BODY_DRAIN_ROUTER, &drain);
+    s_change(w, IXN__V1__REQUEST__BODY_UNDRAIN_ROUTER, &undrain);
+    s_change(w, IXN__V1__REQUEST__BODY_CHANGE_AGENT, &agent);
 }
 
 static world_t *s_world(void)
