@@ -15,6 +15,6 @@ typedef struct {
 
 void crowding_open(crowding_t *self); /* for the thread that calls, and looks */
 void crowding_close(crowding_t *self);
-bool crowding_look(crowding_t *self, usec_t now); /* cheap: asks the kernel a few times a second */
+bool crowding_look(crowding_t *self, usec_t now); /* asks the kernel every 20 ms at most */
 
 #endif
