@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistr.h>
 
+#include "core/base/dull.h"
 #include "core/base/limits.h"
 
 enum { NAMES = 32, DIGITS = 15 }; /* so many digits fit in every kind of number */
@@ -33,31 +34,11 @@ static bool s_next_is(scan_t *self, char c)
     return true;
 }
 
-/* The top bit of each byte of the result that is 0 in `word`; bytes behind such a one may be
- * marked, too. S. E. Anderson, "Bit Twiddling Hacks": determine if a word has a zero byte. */
-static uint64_t s_zeros(uint64_t word)
-{
-    return (word - UINT64_C(0x0101010101010101)) & ~word & UINT64_C(0x8080808080808080);
-}
-
-/* Eight bytes that a string may hold and that say nothing: ASCII, no control character, no quote,
- * no backslash. */
-static bool s_is_dull(const char *bytes)
-{
-    uint64_t word;
-    memcpy(&word, bytes, sizeof word);
-    uint64_t control = (word - UINT64_C(0x2020202020202020)) & ~word;
-    return !((control | word) & UINT64_C(0x8080808080808080)) &&
-           !s_zeros(word ^ UINT64_C(0x2222222222222222)) &&
-           !s_zeros(word ^ UINT64_C(0x5c5c5c5c5c5c5c5c));
-}
-
 /* Behind the opening quote; moves behind the closing one. */
 static bool s_string(scan_t *self, bool escapes)
 {
     for (;;) {
-        while (self->end - self->at >= 8 && s_is_dull(self->at))
-            self->at += 8;
+        self->at += dull_bytes(self->at, (size_t)(self->end - self->at));
         if (self->at == self->end)
             return false;
         unsigned char c = (unsigned char)*self->at++;

@@ -12,6 +12,7 @@
 #include "core/base/alloc.h"
 #include "core/base/arena.h"
 #include "core/base/check.h"
+#include "core/base/dull.h"
 #include "core/base/limits.h"
 #include "core/wire/pack.h"
 #include "core/wire/unpack.h"
@@ -306,15 +307,6 @@ void wire_append_to_node_head(buffer_t *buffer)
 /* ---------------------------------------------------------------------------------------------
  * Text and ids */
 
-static bool s_is_plain(const uint8_t *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (bytes[i] < 0x20 || bytes[i] > 0x7e)
-            return false;
-    }
-    return true;
-}
-
 bool wire_check_text(const char *field, const char *text, size_t min, size_t max,
                      error_t *ret_error)
 {
@@ -326,7 +318,7 @@ bool wire_check_text(const char *field, const char *text, size_t min, size_t max
     if (len < min)
         return error_set(ret_error, ERROR_INVALID_ARGUMENT,
                          "%s has %zu bytes, at least %zu are needed", field, len, min);
-    if (s_is_plain(bytes, len))
+    if (dull_bytes((const char *)bytes, len) == len)
         return true;
     const uint8_t *bad = u8_check(bytes, len);
     if (bad)
