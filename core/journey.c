@@ -7,22 +7,37 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "core/base/dull.h"
 
-enum { STEP_TEXT = 128 }; /* longer than what is printed of a step before, or behind, its names */
+enum {
+    STEP_TEXT = 256, /* longer than what is printed of a step beside its names */
+    WORD = 16,       /* short texts are copied in one move of so many bytes */
+    ESCAPED = 6,     /* \u0000: what a byte of a name may get */
+};
 
-static const char *const s_names[STEP_KINDS] = {
-    [STEP_CHANGED] = "changed",
-    [STEP_PLACED] = "placed",
-    [STEP_HELD] = "held",
-    [STEP_RESUMED] = "resumed",
-    [STEP_STOPPED] = "stopped",
-    [STEP_DISPATCHED] = "dispatched",
-    [STEP_ROUTER_LOST] = "router_lost",
-    [STEP_ROUTER_LEFT] = "router_left",
-    [STEP_ROUTE_FAILED] = "route_failed",
-    [STEP_ROUTING_TIMEOUT] = "routing_timeout",
-    [STEP_NOT_HELD] = "not_held",
-    [STEP_RELEASED] = "released",
+typedef struct {
+    char text[WORD];
+    size_t len;
+} word_t;
+
+#define STEP(literal)                                                                              \
+    {                                                                                              \
+        literal, sizeof(literal) - 1                                                               \
+    }
+
+static const word_t s_names[STEP_KINDS] = {
+    [STEP_CHANGED] = STEP("changed"),
+    [STEP_PLACED] = STEP("placed"),
+    [STEP_HELD] = STEP("held"),
+    [STEP_RESUMED] = STEP("resumed"),
+    [STEP_STOPPED] = STEP("stopped"),
+    [STEP_DISPATCHED] = STEP("dispatched"),
+    [STEP_ROUTER_LOST] = STEP("router_lost"),
+    [STEP_ROUTER_LEFT] = STEP("router_left"),
+    [STEP_ROUTE_FAILED] = STEP("route_failed"),
+    [STEP_ROUTING_TIMEOUT] = STEP("routing_timeout"),
+    [STEP_NOT_HELD] = STEP("not_held"),
+    [STEP_RELEASED] = STEP("released"),
 };
 
 static void s_grow(journey_t **self_p)
@@ -78,13 +93,19 @@ const step_t *journey_find(const journey_t *self, uint64_t change)
 
 /* ---- JSON ---- */
 
-/* Steps are printed by the thousand, with every checkpoint; printf would be most of the work. */
+/* Steps are printed by the thousand, with every checkpoint; printf would be most of the work, and
+ * so would asking for room at each piece: it is reserved once a step. */
 
-static char *s_put(char *at, const char *text)
+static inline char *s_put(char *at, text_t text)
 {
-    size_t len = strlen(text);
-    memcpy(at, text, len);
-    return at + len;
+    memcpy(at, text.data, text.len);
+    return at + text.len;
+}
+
+static inline char *s_put_word(char *at, const word_t *word)
+{
+    memcpy(at, word->text, WORD);
+    return at + word->len;
 }
 
 /* At least `width` decimal digits. */
@@ -99,21 +120,28 @@ static char *s_put_digits(char *at, uint64_t value, unsigned width)
     return at;
 }
 
-/* Two digits and what comes behind them. */
-static char *s_put_two(char *at, uint32_t value, char behind)
+static inline char *s_put_two(char *at, uint32_t value)
 {
     at[0] = (char)('0' + value / 10);
     at[1] = (char)('0' + value % 10);
-    at[2] = behind;
-    return at + 3;
+    return at + 2;
+}
+
+/* Two digits and what comes behind them. */
+static inline char *s_put_pair(char *at, uint32_t value, char behind)
+{
+    at = s_put_two(at, value);
+    *at++ = behind;
+    return at;
 }
 
 static char *s_put_change(char *at, uint64_t change)
 {
-    at = s_put(at, ",\"change\":\"");
+    at = s_put(at, TEXT(",\"change\":\""));
     for (int shift = 60; shift >= 0; shift -= 4)
         *at++ = "0123456789abcdef"[change >> shift & 15];
-    return s_put(at, "\"");
+    *at++ = '"';
+    return at;
 }
 
 /* Days since 1970 to a date of the proleptic Gregorian calendar; H. Hinnant, "chrono-Compatible
@@ -133,16 +161,15 @@ static char *s_put_date(char *at, int64_t days)
         *at++ = '-';
     at = s_put_digits(at, (uint64_t)(year < 0 ? -year : year), year < 0 ? 3 : 4);
     *at++ = '-';
-    at = s_put_two(at, (uint32_t)month, '-');
-    return s_put_two(at, (uint32_t)day, 'T');
+    at = s_put_pair(at, (uint32_t)month, '-');
+    return s_put_pair(at, (uint32_t)day, 'T');
 }
 
 /* The date of the step before: nearly always that of the next one, too. */
 typedef struct {
     bool known;
     int64_t days;
-    char text[16];
-    size_t len;
+    word_t word;
 } date_t;
 
 static char *s_put_time(char *at, usec_t time, date_t *date)
@@ -154,41 +181,72 @@ static char *s_put_time(char *at, usec_t time, date_t *date)
         days--;
     }
     if (!date->known || date->days != days) {
-        date->len = (size_t)(s_put_date(date->text, days) - date->text);
+        date->word.len = (size_t)(s_put_date(date->word.text, days) - date->word.text);
         date->days = days;
         date->known = true;
     }
-    memcpy(at, date->text, date->len);
+    at = s_put_word(at, &date->word);
     uint32_t seconds = (uint32_t)(rest / USEC_PER_SECOND);
-    at = s_put_two(at + date->len, seconds / 3600, ':');
-    at = s_put_two(at, seconds / 60 % 60, ':');
-    at = s_put_two(at, seconds % 60, '.');
-    at = s_put_digits(at, (uint64_t)(rest % USEC_PER_SECOND), 6);
-    *at++ = 'Z';
+    at = s_put_pair(at, seconds / 3600, ':');
+    at = s_put_pair(at, seconds / 60 % 60, ':');
+    at = s_put_pair(at, seconds % 60, '.');
+    uint32_t micros = (uint32_t)(rest % USEC_PER_SECOND);
+    at = s_put_two(at, micros / 10000);
+    at = s_put_two(at, micros / 100 % 100);
+    return s_put_pair(at, micros % 100, 'Z');
+}
+
+static char *s_put_escaped(char *at, text_t name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.data[i];
+        if (c < ' ')
+            at += snprintf(at, ESCAPED + 1, "\\u%04x", c);
+        else if (c == '"' || c == '\\')
+            at += snprintf(at, ESCAPED + 1, "\\%c", c);
+        else
+            *at++ = (char)c;
+    }
     return at;
 }
 
 /* `member`: up to the opening quote. Names have been checked to be UTF-8. What must not be in JSON
  * as it is, is escaped, whatever else was checked: a row that the database refuses would block
  * every checkpoint. */
-static void s_print_name(buffer_t *out, const char *member, text_t name)
+static char *s_put_name(char *at, text_t member, text_t name)
 {
     if (name.len == 0)
-        return;
-    buffer_append_text(out, member);
-    size_t plain = 0; /* bytes before i that are not in `out` yet */
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.data[i];
-        if (c >= ' ' && c != '"' && c != '\\') {
-            plain++;
-            continue;
-        }
-        buffer_append(out, name.data + i - plain, plain);
-        plain = 0;
-        buffer_printf(out, c < ' ' ? "\\u%04x" : "\\%c", c);
-    }
-    buffer_append(out, name.data + name.len - plain, plain);
-    buffer_append(out, "\"", 1);
+        return at;
+    at = s_put(at, member);
+    bool dull = dull_bytes(name.data, name.len) == name.len;
+    at = dull ? s_put(at, name) : s_put_escaped(at, name);
+    *at++ = '"';
+    return at;
+}
+
+static void s_print_step(const step_t *step, const symbol_table_t *symbols, date_t *date,
+                         unsigned dropped, buffer_t *out)
+{
+    text_t by = symbol_name(symbols, step->by);
+    text_t queue = symbol_name(symbols, step->queue);
+    char *start = (char *)buffer_reserve(out, STEP_TEXT + ESCAPED * (by.len + queue.len));
+    char *at = s_put(start, TEXT("{\"at\":\""));
+    at = s_put_time(at, step->at, date);
+    at = s_put(at, TEXT("\",\"step\":\""));
+    at = s_put_word(at, &s_names[step->kind]);
+    *at++ = '"';
+    at = s_put_name(at, TEXT(",\"by\":\""), by);
+    if (step->kind == STEP_DISPATCHED)
+        at = s_put_name(at, TEXT(",\"strategy\":\""), queue);
+    else
+        at = s_put_name(at, TEXT(",\"queue\":\""), queue);
+    at = s_put_digits(s_put(at, TEXT(",\"version\":")), step->version, 1);
+    if (step->change)
+        at = s_put_change(at, step->change);
+    if (dropped)
+        at = s_put_digits(s_put(at, TEXT(",\"dropped\":")), dropped, 1);
+    *at++ = '}';
+    out->len += (size_t)(at - start);
 }
 
 void journey_print(const journey_t *self, const symbol_table_t *symbols, buffer_t *out)
@@ -196,24 +254,9 @@ void journey_print(const journey_t *self, const symbol_table_t *symbols, buffer_
     buffer_append(out, "[", 1);
     date_t date = {0};
     for (size_t i = 0; self && i < self->len; i++) {
-        const step_t *step = &self->steps[i];
-        char text[STEP_TEXT];
-        char *end = s_put(text, i ? ",{\"at\":\"" : "{\"at\":\"");
-        end = s_put_time(end, step->at, &date);
-        end = s_put(end, "\",\"step\":\"");
-        end = s_put(end, s_names[step->kind]);
-        end = s_put(end, "\"");
-        buffer_append(out, text, (size_t)(end - text));
-        s_print_name(out, ",\"by\":\"", symbol_name(symbols, step->by));
-        s_print_name(out, step->kind == STEP_DISPATCHED ? ",\"strategy\":\"" : ",\"queue\":\"",
-                     symbol_name(symbols, step->queue));
-        end = s_put_digits(s_put(text, ",\"version\":"), step->version, 1);
-        if (step->change)
-            end = s_put_change(end, step->change);
-        if (i == 0 && self->dropped)
-            end = s_put_digits(s_put(end, ",\"dropped\":"), self->dropped, 1);
-        end = s_put(end, "}");
-        buffer_append(out, text, (size_t)(end - text));
+        if (i > 0)
+            buffer_append(out, ",", 1);
+        s_print_step(&self->steps[i], symbols, &date, i == 0 ? self->dropped : 0, out);
     }
     buffer_append(out, "]", 1);
 }
@@ -271,7 +314,7 @@ static bool s_parse_time(const char *text, usec_t *ret_at)
 static uint8_t s_parse_kind(const char *name)
 {
     for (uint8_t kind = 1; name && kind < STEP_KINDS; kind++)
-        if (strcmp(s_names[kind], name) == 0)
+        if (strcmp(s_names[kind].text, name) == 0)
             return kind;
     return 0;
 }
