@@ -57,12 +57,6 @@ static void s_step(state_t *self, interaction_t *interaction, step_kind_t kind, 
     journey_append(&state_more(interaction)->journey, self->symbols, &step);
 }
 
-static void s_texts(const interaction_t *interaction, text_t texts[FIELDS])
-{
-    for (interaction_field_t i = 0; i < FIELDS; i++)
-        texts[i] = interaction_text(interaction, i);
-}
-
 /* Before an interaction changes; nothing may be refused after it. */
 static void s_touch(state_t *self, interaction_t *interaction)
 {
@@ -189,7 +183,7 @@ static bool s_changed(state_t *self, const Ixn__V1__Changed *entry, error_t *ret
         return s_too_long(self, "changed", ret_error);
     s_touch(self, interaction);
     text_t texts[FIELDS];
-    s_texts(interaction, texts);
+    interaction_texts(interaction, texts);
     if (entry->attributes_given_case == IXN__V1__CHANGED__ATTRIBUTES_GIVEN_ATTRIBUTES)
         texts[FIELD_ATTRIBUTES] = s_bytes(entry->attributes);
     if (entry->external_id_given_case == IXN__V1__CHANGED__EXTERNAL_ID_GIVEN_EXTERNAL_ID)
@@ -212,7 +206,7 @@ static bool s_changed(state_t *self, const Ixn__V1__Changed *entry, error_t *ret
 static void s_set_attributes(state_t *self, interaction_t *interaction, text_t attributes)
 {
     text_t texts[FIELDS];
-    s_texts(interaction, texts);
+    interaction_texts(interaction, texts);
     texts[FIELD_ATTRIBUTES] = attributes;
     interaction_set_texts(interaction, texts, &self->text_bytes);
 }

@@ -202,15 +202,12 @@ void engine_say_retry(engine_t *self, session_t session, uint64_t request, const
     engine_say_now(self, session, &message);
 }
 
-static char *s_text(const interaction_t *interaction, interaction_field_t field)
-{
-    return (char *)interaction_text(interaction, field).data;
-}
-
 void engine_view(engine_t *self, const interaction_t *interaction, interaction_view_t *ret_view)
 {
     const queue_t *queue = self->state->queues[interaction->queue];
     const interaction_more_t *more = interaction->more;
+    text_t texts[FIELDS];
+    interaction_texts(interaction, texts);
     Ixn__V1__Interaction *view = &ret_view->message;
     *view = (Ixn__V1__Interaction)IXN__V1__INTERACTION__INIT;
     view->interaction_id = wire_bytes(&interaction->id);
@@ -218,17 +215,16 @@ void engine_view(engine_t *self, const interaction_t *interaction, interaction_v
     view->state = (Ixn__V1__InteractionState)interaction->state;
     view->tenant = self->state->tenants[queue->tenant];
     view->queue = (char *)queue->name;
-    view->media_type = s_text(interaction, FIELD_MEDIA_TYPE);
-    view->type = s_text(interaction, FIELD_TYPE);
-    view->subtype = s_text(interaction, FIELD_SUBTYPE);
-    view->external_id = s_text(interaction, FIELD_EXTERNAL_ID);
-    view->parent_id = wire_text(interaction_text(interaction, FIELD_PARENT));
+    view->media_type = (char *)texts[FIELD_MEDIA_TYPE].data;
+    view->type = (char *)texts[FIELD_TYPE].data;
+    view->subtype = (char *)texts[FIELD_SUBTYPE].data;
+    view->external_id = (char *)texts[FIELD_EXTERNAL_ID].data;
+    view->parent_id = wire_text(texts[FIELD_PARENT]);
     view->priority = interaction->priority;
-    view->attributes = wire_text(interaction_text(interaction, FIELD_ATTRIBUTES));
-    if (view->attributes.len == 0)
-        view->attributes = wire_text(TEXT("{}"));
+    const text_t attributes = texts[FIELD_ATTRIBUTES];
+    view->attributes = wire_text(attributes.len > 0 ? attributes : TEXT("{}"));
     view->held = interaction->flags & INTERACTION_HELD;
-    view->submitted_by = s_text(interaction, FIELD_SUBMITTED_BY);
+    view->submitted_by = (char *)texts[FIELD_SUBMITTED_BY].data;
     view->received_at_us = interaction->received_at;
     view->submitted_at_us = interaction->submitted_at;
     view->placed_in_queue_at_us = interaction->placed_at;

@@ -152,28 +152,23 @@ static interaction_row_t *s_push_row(interaction_row_t **rows, size_t len, size_
 /* Texts are copied in one piece, in the order of their block. */
 static void s_copy_texts(arena_t *arena, const interaction_t *interaction, interaction_row_t *row)
 {
-    text_t last = interaction_text(interaction, FIELD_PARENT);
-    text_t all = {interaction->texts->data,
-                  (size_t)(last.data + last.len - interaction->texts->data)};
+    text_t texts[FIELDS];
+    interaction_texts(interaction, texts);
+    const text_t parent = texts[FIELD_PARENT];
+    const char *block = interaction->texts->data;
+    const text_t all = {block, (size_t)(parent.data + parent.len - block)};
     const char *copy = arena_text(arena, all).data;
-    text_t *const fields[FIELDS] = {
-        [FIELD_ATTRIBUTES] = &row->attributes,
-        [FIELD_EXTERNAL_ID] = &row->external_id,
-        [FIELD_MEDIA_TYPE] = &row->media_type,
-        [FIELD_TYPE] = &row->type,
-        [FIELD_SUBTYPE] = &row->subtype,
-        [FIELD_SUBMITTED_BY] = &row->submitted_by,
-        [FIELD_KEY] = &row->key,
-    };
-    for (interaction_field_t i = 0; i < FIELDS; i++) {
-        text_t text = interaction_text(interaction, i);
-        if (fields[i])
-            *fields[i] = (text_t){copy + (text.data - interaction->texts->data), text.len};
-    }
-    if (row->attributes.len == 0)
-        row->attributes = TEXT("{}");
-    if (last.len == sizeof row->parent_id)
-        memcpy(row->parent_id.bytes, last.data, last.len);
+    for (interaction_field_t i = 0; i < FIELDS; i++)
+        texts[i].data = copy + (texts[i].data - block);
+    row->attributes = texts[FIELD_ATTRIBUTES].len > 0 ? texts[FIELD_ATTRIBUTES] : TEXT("{}");
+    row->external_id = texts[FIELD_EXTERNAL_ID];
+    row->media_type = texts[FIELD_MEDIA_TYPE];
+    row->type = texts[FIELD_TYPE];
+    row->subtype = texts[FIELD_SUBTYPE];
+    row->submitted_by = texts[FIELD_SUBMITTED_BY];
+    row->key = texts[FIELD_KEY];
+    if (parent.len == sizeof row->parent_id)
+        memcpy(row->parent_id.bytes, parent.data, parent.len);
 }
 
 static void s_copy_more(const state_t *self, arena_t *arena, const interaction_t *interaction,

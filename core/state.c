@@ -113,7 +113,7 @@ interaction_more_t *state_more(interaction_t *interaction)
     return interaction->more;
 }
 
-text_t interaction_text(const interaction_t *self, interaction_field_t field)
+void interaction_texts(const interaction_t *self, text_t ret_texts[FIELDS])
 {
     const interaction_texts_t *texts = self->texts;
     const size_t lens[FIELDS] = {
@@ -126,10 +126,18 @@ text_t interaction_text(const interaction_t *self, interaction_field_t field)
         [FIELD_KEY] = texts->key_len,
         [FIELD_PARENT] = texts->parent_len,
     };
-    size_t offset = 0;
-    for (interaction_field_t i = 0; i < field; i++)
-        offset += lens[i] + 1;
-    return (text_t){texts->data + offset, lens[field]};
+    const char *at = texts->data;
+    for (interaction_field_t i = 0; i < FIELDS; i++) {
+        ret_texts[i] = (text_t){at, lens[i]};
+        at += lens[i] + 1;
+    }
+}
+
+text_t interaction_text(const interaction_t *self, interaction_field_t field)
+{
+    text_t texts[FIELDS];
+    interaction_texts(self, texts);
+    return texts[field];
 }
 
 void interaction_set_texts(interaction_t *self, const text_t texts[FIELDS], size_t *bytes)

@@ -182,7 +182,8 @@ typedef enum {
     FIELD_PARENT,
     FIELDS
 } interaction_field_t;
-text_t interaction_text(const interaction_t *self, interaction_field_t field);
+void interaction_texts(const interaction_t *self, text_t ret_texts[FIELDS]);
+text_t interaction_text(const interaction_t *self, interaction_field_t field); /* one of them */
 /* Sets all; the block is new. Adds the difference in bytes to `*bytes`. */
 void interaction_set_texts(interaction_t *self, const text_t texts[FIELDS], size_t *bytes);
 
