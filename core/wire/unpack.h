@@ -1,9 +1,9 @@
-/* Unpack: packets whose elements are of the usual shape, quicker than protobuf-c does it.
+/* Unpack: any message of the contract from its bytes, quicker than protobuf-c does it.
  *
- * ToNode, FromNode and Batch consist of a few numbers and of many elements (Request, Message,
- * Entry), and an element of perhaps an id and one of very many bodies. protobuf-c scans each level
- * with tables of all fields that might come; here the two outer levels are read directly, and only
- * bodies are left to it. Pure.
+ * protobuf-c notes each field of a message before it reads any, looks its number up in a table, and
+ * asks for memory for each piece by itself. Here a message is read in one pass; the next field is
+ * nearly always one of the next few of its descriptor; the elements of a list lie one behind the
+ * other in one piece of memory. Pure.
  */
 #ifndef IXN_CORE_WIRE_UNPACK_H
 #define IXN_CORE_WIRE_UNPACK_H
@@ -12,12 +12,11 @@
 
 #include "core/base/types.h"
 
-/* The message that protobuf_c_message_unpack would make, out of `allocator`. `elements` is the
- * number of the repeated field. NULL: the packet is not of the usual shape (unknown fields, an
- * element with two bodies or none, bytes that are no message at all), or there is not memory
- * enough; then protobuf-c itself must judge. What was allocated until then is given back by whoever
- * owns the allocator. */
-ProtobufCMessage *unpack_packet(const ProtobufCMessageDescriptor *descriptor, unsigned elements,
-                                ProtobufCAllocator *allocator, text_t packet);
+/* The message that protobuf_c_message_unpack would make, out of `allocator`. NULL: it is not of the
+ * usual shape (unknown fields, lists of what is no message, a part that comes twice, bytes that are
+ * no message at all), or there is not memory enough; then protobuf-c itself must judge. What was
+ * allocated until then is given back by whoever owns the allocator. */
+ProtobufCMessage *unpack_message(const ProtobufCMessageDescriptor *kind,
+                                 ProtobufCAllocator *allocator, text_t bytes);
 
 #endif

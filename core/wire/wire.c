@@ -89,7 +89,6 @@ ProtobufCAllocator *wire_arena_allocator(wire_arena_t *self)
 typedef struct {
     const char *name;
     const ProtobufCMessageDescriptor *descriptor;
-    unsigned elements; /* number of the field that repeats */
     size_t max_len;
     size_t fixed_memory;
     size_t memory_per_byte;
@@ -105,8 +104,7 @@ static ProtobufCMessage *s_decode(wire_arena_t *arena, const frame_kind_t *kind,
     }
     size_t allowed = kind->fixed_memory + kind->memory_per_byte * frame.len;
     arena->left = allowed;
-    ProtobufCMessage *message =
-        unpack_packet(kind->descriptor, kind->elements, &arena->allocator, frame);
+    ProtobufCMessage *message = unpack_message(kind->descriptor, &arena->allocator, frame);
     arena->left = allowed;
     arena->refused = false;
     if (!message)
@@ -165,7 +163,6 @@ Ixn__V1__ToNode *wire_decode_to_node(wire_arena_t *arena, const uint8_t *bytes, 
     static const frame_kind_t kind = {
         .name = "packet",
         .descriptor = &ixn__v1__to_node__descriptor,
-        .elements = 2,
         .max_len = (size_t)LIMIT_PACKET,
         .fixed_memory = (size_t)LIMIT_PACKET_REQUESTS * 512,
         .memory_per_byte = 24, /* tokens of a Register: about 20 */
@@ -198,7 +195,6 @@ Ixn__V1__FromNode *wire_decode_from_node(wire_arena_t *arena, const uint8_t *byt
     static const frame_kind_t kind = {
         .name = "frame",
         .descriptor = &ixn__v1__from_node__descriptor,
-        .elements = 3,
         .max_len = (size_t)LIMIT_BATCH,
         .fixed_memory = (size_t)LIMIT_PACKET_REQUESTS * 1024,
         .memory_per_byte = 48,
@@ -213,7 +209,6 @@ Ixn__V1__Batch *wire_decode_batch(wire_arena_t *arena, const uint8_t *bytes, siz
     static const frame_kind_t kind = {
         .name = "batch",
         .descriptor = &ixn__v1__batch__descriptor,
-        .elements = 1,
         .max_len = (size_t)LIMIT_BATCH,
         .fixed_memory = (size_t)LIMIT_BATCH_ENTRIES * 512,
         .memory_per_byte = 24,
