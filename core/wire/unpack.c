@@ -54,8 +54,9 @@ static inline const uint8_t *s_read_varint(reader_t reader, unsigned most, uint6
 }
 
 /* Returns what is behind the field; NULL: it is none, or of a type that the contract does not
- * have. */
-static inline const uint8_t *s_read_field(reader_t reader, field_t *ret_field)
+ * have. Inline whatever the compiler thinks of it, so that the field stays in registers. */
+static inline __attribute__((always_inline)) const uint8_t *s_read_field(reader_t reader,
+                                                                         field_t *ret_field)
 {
     uint64_t tag, value;
     reader.at = s_read_varint(reader, HEAD_MOST, &tag);
@@ -68,6 +69,7 @@ static inline const uint8_t *s_read_field(reader_t reader, field_t *ret_field)
         reader.at = s_read_varint(reader, HEAD_MOST, &value);
         if (!reader.at || value > (uint64_t)(reader.end - reader.at))
             return NULL;
+        ret_field->value = 0;
         ret_field->bytes = (reader_t){reader.at, reader.at + value};
         return ret_field->bytes.end;
     case PROTOBUF_C_WIRE_TYPE_VARINT:
@@ -93,26 +95,42 @@ static inline void *s_take(ProtobufCAllocator *allocator, size_t size)
     return allocator->alloc(allocator->allocator_data, size);
 }
 
-static bool s_set_text(char *place, const field_t *field, ProtobufCAllocator *allocator)
+/* Where the texts and bytes of a message are copied to, one behind the other. What is taken for the
+ * first one is enough for all: on the wire each has a head, which is longer than a terminator. */
+typedef struct {
+    char *at;           /* NULL: nothing is taken yet */
+    const uint8_t *end; /* of the message */
+    ProtobufCAllocator *allocator;
+} room_t;
+
+/* NULL: there is no memory. */
+static char *s_copy(room_t *room, reader_t bytes, size_t len)
+{
+    if (!room->at)
+        room->at = s_take(room->allocator, (size_t)(room->end - bytes.at) + 1);
+    return room->at ? memcpy(room->at, bytes.at, len) : NULL;
+}
+
+static bool s_set_text(char *place, const field_t *field, room_t *room)
 {
     size_t len = (size_t)(field->bytes.end - field->bytes.at);
-    char *text = s_take(allocator, len + 1);
+    char *text = s_copy(room, field->bytes, len);
     if (!text)
         return false;
-    memcpy(text, field->bytes.at, len);
     text[len] = '\0';
+    room->at += len + 1;
     memcpy(place, &text, sizeof text);
     return true;
 }
 
-static bool s_set_bytes(char *place, const field_t *field, ProtobufCAllocator *allocator)
+static bool s_set_bytes(char *place, const field_t *field, room_t *room)
 {
     ProtobufCBinaryData bytes = {.len = (size_t)(field->bytes.end - field->bytes.at)};
     if (bytes.len > 0) {
-        bytes.data = s_take(allocator, bytes.len);
+        bytes.data = (uint8_t *)s_copy(room, field->bytes, bytes.len);
         if (!bytes.data)
             return false;
-        memcpy(bytes.data, field->bytes.at, bytes.len);
+        room->at += bytes.len;
     }
     memcpy(place, &bytes, sizeof bytes);
     return true;
@@ -167,7 +185,7 @@ static inline bool s_set_number(char *place, ProtobufCType type, uint64_t value)
 }
 
 static inline bool s_set(char *place, const ProtobufCFieldDescriptor *is, const field_t *field,
-                         ProtobufCAllocator *allocator)
+                         room_t *room)
 {
     if (field->type == PROTOBUF_C_WIRE_TYPE_VARINT)
         return s_set_number(place, is->type, field->value);
@@ -179,11 +197,11 @@ static inline bool s_set(char *place, const ProtobufCFieldDescriptor *is, const 
     }
     switch (is->type) {
     case PROTOBUF_C_TYPE_STRING:
-        return s_set_text(place, field, allocator);
+        return s_set_text(place, field, room);
     case PROTOBUF_C_TYPE_BYTES:
-        return s_set_bytes(place, field, allocator);
+        return s_set_bytes(place, field, room);
     case PROTOBUF_C_TYPE_MESSAGE:
-        return s_set_message(place, is->descriptor, field, allocator);
+        return s_set_message(place, is->descriptor, field, room->allocator);
     default:
         return false; /* a list of numbers, or not what it should be */
     }
@@ -251,6 +269,7 @@ static bool s_read_message(ProtobufCMessage *message, reader_t reader,
                            ProtobufCAllocator *allocator)
 {
     const ProtobufCMessageDescriptor *kind = message->descriptor;
+    room_t room = {.end = reader.end, .allocator = allocator};
     unsigned at = 0;
     field_t field;
     while (reader.at < reader.end) {
@@ -275,7 +294,7 @@ static bool s_read_message(ProtobufCMessage *message, reader_t reader,
         } else if (is->label != PROTOBUF_C_LABEL_NONE) {
             return false;
         }
-        if (!s_set(place, is, &field, allocator))
+        if (!s_set(place, is, &field, &room))
             return false;
     }
     return true;

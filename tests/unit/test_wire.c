@@ -503,6 +503,14 @@ Test(wire, packets_of_an_unusual_shape)
          {0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
          11},
         {"a beat, then half a tag", {0x0a, 2, 0x12, 0, 0x8a}, 5},
+        {"a text twice", {0x0a, 8, 0x4a, 6, 0x12, 1, 'a', 0x12, 1, 'b'}, 10},
+        {"texts in another order", {0x0a, 8, 0x4a, 6, 0x1a, 1, 'a', 0x12, 1, 'b'}, 10},
+        {"empty bytes, an empty text", {0x0a, 6, 0x4a, 4, 0x0a, 0, 0x12, 0}, 8},
+        {"a choice twice", {0x0a, 6, 0x2a, 4, 0x20, 2, 0x20, 3}, 8},
+        {"a field nobody knows, in a body", {0x0a, 7, 0x4a, 5, 0x12, 0, 0xfa, 0x3f, 0}, 9},
+        {"a number where a text belongs", {0x0a, 4, 0x4a, 2, 0x10, 1}, 6},
+        {"a number where eight bytes belong", {0x0a, 4, 0x2a, 2, 0x10, 1}, 6},
+        {"eight bytes that end early", {0x0a, 5, 0x2a, 3, 0x11, 1, 2}, 7},
     };
     for (size_t i = 0; i < sizeof packets / sizeof *packets; i++)
         s_expect_judgement(packets[i].what, packets[i].bytes, packets[i].len);
