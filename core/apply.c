@@ -72,8 +72,7 @@ static void s_leave_router(state_t *self, interaction_t *interaction)
     if (interaction->state == INTERACTION_ROUTING) {
         services_leave(self, interaction);
         state_take_from_router(self, interaction);
-        strategies_left(self, self->queues[interaction->queue]->tenant,
-                        symbol_name(self->symbols, interaction->more->strategy));
+        strategies_left(interaction->more->strategy);
     }
     interaction->deadline = USEC_NEVER;
 }
@@ -334,10 +333,8 @@ static bool s_dispatched(state_t *self, const Ixn__V1__Dispatched *entry, error_
     more->token_epoch = self->epoch;
     more->token_index = self->index + 1;
     more->routed_at = self->wall_time;
-    symbol_drop(self->symbols, more->strategy);
-    more->strategy = symbol_take(self->symbols, text_of(entry->strategy));
-    strategies_dispatched(self, self->queues[interaction->queue]->tenant,
-                          symbol_name(self->symbols, more->strategy), text_of(entry->router));
+    more->strategy = strategies_dispatched(self, self->queues[interaction->queue]->tenant,
+                                           text_of(entry->strategy), text_of(entry->router));
     s_step(self, interaction, STEP_DISPATCHED, 0, entry->router, entry->strategy);
     state_give_to_router(self, interaction, router);
     state_link(self, interaction);

@@ -84,8 +84,8 @@ typedef struct {
     usec_t at;
 } strategy_activation_t;
 
-/* A strategy that was stored or dispatched. */
-typedef struct {
+/* A strategy that was stored or dispatched. It stays as long as the state. */
+typedef struct strategy_record {
     UT_hash_handle hh;
     id128_t key; /* of both names */
     uint64_t names;
@@ -188,9 +188,10 @@ const char *agents_released(state_t *self, const Ixn__V1__AgentReleased *entry);
 const char *drains_drained(state_t *self, const Ixn__V1__RouterDrained *entry);
 const char *drains_undrained(state_t *self, const Ixn__V1__RouterUndrained *entry);
 /* The turn goes on behind this router. / The work is no longer with a router. */
-void strategies_dispatched(state_t *self, uint16_t tenant, text_t name, text_t router);
-void strategies_left(state_t *self, uint16_t tenant, text_t name);
-void strategies_held(state_t *self, uint16_t tenant, text_t name); /* while loading */
+strategy_record_t *strategies_dispatched(state_t *self, uint16_t tenant, text_t name,
+                                         text_t router);
+void strategies_left(strategy_record_t *strategy);
+strategy_record_t *strategies_held(state_t *self, uint16_t tenant, text_t name); /* while loading */
 /* What the configuration declares. */
 void agents_configured(state_t *self);
 

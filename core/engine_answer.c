@@ -243,7 +243,7 @@ void engine_view(engine_t *self, const interaction_t *interaction, interaction_v
     if (interaction->state != INTERACTION_ROUTING)
         return;
     view->router = self->state->routers[more->router]->name;
-    view->strategy = (char *)symbol_name(self->state->symbols, more->strategy).data;
+    view->strategy = more->strategy->name;
     ret_view->token = (Ixn__V1__Token)IXN__V1__TOKEN__INIT;
     ret_view->token.epoch = more->token_epoch;
     ret_view->token.index = more->token_index;

@@ -121,6 +121,17 @@ void engine_all_queues_dirty(engine_t *self)
         engine_queue_dirty(self, (uint16_t)i);
 }
 
+/* Nearly always the one that it had before; it is found without a hash. */
+static engine_strategy_t *s_strategy_of(engine_t *self, const queue_t *queue)
+{
+    if (queue->turn_strategy < self->strategies_len) {
+        engine_strategy_t *strategy = self->strategies[queue->turn_strategy];
+        if (strategy->tenant == queue->tenant && strcmp(strategy->name, queue->strategy) == 0)
+            return strategy;
+    }
+    return engine_strategy(self, queue->tenant, text_of(queue->strategy));
+}
+
 /* Puts a queue where its first in line belongs among the queues of its strategy. */
 static void s_refresh_queue(engine_t *self, queue_t *queue)
 {
@@ -131,7 +142,7 @@ static void s_refresh_queue(engine_t *self, queue_t *queue)
     const interaction_t *first = state_first_in_line(queue);
     if (!first || !queue->strategy[0])
         return;
-    engine_strategy_t *strategy = engine_strategy(self, queue->tenant, text_of(queue->strategy));
+    engine_strategy_t *strategy = s_strategy_of(self, queue);
     queue->turn_strategy = strategy->number;
     queue->turn_priority = first->priority;
     queue->turn_age = first->age;

@@ -189,7 +189,7 @@ static void s_copy_more(const state_t *self, arena_t *arena, const interaction_t
     if (interaction->state != INTERACTION_ROUTING)
         return;
     row->router = arena_text(arena, text_of(self->routers[more->router]->name));
-    row->strategy = arena_text(arena, symbol_name(self->symbols, more->strategy));
+    row->strategy = arena_text(arena, text_of(more->strategy->name));
     row->token_epoch = more->token_epoch;
     row->token_index = more->token_index;
 }

@@ -32,11 +32,11 @@ typedef struct {
     usec_t held_at;
     journey_t *journey;
     char *reason;                        /* quarantined: why; NULL otherwise */
+    struct strategy_record *strategy;    /* of the last dispatch; NULL: none (core/catalog.h) */
     LIST_ENTRY(interaction) with_router; /* state routing: the others that this router has */
     LIST_HEAD(, service) services;       /* state routing: what it asked for, the newest first */
     uint16_t attempts;                   /* at this step, that count towards quarantine */
     uint16_t losses;                     /* routers lost while they had it */
-    symbol_t strategy;                   /* of the last dispatch */
     uint16_t router;                     /* state routing: number in the state's routers */
 } interaction_more_t;
 

@@ -111,9 +111,8 @@ static bool s_load_more(state_t *self, interaction_t *interaction, const interac
         return s_bad_row(row, "too many different routers", ret_error);
     more->token_epoch = row->token_epoch;
     more->token_index = row->token_index;
-    more->strategy = symbol_take(self->symbols, row->strategy);
+    more->strategy = strategies_held(self, self->queues[interaction->queue]->tenant, row->strategy);
     state_give_to_router(self, interaction, router);
-    strategies_held(self, self->queues[interaction->queue]->tenant, row->strategy);
     return true;
 }
 

@@ -92,7 +92,6 @@ static void s_free_more(state_t *self, interaction_t *interaction)
     if (!more)
         return;
     journey_destroy(&more->journey, self->symbols);
-    symbol_drop(self->symbols, more->strategy);
     free(more->reason);
     free(more);
 }

@@ -336,25 +336,26 @@ const char *strategies_removed(state_t *self, const Ixn__V1__StrategyRemoved *en
 
 /* ---- Turns ---- */
 
-void strategies_dispatched(state_t *self, uint16_t tenant, text_t name, text_t router)
+strategy_record_t *strategies_dispatched(state_t *self, uint16_t tenant, text_t name, text_t router)
+{
+    strategy_record_t *strategy = strategies_held(self, tenant, name);
+    if (!text_equal(text_of(strategy->last), router)) {
+        s_copy(strategy->last, router);
+        s_turn_changed(self, strategy);
+    }
+    return strategy;
+}
+
+strategy_record_t *strategies_held(state_t *self, uint16_t tenant, text_t name)
 {
     strategy_record_t *strategy = s_make(self, tenant, name);
     strategy->pending++;
-    if (text_equal(text_of(strategy->last), router))
-        return;
-    s_copy(strategy->last, router);
-    s_turn_changed(self, strategy);
+    return strategy;
 }
 
-void strategies_held(state_t *self, uint16_t tenant, text_t name)
+void strategies_left(strategy_record_t *strategy)
 {
-    s_make(self, tenant, name)->pending++;
-}
-
-void strategies_left(state_t *self, uint16_t tenant, text_t name)
-{
-    strategy_record_t *strategy = catalog_strategy(self, tenant, name);
-    CHECK(strategy && strategy->pending > 0);
+    CHECK(strategy->pending > 0);
     strategy->pending--;
 }
 

@@ -116,7 +116,7 @@ static inline interaction_row_t row_of(const state_t *state, const interaction_t
         memcpy(row.parent_id.bytes, parent.data, parent.len);
     if (interaction->state == INTERACTION_ROUTING) {
         row.router = text_of(state->routers[more->router]->name);
-        row.strategy = symbol_name(state->symbols, more->strategy);
+        row.strategy = text_of(more->strategy->name);
         row.token_epoch = more->token_epoch;
         row.token_index = more->token_index;
     }
