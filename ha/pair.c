@@ -394,6 +394,7 @@ usec_t pair_next_wakeup(const pair_t *self)
     if (self->node) {
         usec_t node = node_next_wakeup(self->node);
         until = node < until ? node : until;
+        until = self->committed_by < until ? self->committed_by : until;
     }
     bool applies =
         role_follows(self->role) || (self->role == ROLE_TAKING_OVER && self->takeover.claimed);

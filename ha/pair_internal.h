@@ -162,7 +162,7 @@ struct pair {
     node_t *node;
     batch_t *in_flight; /* in case it must be saved */
     batch_t *next_batch;
-    bool committed_unsaid; /* to the peer, how far the journal is committed */
+    usec_t committed_by;   /* the peer is told how far the journal is committed; NEVER: it knows */
     uint64_t digest_index; /* to be told with its commit; 0: none */
     uint64_t digest;
     uint64_t digest_told; /* the index it was told at last */

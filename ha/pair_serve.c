@@ -12,6 +12,8 @@ enum {
     HAND_OVER_AGAIN_MS = 50, /* HandOver is said again, as a frame may be lost */
     DRAIN_MS = 1000, /* commits and the checkpoint under way are waited for, at most so long */
     DIGEST_ENTRIES = 10000, /* the digest is told about so often */
+    COMMITTED_MS = 5,       /* what is committed is said by a batch that comes within this, or by
+                               itself: longer than a batch waits for company */
 };
 
 static const char s_handing_over[] = "this node hands over to the other one";
@@ -60,7 +62,7 @@ void pair_serve(pair_t *self, state_t *state)
     state_follow_end(state, status->checkpoint_index);
     self->node = node_new(&options);
     self->digest_index = self->digest_told = 0;
-    self->committed_unsaid = false;
+    self->committed_by = USEC_NEVER;
     self->was_backed = false;
     pair_say_hello(self); /* what is sent from now on is of an epoch that the peer must know */
 }
@@ -125,9 +127,8 @@ void pair_tables_behind(pair_t *self, const error_t *error)
 
 static void s_say_committed(pair_t *self)
 {
-    if (self->committed_unsaid)
-        pair_send_committed(self);
-    self->committed_unsaid = false;
+    pair_send_committed(self);
+    self->committed_by = USEC_NEVER;
 }
 
 void pair_journal_committed(pair_t *self, uint64_t index, bool clean)
@@ -143,7 +144,8 @@ void pair_journal_committed(pair_t *self, uint64_t index, bool clean)
     node_journal_committed(self->node, index, clean);
     if (clean) {
         pair_learn_head(self, index, 0);
-        self->committed_unsaid = true; /* mostly the next batch says it */
+        if (self->committed_by == USEC_NEVER && pair_peer_alive(self))
+            self->committed_by = self->now + COMMITTED_MS * USEC_PER_MS;
         if (self->digest_index == index)
             s_say_committed(self); /* a batch has no digest */
     }
@@ -271,7 +273,7 @@ static void s_take_batch(pair_t *self)
     CHECK(!self->in_flight && !self->next_batch);
     self->in_flight = batch_share(batch);
     pair_send_batch(self, batch);
-    self->committed_unsaid = false; /* the batch says it */
+    self->committed_by = USEC_NEVER; /* the batch says it */
     self->next_batch = batch;
     if (batch->last < self->digest_told + DIGEST_ENTRIES)
         return;
@@ -285,7 +287,8 @@ void pair_serve_turn(pair_t *self)
     if (!self->node)
         return;
     s_take_batch(self);
-    s_say_committed(self);
+    if (self->now >= self->committed_by)
+        s_say_committed(self);
     self->was_backed |= pair_peer_alive(self) && self->peer.ready;
     if (pair_peer_alive(self) && (self->peer.role == IXN__V1__PEER_ROLE__PEER_SYNCING ||
                                   self->peer.role == IXN__V1__PEER_ROLE__PEER_READY))

@@ -382,6 +382,11 @@ void pair_world_again(pair_world_t *self, int node)
         s_push(member->inbox, &member->inbox_len, member->kept[i].bytes, member->kept[i].len);
 }
 
+size_t pair_world_heard_len(const pair_world_t *self, int node)
+{
+    return self->members[node].kept_len;
+}
+
 bool pair_world_heard(const pair_world_t *self, int node, size_t number, const uint8_t **ret_bytes,
                       size_t *ret_len)
 {
@@ -684,10 +689,15 @@ void pair_world_start(pair_world_t *self, int node, const pair_world_start_t *st
     member_t *member = &self->members[node];
     Ixn__V1__TenantConfiguration tenant = IXN__V1__TENANT_CONFIGURATION__INIT;
     Ixn__V1__TenantConfiguration *tenants[] = {&tenant};
+    Ixn__V1__QueueConfiguration queue = IXN__V1__QUEUE_CONFIGURATION__INIT;
+    Ixn__V1__QueueConfiguration *queues[] = {&queue};
     Ixn__V1__EngineConfiguration configuration = IXN__V1__ENGINE_CONFIGURATION__INIT;
-    tenant.name = "default";
-    configuration.n_tenants = 1;
+    tenant.name = queue.tenant = "default";
+    queue.name = "inbound";
+    queue.strategy = "";
+    configuration.n_tenants = configuration.n_queues = 1;
     configuration.tenants = tenants;
+    configuration.queues = queues;
     configuration.routing_timeout_ms = configuration.hold_timeout_ms = 60000;
     configuration.max_router_attempts = 3;
     configuration.dedupe_window_ms = configuration.dedupe_guaranteed_ms = 60000;

@@ -84,7 +84,9 @@ void pair_world_clone(pair_world_t *self, int database);
 void pair_world_deafen(pair_world_t *self, int node, bool deaf);
 /* Frames that were sent to the node since the last forget come again. */
 void pair_world_again(pair_world_t *self, int node);
-/* One of those frames, valid until the world goes on; false: there is none. */
+/* One of those frames, from the newest back and again from there when there are no more; valid
+ * until the world goes on; false: there is none. */
+size_t pair_world_heard_len(const pair_world_t *self, int node);
 bool pair_world_heard(const pair_world_t *self, int node, size_t number, const uint8_t **ret_bytes,
                       size_t *ret_len);
 /* A frame comes; its version is set, and its epoch, generation and database_id where `ours`. */
