@@ -3,6 +3,8 @@
  *
  * ZeroMQ's descriptors tell only about changes, and a send can use such a change up. So everything
  * that sends comes before the read that finds the socket empty, and only then does the loop sleep.
+ * Each look into a socket of ZeroMQ is a system call, also when it is empty: only those are read
+ * whose descriptor told of something, and those that were sent to.
  */
 #include "core/client/client.h"
 
@@ -47,6 +49,7 @@ struct ixn_client {
     usec_t resend;
     usec_t give_up;
     bool told_connected; /* what the program was told last */
+    bool looked;         /* at all descriptors, since it was told that there is nothing */
     usec_t queued_at;    /* since when there is something in requests.ready */
     usec_t paused_until; /* the node said Retry */
     buffer_t scratch;
@@ -245,6 +248,16 @@ size_t ixn_client_unanswered(const ixn_client_t *self)
 /* ---------------------------------------------------------------------------------------------
  * Messages become events */
 
+/* Without an error: its text is long, and to clear all of it would be most of the work. */
+static void s_tell(ixn_event_t *ret_event, ixn_event_kind_t kind, const Ixn__V1__Message *message)
+{
+    ret_event->kind = kind;
+    ret_event->request_id = kind == IXN_EVENT_ANSWER ? message->request_id : 0;
+    ret_event->message = message;
+    ret_event->error.code = ERROR_OK;
+    ret_event->error.text[0] = '\0';
+}
+
 /* The node gave a final answer: the request and perhaps its token are done with. */
 static void s_settle(ixn_client_t *self, request_t *request, const Ixn__V1__Message *message)
 {
@@ -265,8 +278,7 @@ static bool s_on_answer(ixn_client_t *self, const Ixn__V1__Message *message, ixn
     if (!request)
         return false; /* answered before, or given up */
     s_settle(self, request, message);
-    *ret_event = (ixn_event_t){
-        .kind = IXN_EVENT_ANSWER, .request_id = message->request_id, .message = message};
+    s_tell(ret_event, IXN_EVENT_ANSWER, message);
     return true;
 }
 
@@ -351,7 +363,7 @@ static bool s_on_registered(ixn_client_t *self, const Ixn__V1__Message *message,
     requests_rewind(&self->requests);
     self->paused_until = 0;
     self->told_connected = true;
-    *ret_event = (ixn_event_t){.kind = IXN_EVENT_CONNECTED, .message = message};
+    s_tell(ret_event, IXN_EVENT_CONNECTED, message);
     return true;
 }
 
@@ -412,7 +424,7 @@ static bool s_on_message(ixn_client_t *self, const Ixn__V1__Message *message, us
     default:
         return false; /* of a later version */
     }
-    *ret_event = (ixn_event_t){.kind = IXN_EVENT_MESSAGE, .message = message};
+    s_tell(ret_event, IXN_EVENT_MESSAGE, message);
     return true;
 }
 
@@ -530,11 +542,27 @@ static sleep_result_t s_sleep(ixn_client_t *self, int timeout_ms)
     CHECK(count >= 0 || errno == EINTR);
     if (count < 0)
         return SLEPT_INTERRUPTED;
+    self->looked = true;
     for (int i = 0; i < count; i++) {
+        endpoint_t *endpoint = self->nodes.endpoints[events[i].data.u32 / 2];
         if (events[i].data.u32 % 2)
-            nodes_watch(&self->nodes, self->nodes.endpoints[events[i].data.u32 / 2], s_now());
+            nodes_watch(&self->nodes, endpoint, s_now());
+        else
+            endpoint_wake(endpoint);
     }
     return count ? SLEPT_WOKEN : SLEPT_QUIETLY;
+}
+
+/* Sleeps when there is time. False: the program has waited long enough. What comes after the
+ * descriptors were looked at makes the client's own descriptor readable: once is enough for a
+ * program that does not want to wait. */
+static bool s_wait(ixn_client_t *self, usec_t now, usec_t deadline)
+{
+    if (deadline <= now && self->looked)
+        return false;
+    usec_t due_at = deadline > now ? s_due_at(self, now) : deadline;
+    sleep_result_t slept = s_sleep(self, s_ms_until(due_at < deadline ? due_at : deadline, now));
+    return slept == SLEPT_WOKEN || (slept == SLEPT_QUIETLY && s_now() < deadline);
 }
 
 /* The next event that is not among the kept ones. */
@@ -542,7 +570,7 @@ static void s_next(ixn_client_t *self, int timeout_ms, ixn_event_t *ret_event)
 {
     usec_t now = s_now();
     usec_t deadline = timeout_ms < 0 ? USEC_NEVER : now + timeout_ms * USEC_PER_MS;
-    *ret_event = (ixn_event_t){.kind = IXN_EVENT_NONE};
+    s_tell(ret_event, IXN_EVENT_NONE, NULL);
     for (;; now = s_now()) {
         if (s_take_event(self, now, ret_event)) {
             s_flush_if_worth(self, now);
@@ -561,14 +589,14 @@ static void s_next(ixn_client_t *self, int timeout_ms, ixn_event_t *ret_event)
         self->frames_in_a_row = 0;
         if (read_all && s_give_up(self, now, ret_event))
             return;
-        if (s_turn(self, now) || !read_all)
+        if (s_turn(self, now))
             continue;
-        usec_t due_at = s_due_at(self, now);
-        sleep_result_t slept =
-            s_sleep(self, s_ms_until(due_at < deadline ? due_at : deadline, now));
-        if (slept == SLEPT_INTERRUPTED || (slept == SLEPT_QUIETLY && s_now() >= deadline))
-            return;
+        if (!read_all)
+            s_sleep(self, 0); /* the other nodes want to be heard, too */
+        else if (!s_wait(self, now, deadline))
+            break;
     }
+    self->looked = false;
 }
 
 void ixn_client_next(ixn_client_t *self, int timeout_ms, ixn_event_t *ret_event)

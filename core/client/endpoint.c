@@ -82,6 +82,7 @@ bool endpoint_open(endpoint_t *self, error_t *ret_error)
     self->monitor_fd = s_fd(self->monitor);
     s_poll(self, self->socket_fd, self->number * 2);
     s_poll(self, self->monitor_fd, self->number * 2 + 1);
+    self->unread = true;
     return true;
 }
 
@@ -136,6 +137,7 @@ bool endpoint_send(endpoint_t *self, zmq_msg_t *message, usec_t now)
 {
     if (!self->socket)
         return false;
+    self->unread = true; /* libzmq may have taken the signal of something that came */
     int result;
     do
         result = zmq_msg_send(message, self->socket, ZMQ_DONTWAIT);
@@ -147,9 +149,16 @@ bool endpoint_send(endpoint_t *self, zmq_msg_t *message, usec_t now)
     return true;
 }
 
+void endpoint_wake(endpoint_t *self)
+{
+    self->unread = true;
+}
+
+/* libzmq looks into the socket's pipe, asks the descriptor by poll(2), and looks again: when it
+ * finds nothing, whatever comes later makes the descriptor readable. */
 bool endpoint_receive(endpoint_t *self, zmq_msg_t *ret_message)
 {
-    if (!self->socket)
+    if (!self->socket || !self->unread)
         return false;
     CHECK(zmq_msg_init(ret_message) == 0);
     int result;
@@ -157,17 +166,18 @@ bool endpoint_receive(endpoint_t *self, zmq_msg_t *ret_message)
         result = zmq_msg_recv(ret_message, self->socket, ZMQ_DONTWAIT);
     while (result < 0 && errno == EINTR);
     CHECK(result >= 0 || errno == EAGAIN);
-    if (result < 0)
+    self->unread = result >= 0;
+    if (!self->unread)
         zmq_msg_close(ret_message);
-    return result >= 0;
+    return self->unread;
 }
 
 bool endpoint_readable(const endpoint_t *self)
 {
     int events = 0;
     size_t size = sizeof events;
-    return self->socket && zmq_getsockopt(self->socket, ZMQ_EVENTS, &events, &size) == 0 &&
-           (events & ZMQ_POLLIN);
+    return self->socket && self->unread &&
+           zmq_getsockopt(self->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
 }
 
 /* An event has two frames: 16 bits of event and 32 of value, then an address. */

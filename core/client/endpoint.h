@@ -31,6 +31,7 @@ typedef struct {
     void *monitor;
     int socket_fd;
     int monitor_fd;
+    bool unread; /* the socket may hold what its descriptor does not tell of */
     /* the node behind it */
     endpoint_state_t state;
     uint64_t register_id; /* of the Register that has no answer yet; 0: none */
@@ -58,10 +59,12 @@ void endpoint_close(endpoint_t *self, int linger_ms);
 
 /* Takes the message over when it returns true. False: not connected, or the socket is full. */
 bool endpoint_send(endpoint_t *self, zmq_msg_t *message, usec_t now);
-/* False: nothing there. True: the caller closes the message. */
+/* The descriptor of the socket told of something. */
+void endpoint_wake(endpoint_t *self);
+/* False: nothing there. True: the caller closes the message. After it said no, the descriptor tells
+ * of the next, unless something is sent before; until then it says no at once. */
 bool endpoint_receive(endpoint_t *self, zmq_msg_t *ret_message);
-/* Whether endpoint_receive would find something. After it said no, the descriptor tells of the
- * next. */
+/* Whether endpoint_receive would find something that the descriptor may not tell of. */
 bool endpoint_readable(const endpoint_t *self);
 /* The next change of the connection; call until SAME. */
 endpoint_change_t endpoint_watch(endpoint_t *self);

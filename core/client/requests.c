@@ -8,6 +8,8 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 
+#define LISTS (REQUESTS_DELAYED + REQUESTS_DELAYS)
+
 void requests_init(requests_t *self, size_t max)
 {
     *self = (requests_t){.max = max};
@@ -44,7 +46,7 @@ uint64_t requests_own_id(requests_t *self)
     return ++self->sequence << self->slot_bits;
 }
 
-/* Every change of place goes through these, which keep the sums of `ready`. */
+/* Every change of place goes through these, which keep the sums of the lists. */
 static void s_take_out(requests_t *self, request_t *request)
 {
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it cannot see that prev is a ring. */
@@ -52,6 +54,8 @@ static void s_take_out(requests_t *self, request_t *request)
     if (request->list == REQUESTS_READY) {
         self->ready_count--;
         self->ready_size -= request->len;
+    } else if (request->list >= REQUESTS_DELAYED) {
+        self->delayed_count--;
     }
 }
 
@@ -60,6 +64,8 @@ static void s_counted(requests_t *self, const request_t *request)
     if (request->list == REQUESTS_READY) {
         self->ready_count++;
         self->ready_size += request->len;
+    } else if (request->list >= REQUESTS_DELAYED) {
+        self->delayed_count++;
     }
 }
 
@@ -171,7 +177,7 @@ static size_t s_wake_list(requests_t *self, unsigned list, usec_t now)
 
 size_t requests_wake(requests_t *self, usec_t now, bool with_sent)
 {
-    for (unsigned list = REQUESTS_DELAYED; list < REQUESTS_DELAYED + REQUESTS_DELAYS; list++)
+    for (unsigned list = REQUESTS_DELAYED; self->delayed_count > 0 && list < LISTS; list++)
         s_wake_list(self, list, now);
     return with_sent ? s_wake_list(self, REQUESTS_SENT, now) : 0;
 }
@@ -202,10 +208,11 @@ void requests_return(requests_t *self, request_t *request)
 
 usec_t requests_due_at(const requests_t *self, bool with_sent)
 {
-    usec_t due_at = USEC_NEVER;
-    for (unsigned list = REQUESTS_SENT; list < REQUESTS_DELAYED + REQUESTS_DELAYS; list++) {
+    const request_t *sent = self->lists[REQUESTS_SENT];
+    usec_t due_at = with_sent && sent ? sent->due_at : USEC_NEVER;
+    for (unsigned list = REQUESTS_DELAYED; self->delayed_count > 0 && list < LISTS; list++) {
         const request_t *first = self->lists[list];
-        if (first && first->due_at < due_at && (list != REQUESTS_SENT || with_sent))
+        if (first && first->due_at < due_at)
             due_at = first->due_at;
     }
     return due_at;

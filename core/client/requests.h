@@ -49,6 +49,7 @@ typedef struct {
     size_t size; /* bytes of all requests */
     size_t ready_count;
     size_t ready_size;
+    size_t delayed_count;
     request_t *all;
     request_t *lists[REQUESTS_DELAYED + REQUESTS_DELAYS];
     usec_t delays[REQUESTS_DELAYS]; /* the delay in force, jitter included */

@@ -67,7 +67,7 @@ Test(client, makes_a_key_where_one_is_needed)
     send_submit(s_bench.client);
     send_stop(s_bench.client, 0, 0);
     send_stop(s_bench.client, 5, 77);
-    WAIT(&s_bench, node_count(s_node, STOP) == 2);
+    WAIT(&s_bench, node_count(s_node, STOP) >= 2);
     Ixn__V1__Request *first = heard_request(node_heard(s_node, SUBMIT, 0));
     Ixn__V1__Request *second = heard_request(node_heard(s_node, SUBMIT, 1));
     cr_assert_eq(first->submit->key.len, 16);
@@ -86,18 +86,17 @@ Test(client, makes_a_key_where_one_is_needed)
 Test(client, speaks_for_a_person_unless_a_request_names_another)
 {
     s_connect((ixn_client_options_t){.by = "ann@desk"});
-    s_node->work = WORK_KEEP;
-    Ixn__V1__Ping ping = IXN__V1__PING__INIT;
+    Ixn__V1__Resume resume = IXN__V1__RESUME__INIT;
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
-    request.body_case = PING;
-    request.ping = &ping;
+    request.body_case = IXN__V1__REQUEST__BODY_RESUME;
+    request.resume = &resume;
     cr_assert_neq(ixn_client_send(s_bench.client, &request), 0);
     cr_assert_str_eq(request.by, "", "it is the caller's");
     request.by = (char *)"bob";
     cr_assert_neq(ixn_client_send(s_bench.client, &request), 0);
-    WAIT(&s_bench, node_count(s_node, PING) == 2);
-    Ixn__V1__Request *first = heard_request(node_heard(s_node, PING, 0));
-    Ixn__V1__Request *second = heard_request(node_heard(s_node, PING, 1));
+    WAIT(&s_bench, node_count(s_node, request.body_case) >= 2);
+    Ixn__V1__Request *first = heard_request(node_heard(s_node, request.body_case, 0));
+    Ixn__V1__Request *second = heard_request(node_heard(s_node, request.body_case, 1));
     cr_assert_str_eq(first->by, "ann@desk");
     cr_assert_str_eq(second->by, "bob");
     ixn__v1__request__free_unpacked(first, NULL);
@@ -127,7 +126,7 @@ Test(client, retry_pauses_everything_and_keeps_the_order)
     uint64_t ids[3];
     for (size_t i = 0; i < 2; i++)
         ids[i] = send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_node, SUBMIT) == 2);
+    WAIT(&s_bench, node_count(s_node, SUBMIT) >= 2);
     /* Both were heard: what is due next is the end of the pause (100 ms, rounded up to a power of
      * two, and the jitter), not a Ping. */
     int wait_ms = 0;
@@ -148,7 +147,7 @@ Test(client, busy_delays_only_the_request_it_answers)
     s_connect((ixn_client_options_t){.resend_ms = HOUR_MS});
     s_node->work = WORK_BUSY;
     uint64_t full = send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_node, SUBMIT) == 1);
+    WAIT(&s_bench, node_count(s_node, SUBMIT) >= 1);
     s_node->work = WORK_ACK;
     uint64_t other = send_submit(s_bench.client);
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 2);
@@ -265,7 +264,7 @@ Test(client, sleeps_when_there_is_nothing_to_do)
     s_node->work = WORK_KEEP;
     for (int i = 0; i < 1000; i++)
         send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_node, SUBMIT) == 1000);
+    WAIT(&s_bench, node_count(s_node, SUBMIT) >= 1000);
     s_assert_idle("requests wait for answers");
     s_node->work = WORK_RETRY;
     s_node->after_ms = 20000;
@@ -424,7 +423,7 @@ Test(client, pings_when_nothing_else_is_said)
 {
     bench_start(&s_bench, 1, (ixn_client_options_t){0});
     s_node->heartbeat_ms = 800;
-    WAIT(&s_bench, node_count(s_node, PING) == 5);
+    WAIT(&s_bench, node_count(s_node, PING) >= 5);
     for (size_t i = 1; i < 5; i++)
         cr_assert_lt(node_heard(s_node, PING, i)->at_ms - node_heard(s_node, PING, i - 1)->at_ms,
                      2400, "silent for three heartbeats ends a session");

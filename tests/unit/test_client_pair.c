@@ -79,7 +79,7 @@ Test(client_pair, goes_on_at_the_other_node_when_one_is_gone)
     s_a->work = WORK_KEEP;
     for (int i = 0; i < 10; i++)
         send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_a, SUBMIT) == 10);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) >= 10);
     node_stop(s_a);
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_DISCONNECTED) == 1);
     cr_assert_null(ixn_client_endpoint(s_bench.client));
@@ -123,7 +123,7 @@ Test(client_pair, ignores_a_lower_epoch)
     s_a->work = WORK_KEEP;
     uint64_t first = send_submit(s_bench.client);
     uint64_t second = send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_a, SUBMIT) == 2);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) >= 2);
     node_ack(s_a, 4, first);
     node_ack(s_a, 0, first); /* only a node that serves can know */
     node_ack(s_a, 5, second);
@@ -168,7 +168,7 @@ Test(client_pair, reconnects_after_a_restart_and_asks_again)
     s_connect(1, (ixn_client_options_t){0});
     s_a->work = WORK_KEEP;
     uint64_t id = send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_a, SUBMIT) == 1);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) >= 1);
     node_stop(s_a);
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_DISCONNECTED) == 1);
     s_a->work = WORK_ACK;
@@ -210,7 +210,7 @@ Test(client_pair, registers_again_when_the_node_forgot_it)
     s_a->work = WORK_ERROR;
     s_a->code = IXN__V1__CODE__NOT_REGISTERED;
     send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_a, SUBMIT) == 1);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) >= 1);
     s_a->work = WORK_ACK;
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 1);
     cr_assert_eq(node_count(s_a, REGISTER), 2);
@@ -258,7 +258,7 @@ Test(client_pair, registers_at_once_where_a_node_begins_to_serve)
     s_a->work = WORK_KEEP;
     for (int i = 0; i < 10; i++)
         send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_a, SUBMIT) == 10);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) >= 10);
     node_stop(s_a);
     s_wait_for_long_pauses(s_b);
     s_take_over(10);
@@ -271,7 +271,7 @@ Test(client_pair, registers_at_once_where_a_take_over_ends)
     s_b->after_ms = 20;
     s_a->work = WORK_KEEP;
     send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_a, SUBMIT) == 1);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) >= 1);
     node_stop(s_a);
     s_wait_for_long_pauses(s_b);
     s_take_over(1);
@@ -283,7 +283,7 @@ Test(client_pair, asks_the_other_node_at_once_when_one_stops)
     s_a->work = WORK_KEEP;
     for (int i = 0; i < 10; i++)
         send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_a, SUBMIT) == 10);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) >= 10);
     s_a->admit = REGISTER_NOT_PRIMARY;
     s_b->admit = REGISTER_SERVE;
     s_b->epoch = 6;
@@ -303,7 +303,7 @@ Test(client_pair, leaves_a_frozen_node_when_another_begins_to_serve)
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 1 && node_count(s_b, REGISTER));
     s_a->work = WORK_KEEP;
     send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_a, SUBMIT) == 1);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) >= 1);
     s_a->frozen = true;
     s_take_over(1);
     /* it wakes up, and tells what it is told: too late */
@@ -337,12 +337,12 @@ Test(client_pair, late_words_of_the_old_primary_change_nothing)
     uint64_t first = send_submit(s_bench.client);
     uint64_t second = send_submit(s_bench.client);
     uint64_t third = send_submit(s_bench.client);
-    WAIT(&s_bench, node_count(s_a, SUBMIT) == 3);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) >= 3);
     s_b->work = WORK_KEEP;
     s_b->admit = REGISTER_SERVE;
     s_b->epoch = 6;
     node_begins(s_b);
-    WAIT(&s_bench, node_count(s_b, SUBMIT) == 3);
+    WAIT(&s_bench, node_count(s_b, SUBMIT) >= 3);
     s_a->after_ms = 30000;
     s_a->work = WORK_RETRY;
     node_not_now(s_a, first);
