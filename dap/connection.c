@@ -234,6 +234,19 @@ static void s_on_notice(void *context, const PGresult *notice)
         self->replication_cancelled = true;
 }
 
+void connection_take(connection_t *self, connection_t **from_p)
+{
+    connection_t *from = *from_p;
+    CHECK(self->state == STATE_CLOSED && from->state == STATE_IDLE);
+    self->pq = from->pq;
+    self->state = STATE_IDLE;
+    self->transaction_lost = false;
+    self->sqlstate[0] = 0;
+    PQsetNoticeReceiver(self->pq, s_on_notice, self);
+    from->pq = NULL;
+    connection_destroy(from_p);
+}
+
 static void s_set_deadline(connection_t *self, uint32_t timeout_ms)
 {
     self->timeout_ms = timeout_ms;

@@ -9,8 +9,9 @@
  *
  * Two ways to use it: calls that block (connection_open, connection_query), and the same in steps
  * for a thread that has more to wait for (connection_start, connection_send, connection_step). One
- * thread owns a connection. A host name is resolved by libpq within the call that connects, which
- * may take the resolver's own time; an address in the connection string ("hostaddr") avoids that.
+ * thread at a time owns a connection. A host name is resolved by libpq within the call that
+ * connects, which may take the resolver's own time; an address in the connection string
+ * ("hostaddr") avoids that.
  */
 #ifndef IXN_DAP_CONNECTION_H
 #define IXN_DAP_CONNECTION_H
@@ -44,6 +45,9 @@ uint32_t connection_timeout_ms(const connection_t *self); /* of a statement */
 bool connection_is_open(const connection_t *self);
 bool connection_open(connection_t *self, error_t *ret_error); /* nothing to do when open */
 void connection_close(connection_t *self);
+/* Of a closed connection: what another one to the same DAP has opened, and does not use, is its own
+ * from now on. The other one is destroyed. */
+void connection_take(connection_t *self, connection_t **from_p);
 
 /* Binary parameters and results (format 1) of an unnamed statement. Types may be NULL. The values
  * must stay until the call returns (connection_send copies them). */

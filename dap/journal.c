@@ -1,14 +1,14 @@
 #include "dap/journal.h"
 
+#include <czmq.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "dap/commit.h"
+#include "dap/dialer.h"
 
 #define BACKOFF_MIN_US (20 * USEC_PER_MS)
 #define BACKOFF_MAX_US (500 * USEC_PER_MS)
@@ -17,29 +17,6 @@
 #define LAPSE_MAX_US (10 * USEC_PER_SECOND)
 /* A reason that has changed is told again at most this often. */
 #define REASON_US (5 * USEC_PER_SECOND)
-
-struct journal {
-    zactor_t *actor; /* the lane's thread */
-    zsock_t *socket; /* orders to it, events from it */
-    uint64_t index;  /* what the next batch must continue */
-    id128_t hash;
-    uint64_t heard;  /* COMMITTED up to here was said to the owner */
-    uint64_t proofs; /* another server was proven so often */
-};
-
-/* What the owner sends: one of these. */
-typedef struct {
-    batch_t *batch;
-    use_t *use;
-    instance_t instance; /* with neither: another server is proven */
-    uint64_t heard;      /* what the owner has heard to be committed */
-} order_t;
-
-/* What the lane says, and after how many orders of another server. */
-typedef struct {
-    uint64_t proofs;
-    journal_event_t event;
-} said_t;
 
 /* An attempt to commit the oldest batch through one DAP. Two run at once while the second tries to
  * overtake the first; the loser's connection is closed.
@@ -50,7 +27,7 @@ typedef struct {
  *                                                ▲                │ committed          │
  *                                                ├────────────────┴────── it is there ─┘
  *    after the first batch, without a pooler: ── PLANNING ─► PREPARING ─► IDLE
- * Fenced or diverged: the lane stops.
+ * Fenced or diverged: it stops.
  */
 typedef enum {
     PHASE_NONE,
@@ -65,23 +42,27 @@ typedef enum {
 typedef struct {
     way_t *way;
     phase_t phase;
+    uint64_t dial;      /* CONNECTING: its number at the dialer */
+    bool stirred;       /* its connection may have something to read, or take more to send */
     bool may_prepare;   /* what it sends, and has not yet */
     bool stays_unnamed; /* that failed on this connection: once is enough */
 } attempt_t;
 
 enum { MAIN, OVERTAKING, ATTEMPTS };
 
-/* Owned by the lane's thread. */
-typedef struct {
-    zsock_t *socket; /* the other end of journal_t's */
+struct journal {
     commit_t commit; /* what must hold */
+    uint64_t index;  /* what the next batch must continue */
+    id128_t hash;
     uint32_t timeout_ms;
     usec_t hedge_after;
     ways_t ways;
+    dialer_t *dialer;
+    uint64_t dials;      /* numbers given to it */
+    bool dialer_stirred; /* it may have an answer */
     attempt_t attempts[ATTEMPTS];
-    uint64_t proofs;    /* orders of another server */
     zlist_t *batches;   /* batch_t *, oldest first; the first is the one in flight */
-    zlist_t *unheard;   /* batch_t *, oldest first: committed, but not known to the owner yet */
+    zlist_t *said;      /* said_t *, oldest first: what the owner has not heard yet */
     uint64_t in_doubt;  /* batches up to here may be there already */
     bool tried;         /* the first was sent before, and how that ended is not known */
     usec_t sent_at;     /* its first send; 0: not yet */
@@ -91,23 +72,28 @@ typedef struct {
     usec_t waiting_said_at;
     error_t reason;
     bool stopped;
-    bool stopping;
-} lane_t;
+};
 
-static void s_emit(lane_t *self, const journal_event_t *event)
+/* With a batch: that is committed, and is freed when the owner has heard of it. */
+typedef struct {
+    journal_event_t event;
+    batch_t *batch;
+} said_t;
+
+static void s_emit(journal_t *self, const journal_event_t *event, batch_t *batch)
 {
-    /* Fails only when the other end is gone, and then nobody is there to be told. */
-    const said_t said = {self->proofs, *event};
-    (void)zmq_send(zsock_resolve(self->socket), &said, sizeof said, ZMQ_DONTWAIT);
+    said_t *said = memory_new(sizeof *said);
+    *said = (said_t){*event, batch};
+    zlist_append(self->said, said);
 }
 
-static void s_say(lane_t *self, journal_event_kind_t kind, size_t dap, const error_t *error)
+static void s_say(journal_t *self, journal_event_kind_t kind, size_t dap, const error_t *error)
 {
     journal_event_t event = {.kind = kind, .dap = dap, .error = *error};
-    s_emit(self, &event);
+    s_emit(self, &event, NULL);
 }
 
-static void s_say_waiting(lane_t *self, size_t dap, const error_t *error)
+static void s_say_waiting(journal_t *self, size_t dap, const error_t *error)
 {
     usec_t now = connection_now();
     if (zlist_size(self->batches) == 0)
@@ -122,7 +108,7 @@ static void s_say_waiting(lane_t *self, size_t dap, const error_t *error)
 }
 
 /* … unless another DAP is being tried, or can be at once. */
-static void s_say_waiting_unless_other(lane_t *self, size_t dap, const error_t *error)
+static void s_say_waiting_unless_other(journal_t *self, size_t dap, const error_t *error)
 {
     if (self->attempts[OVERTAKING].phase == PHASE_NONE &&
         !ways_first(&self->ways, connection_now(), NULL))
@@ -131,11 +117,19 @@ static void s_say_waiting_unless_other(lane_t *self, size_t dap, const error_t *
 
 /* ---- The end of an attempt ---- */
 
+static void s_call_off(journal_t *self, const attempt_t *attempt)
+{
+    self->dialer_stirred = true; /* what it has said may have been swallowed by what is sent */
+    dialer_call_off(self->dialer, attempt->dial);
+}
+
 /* What it had sent is in doubt. */
-static void s_drop(lane_t *self, attempt_t *attempt)
+static void s_drop(journal_t *self, attempt_t *attempt)
 {
     if (attempt->phase == PHASE_INSERTING || attempt->phase == PHASE_ASKING)
         self->tried = true;
+    if (attempt->phase == PHASE_CONNECTING)
+        s_call_off(self, attempt);
     if (attempt->way)
         connection_close(attempt->way->connection);
     *attempt = (attempt_t){0};
@@ -147,7 +141,7 @@ static void s_drop(lane_t *self, attempt_t *attempt)
 
 /* Not now: says so and leaves it for some time. A connection on which something was refused is
  * given up too: what was refused may be where it leads (a standby, a session about to end). */
-static void s_failed(lane_t *self, attempt_t *attempt, const error_t *error)
+static void s_failed(journal_t *self, attempt_t *attempt, const error_t *error)
 {
     way_t *way = attempt->way;
     way_failed(way, BACKOFF_MIN_US, BACKOFF_MAX_US);
@@ -156,7 +150,7 @@ static void s_failed(lane_t *self, attempt_t *attempt, const error_t *error)
     s_drop(self, attempt);
 }
 
-static void s_wrong(lane_t *self, attempt_t *attempt, const error_t *error)
+static void s_wrong(journal_t *self, attempt_t *attempt, const error_t *error)
 {
     way_t *way = attempt->way;
     way_failed(way, LAPSE_MIN_US, LAPSE_MAX_US);
@@ -165,7 +159,7 @@ static void s_wrong(lane_t *self, attempt_t *attempt, const error_t *error)
     s_drop(self, attempt);
 }
 
-static void s_stop(lane_t *self, journal_event_kind_t kind, const attempt_t *attempt,
+static void s_stop(journal_t *self, journal_event_kind_t kind, const attempt_t *attempt,
                    const error_t *error)
 {
     s_say(self, kind, attempt->way->number, error);
@@ -175,7 +169,7 @@ static void s_stop(lane_t *self, journal_event_kind_t kind, const attempt_t *att
 }
 
 /* The one that has not answered loses its connection, and its place. */
-static void s_overtaken(lane_t *self, attempt_t *winner)
+static void s_overtaken(journal_t *self, attempt_t *winner)
 {
     error_t error;
     attempt_t *loser = &self->attempts[winner == &self->attempts[MAIN] ? OVERTAKING : MAIN];
@@ -197,13 +191,13 @@ static void s_overtaken(lane_t *self, attempt_t *winner)
     s_drop(self, loser); /* now the winner is the main one */
 }
 
-static void s_committed(lane_t *self, attempt_t *attempt, bool clean)
+static void s_committed(journal_t *self, attempt_t *attempt, bool clean)
 {
     way_t *way = attempt->way;
     batch_t *batch = zlist_pop(self->batches);
     if (self->waiting) {
         journal_event_t resumed = {.kind = JOURNAL_RESUMED};
-        s_emit(self, &resumed);
+        s_emit(self, &resumed, NULL);
     }
     attempt->phase = PHASE_IDLE;
     s_overtaken(self, attempt);
@@ -212,8 +206,7 @@ static void s_committed(lane_t *self, attempt_t *attempt, bool clean)
                              .clean = clean,
                              .dap = way->number,
                              .elapsed = connection_now() - self->sent_at};
-    s_emit(self, &event);
-    zlist_append(self->unheard, batch);
+    s_emit(self, &event, batch);
     way_worked(way);
     self->waiting = false;
     self->tried = false;
@@ -223,7 +216,17 @@ static void s_committed(lane_t *self, attempt_t *attempt, bool clean)
 
 /* ---- An attempt's moves ---- */
 
-static void s_insert(lane_t *self, attempt_t *attempt)
+/* A step of what was sent. Without anything to read it has none before its deadline. */
+static connection_step_t s_step(attempt_t *attempt, PGresult **ret_result, error_t *ret_error)
+{
+    connection_t *connection = attempt->way->connection;
+    if (!attempt->stirred && connection_now() < connection_deadline(connection))
+        return CONNECTION_BUSY;
+    attempt->stirred = false; /* what there is beyond this answer stirs again */
+    return connection_step(connection, ret_result, ret_error);
+}
+
+static void s_insert(journal_t *self, attempt_t *attempt)
 {
     const batch_t *batch = zlist_first(self->batches);
     error_t error = {0};
@@ -234,7 +237,7 @@ static void s_insert(lane_t *self, attempt_t *attempt)
         s_failed(self, attempt, &error);
 }
 
-static void s_prepare(lane_t *self, attempt_t *attempt, phase_t phase)
+static void s_prepare(journal_t *self, attempt_t *attempt, phase_t phase)
 {
     error_t error = {0};
     attempt->may_prepare = false;
@@ -245,12 +248,12 @@ static void s_prepare(lane_t *self, attempt_t *attempt, phase_t phase)
 }
 
 /* A step of it; false while there is none. What is not prepared is sent as before. */
-static bool s_preparing(lane_t *self, attempt_t *attempt)
+static bool s_preparing(journal_t *self, attempt_t *attempt)
 {
     PGresult *result = NULL;
     error_t error = {0};
     connection_t *connection = attempt->way->connection;
-    connection_step_t step = connection_step(connection, &result, &error);
+    connection_step_t step = s_step(attempt, &result, &error);
     PQclear(result);
     if (step == CONNECTION_BUSY)
         return false;
@@ -265,7 +268,7 @@ static bool s_preparing(lane_t *self, attempt_t *attempt)
     return true;
 }
 
-static void s_ask(lane_t *self, attempt_t *attempt)
+static void s_ask(journal_t *self, attempt_t *attempt)
 {
     error_t error = {0};
     const batch_t *batch = zlist_first(self->batches);
@@ -276,7 +279,7 @@ static void s_ask(lane_t *self, attempt_t *attempt)
 }
 
 /* The head is this batch. Another attempt may have sent it, too. */
-static void s_there(lane_t *self, attempt_t *attempt)
+static void s_there(journal_t *self, attempt_t *attempt)
 {
     const batch_t *batch = zlist_first(self->batches);
     const attempt_t *other = &self->attempts[attempt == &self->attempts[MAIN] ? OVERTAKING : MAIN];
@@ -294,7 +297,7 @@ static void s_there(lane_t *self, attempt_t *attempt)
     s_stop(self, JOURNAL_DIVERGED, attempt, &error);
 }
 
-static void s_judge(lane_t *self, attempt_t *attempt, const PGresult *result)
+static void s_judge(journal_t *self, attempt_t *attempt, const PGresult *result)
 {
     const batch_t *batch = zlist_first(self->batches);
     const char *name = connection_name(attempt->way->connection);
@@ -329,7 +332,7 @@ static void s_judge(lane_t *self, attempt_t *attempt, const PGresult *result)
     }
 }
 
-static void s_inserted(lane_t *self, attempt_t *attempt, const PGresult *result)
+static void s_inserted(journal_t *self, attempt_t *attempt, const PGresult *result)
 {
     connection_t *connection = attempt->way->connection;
     attempt->may_prepare = !attempt->stays_unnamed && !connection_is_prepared(connection) &&
@@ -338,13 +341,13 @@ static void s_inserted(lane_t *self, attempt_t *attempt, const PGresult *result)
 }
 
 /* An answer in phase INSERTING or ASKING; false while there is none. */
-static bool s_answered(lane_t *self, attempt_t *attempt)
+static bool s_answered(journal_t *self, attempt_t *attempt)
 {
     PGresult *result = NULL;
     error_t error = {0};
     connection_t *connection = attempt->way->connection;
     bool inserting = attempt->phase == PHASE_INSERTING;
-    switch (connection_step(connection, &result, &error)) {
+    switch (s_step(attempt, &result, &error)) {
     case CONNECTION_BUSY:
         return false;
     case CONNECTION_DONE:
@@ -368,42 +371,51 @@ static bool s_answered(lane_t *self, attempt_t *attempt)
     return true;
 }
 
-static bool s_connected(lane_t *self, attempt_t *attempt)
+static void s_begin(journal_t *self, attempt_t *attempt, way_t *way)
 {
-    error_t error = {0};
-    PGresult *none = NULL;
-    switch (connection_step(attempt->way->connection, &none, &error)) {
-    case CONNECTION_BUSY:
-        return false;
-    case CONNECTION_DONE:
-        attempt->phase = PHASE_IDLE;
-        return true;
-    case CONNECTION_FAILED:
-        s_failed(self, attempt, &error);
-        return true;
-    }
-    return true;
-}
-
-static void s_begin(lane_t *self, attempt_t *attempt, way_t *way)
-{
-    error_t error = {0};
-    *attempt = (attempt_t){.way = way, .phase = PHASE_CONNECTING};
+    *attempt = (attempt_t){.way = way, .phase = PHASE_CONNECTING, .dial = ++self->dials};
     if (attempt == &self->attempts[MAIN])
         self->waits_since = 0; /* it gets its own time */
-    if (!connection_start(way->connection, &error))
-        s_failed(self, attempt, &error);
+    self->dialer_stirred = true;
+    dialer_dial(self->dialer, attempt->dial, connection_again(way->connection));
 }
 
-static bool s_idle(lane_t *self, attempt_t *attempt)
+static void s_dialed(journal_t *self, dialer_answer_t *answer)
+{
+    for (int i = 0; i < ATTEMPTS; i++) {
+        attempt_t *attempt = &self->attempts[i];
+        if (attempt->phase != PHASE_CONNECTING || attempt->dial != answer->number)
+            continue;
+        attempt->phase = PHASE_IDLE;
+        if (answer->error.code == ERROR_OK)
+            connection_take(attempt->way->connection, &answer->connection);
+        else
+            s_failed(self, attempt, &answer->error);
+        break;
+    }
+    connection_destroy(&answer->connection); /* unless it was taken */
+}
+
+static bool s_hear_dialer(journal_t *self)
+{
+    dialer_answer_t answer;
+    self->dialer_stirred = self->dialer_stirred && dialer_next(self->dialer, &answer);
+    if (self->dialer_stirred)
+        s_dialed(self, &answer);
+    return self->dialer_stirred;
+}
+
+static bool s_idle(journal_t *self, attempt_t *attempt)
 {
     error_t error = {0};
-    way_t *first = ways_first(&self->ways, connection_now(), NULL);
-    if (!connection_listen(attempt->way->connection, &error)) {
+    bool has_batch = zlist_size(self->batches) > 0;
+    if ((attempt->stirred || has_batch) && !connection_listen(attempt->way->connection, &error)) {
         s_failed(self, attempt, &error);
         return true;
     }
+    attempt->stirred = false;
     if (self->go_to_first && attempt == &self->attempts[MAIN]) {
+        way_t *first = ways_first(&self->ways, connection_now(), NULL);
         self->go_to_first = false;
         if (first && first != attempt->way) {
             s_drop(self, attempt);
@@ -414,20 +426,18 @@ static bool s_idle(lane_t *self, attempt_t *attempt)
         s_prepare(self, attempt, PHASE_PLANNING);
         return true;
     }
-    if (zlist_size(self->batches) == 0)
-        return false;
-    s_insert(self, attempt);
-    return true;
+    if (has_batch)
+        s_insert(self, attempt);
+    return has_batch;
 }
 
 /* One move; false when there is nothing to do but wait. */
-static bool s_move(lane_t *self, attempt_t *attempt)
+static bool s_move(journal_t *self, attempt_t *attempt)
 {
     switch (attempt->phase) {
     case PHASE_NONE:
-        return false;
     case PHASE_CONNECTING:
-        return s_connected(self, attempt);
+        return false;
     case PHASE_IDLE:
         return s_idle(self, attempt);
     case PHASE_INSERTING:
@@ -442,7 +452,7 @@ static bool s_move(lane_t *self, attempt_t *attempt)
 
 /* ---- Which attempts there are ---- */
 
-static usec_t s_overtake_at(const lane_t *self)
+static usec_t s_overtake_at(const journal_t *self)
 {
     if (self->ways.len < 2 || !self->waits_since || self->attempts[MAIN].phase == PHASE_NONE ||
         self->attempts[OVERTAKING].phase != PHASE_NONE)
@@ -451,7 +461,7 @@ static usec_t s_overtake_at(const lane_t *self)
 }
 
 /* Begins those that are due; true when one was begun. */
-static bool s_attempt(lane_t *self)
+static bool s_attempt(journal_t *self)
 {
     usec_t now = connection_now();
     attempt_t *main = &self->attempts[MAIN];
@@ -469,10 +479,19 @@ static bool s_attempt(lane_t *self)
     return way != NULL;
 }
 
-static bool s_turn(lane_t *self)
+static bool s_move_any(journal_t *self)
+{
+    bool moved = false;
+    for (int i = 0; i < ATTEMPTS && !moved; i++)
+        moved = s_move(self, &self->attempts[i]);
+    return moved;
+}
+
+/* One move: first what was answered, so that nothing is overtaken whose answer is there. */
+static bool s_go_on(journal_t *self)
 {
     if (self->stopped)
-        return false;
+        return s_hear_dialer(self);
     if (!self->waits_since && zlist_size(self->batches) > 0)
         self->waits_since = connection_now();
     if (self->ways.len == 0) {
@@ -480,45 +499,20 @@ static bool s_turn(lane_t *self)
         error_set(&error, ERROR_DATABASE_UNREACHABLE,
                   "no DAP is proven to reach the pair's own database now");
         s_say_waiting(self, 0, &error);
-        return false;
+        return s_hear_dialer(self);
     }
-    bool moved = s_attempt(self);
-    for (int i = 0; i < ATTEMPTS && !moved; i++)
-        moved = s_move(self, &self->attempts[i]);
-    return moved;
+    return s_move_any(self) || s_attempt(self) || s_hear_dialer(self);
 }
 
-/* Milliseconds to sleep: until a connection's deadline, the next try, or an overtaking. */
-static long s_sleep_ms(const lane_t *self)
+static void s_run(journal_t *self)
 {
-    usec_t now = connection_now();
-    usec_t until = USEC_NEVER;
-    if (self->stopped)
-        return -1;
-    for (int i = 0; i < ATTEMPTS; i++) {
-        usec_t deadline = self->attempts[i].way
-                              ? connection_deadline(self->attempts[i].way->connection)
-                              : USEC_NEVER;
-        until = deadline < until ? deadline : until;
-    }
-    usec_t overtake = s_overtake_at(self);
-    usec_t retry = USEC_NEVER;
-    if (self->attempts[MAIN].phase == PHASE_NONE)
-        retry = ways_retry_at(&self->ways);
-    else if (overtake < USEC_NEVER && now < overtake)
-        retry = overtake;
-    else if (overtake < USEC_NEVER) /* no other may be tried now */
-        retry = now + BACKOFF_MIN_US;
-    until = retry < until ? retry : until;
-    if (until == USEC_NEVER)
-        return -1;
-    usec_t left = until - now;
-    return left > 0 ? (long)((left + USEC_PER_MS - 1) / USEC_PER_MS) : 0;
+    while (s_go_on(self))
+        continue;
 }
 
 /* ---- Orders ---- */
 
-static void s_use(lane_t *self, use_t *use)
+static void s_set_ways(journal_t *self, use_t *use)
 {
     for (int i = OVERTAKING; i >= MAIN; i--)
         if (self->attempts[i].way && !ways_keeps(self->attempts[i].way, use))
@@ -530,164 +524,48 @@ static void s_use(lane_t *self, use_t *use)
     use_destroy(&use);
 }
 
-static void s_hear(lane_t *self, uint64_t heard)
+void journal_use(journal_t *self, use_t *use)
 {
-    const batch_t *oldest;
-    while ((oldest = zlist_first(self->unheard)) && oldest->last <= heard) {
-        batch_t *batch = zlist_pop(self->unheard);
-        batch_destroy(&batch);
+    s_set_ways(self, use);
+    s_run(self);
+}
+
+/* What is committed and the owner has not heard of is to be sent again. */
+static void s_take_back(journal_t *self)
+{
+    zlist_t *kept = zlist_new();
+    said_t *said;
+    while ((said = zlist_last(self->said))) {
+        zlist_remove(self->said, said);
+        if (!said->batch) {
+            zlist_push(kept, said);
+            continue;
+        }
+        zlist_push(self->batches, said->batch);
+        if (said->batch->last > self->in_doubt)
+            self->in_doubt = said->batch->last;
+        free(said);
     }
+    zlist_destroy(&self->said);
+    self->said = kept;
 }
 
 /* What is under way to the server that was proven before is given up: were its answer believed, a
  * batch would count as committed that the one which is proven now does not have. It is sent again;
  * so is what was committed there when the owner had not heard of it and decided without it.
  */
-static void s_prove(lane_t *self, const instance_t *instance)
+void journal_prove(journal_t *self, const instance_t *instance)
 {
     error_t error = {0};
     error_set(&error, ERROR_DATABASE_REFUSED, "another server is the proven one now");
     self->commit.instance = *instance;
-    self->proofs++;
     for (int i = ATTEMPTS - 1; i >= 0; i--)
         if (self->attempts[i].way)
             s_failed(self, &self->attempts[i], &error);
-    while (zlist_size(self->unheard) > 0) {
-        batch_t *batch = zlist_last(self->unheard);
-        zlist_remove(self->unheard, batch);
-        zlist_push(self->batches, batch);
-        if (batch->last > self->in_doubt)
-            self->in_doubt = batch->last;
-    }
+    s_take_back(self);
     for (size_t i = 0; i < self->ways.len; i++) /* those that reach it were left for that */
         way_worked(self->ways.ways[i]);
-}
-
-static void s_take_orders(lane_t *self)
-{
-    order_t order;
-    while (zmq_recv(zsock_resolve(self->socket), &order, sizeof order, ZMQ_DONTWAIT) ==
-           (int)sizeof order) {
-        s_hear(self, order.heard);
-        if (order.use)
-            s_use(self, order.use);
-        else if (!order.batch)
-            s_prove(self, &order.instance);
-        else if (self->stopped)
-            batch_destroy(&order.batch);
-        else
-            zlist_append(self->batches, order.batch);
-    }
-}
-
-static int s_add_item(const attempt_t *attempt, zmq_pollitem_t *items, int len)
-{
-    int fd = attempt->way ? connection_fd(attempt->way->connection) : -1;
-    if (fd < 0)
-        return len;
-    short events = connection_events(attempt->way->connection);
-    items[len] = (zmq_pollitem_t){
-        .fd = fd,
-        .events =
-            (short)((events & POLLIN ? ZMQ_POLLIN : 0) | (events & POLLOUT ? ZMQ_POLLOUT : 0)),
-    };
-    return len + 1;
-}
-
-/* Sleeps until there is something to do, and hears whether the thread is to end. */
-static void s_sleep(lane_t *self, zsock_t *pipe)
-{
-    zmq_pollitem_t items[2 + ATTEMPTS] = {
-        {.socket = zsock_resolve(pipe), .events = ZMQ_POLLIN},
-        {.socket = zsock_resolve(self->socket), .events = ZMQ_POLLIN},
-    };
-    int len = 2;
-    for (int i = 0; i < ATTEMPTS; i++)
-        len = s_add_item(&self->attempts[i], items, len);
-    if (zmq_poll(items, len, s_sleep_ms(self)) > 0 && items[0].revents) {
-        char *command = zstr_recv(pipe);
-        self->stopping = self->stopping || (command && strcmp(command, "$TERM") == 0);
-        zstr_free(&command);
-    }
-}
-
-static void s_lane_destroy(lane_t *self)
-{
-    self->stopped = true;
-    s_take_orders(self);
-    for (batch_t *batch = zlist_pop(self->batches); batch; batch = zlist_pop(self->batches))
-        batch_destroy(&batch);
-    s_hear(self, UINT64_MAX);
-    zlist_destroy(&self->batches);
-    zlist_destroy(&self->unheard);
-    ways_free(&self->ways);
-    zsock_destroy(&self->socket);
-    free(self);
-}
-
-static void s_lane(zsock_t *pipe, void *arguments)
-{
-    lane_t *self = arguments;
-    zsock_signal(pipe, 0);
-    while (!self->stopping) {
-        s_take_orders(self);
-        while (s_turn(self))
-            continue;
-        s_sleep(self, pipe);
-    }
-    s_lane_destroy(self);
-}
-
-/* One end of the way between the threads; without limits, since the caller bounds what is on it. */
-static zsock_t *s_end_new(void)
-{
-    zsock_t *end = zsock_new(ZMQ_PAIR);
-    CHECK(end);
-    zsock_set_sndhwm(end, 0);
-    zsock_set_rcvhwm(end, 0);
-    zsock_set_linger(end, 0);
-    return end;
-}
-
-journal_t *journal_new(const journal_options_t *options)
-{
-    journal_t *self = memory_zero(1, sizeof *self);
-    self->index = self->heard = options->head_index;
-    self->hash = options->head_hash;
-    lane_t *lane = memory_zero(1, sizeof *lane);
-    lane->commit =
-        (commit_t){options->identity, options->epoch, options->generation, options->instance};
-    ways_init(&lane->ways, -1);
-    lane->batches = zlist_new();
-    lane->unheard = zlist_new();
-    self->socket = s_end_new();
-    lane->socket = s_end_new();
-    /* A socket that is closed keeps its name for a moment, so the next lane needs another one. */
-    static atomic_uint lanes;
-    unsigned number = atomic_fetch_add(&lanes, 1);
-    CHECK(zsock_bind(self->socket, "inproc://ixn-journal-%u", number) == 0);
-    CHECK(zsock_connect(lane->socket, "inproc://ixn-journal-%u", number) == 0);
-    s_use(lane, options->use);
-    self->actor = zactor_new(s_lane, lane);
-    CHECK(self->actor);
-    return self;
-}
-
-void journal_destroy(journal_t **self_p)
-{
-    journal_t *self = *self_p;
-    if (!self)
-        return;
-    zactor_destroy(&self->actor);
-    zsock_destroy(&self->socket);
-    free(self);
-    *self_p = NULL;
-}
-
-static void s_order(journal_t *self, order_t order)
-{
-    order.heard = self->heard;
-    CHECK(zmq_send(zsock_resolve(self->socket), &order, sizeof order, 0) == (int)sizeof order);
+    s_run(self);
 }
 
 void journal_append(journal_t *self, batch_t *batch)
@@ -695,36 +573,107 @@ void journal_append(journal_t *self, batch_t *batch)
     CHECK(batch->first == self->index + 1 && id_equal(batch->previous, self->hash));
     self->index = batch->last;
     self->hash = batch->hash;
-    s_order(self, (order_t){.batch = batch});
+    if (self->stopped) {
+        batch_destroy(&batch);
+        return;
+    }
+    zlist_append(self->batches, batch);
+    s_run(self);
 }
 
-void journal_use(journal_t *self, use_t *use)
+/* ---- Life ---- */
+
+journal_t *journal_new(const journal_options_t *options)
 {
-    s_order(self, (order_t){.use = use});
+    journal_t *self = memory_zero(1, sizeof *self);
+    self->index = options->head_index;
+    self->hash = options->head_hash;
+    self->commit =
+        (commit_t){options->identity, options->epoch, options->generation, options->instance};
+    ways_init(&self->ways, -1);
+    self->batches = zlist_new();
+    self->said = zlist_new();
+    self->dialer = dialer_new();
+    journal_use(self, options->use);
+    return self;
 }
 
-void journal_prove(journal_t *self, const instance_t *instance)
+void journal_destroy(journal_t **self_p)
 {
-    self->proofs++;
-    s_order(self, (order_t){.instance = *instance});
+    journal_t *self = *self_p;
+    journal_event_t event;
+    if (!self)
+        return;
+    while (journal_next(self, &event))
+        continue;
+    for (batch_t *batch = zlist_pop(self->batches); batch; batch = zlist_pop(self->batches))
+        batch_destroy(&batch);
+    zlist_destroy(&self->batches);
+    zlist_destroy(&self->said);
+    ways_free(&self->ways);
+    dialer_destroy(&self->dialer);
+    free(self);
+    *self_p = NULL;
 }
 
-zsock_t *journal_socket(journal_t *self)
+/* ---- The owner's loop ---- */
+
+static struct pollfd s_item(const attempt_t *attempt)
 {
-    return self->socket;
+    int fd = attempt->way ? connection_fd(attempt->way->connection) : -1;
+    return (struct pollfd){.fd = fd,
+                           .events = fd < 0 ? 0 : connection_events(attempt->way->connection)};
+}
+
+void journal_watch(const journal_t *self, struct pollfd ret_items[JOURNAL_ITEMS])
+{
+    for (int i = 0; i < ATTEMPTS; i++)
+        ret_items[i] = s_item(&self->attempts[i]);
+    ret_items[ATTEMPTS] = (struct pollfd){.fd = dialer_fd(self->dialer), .events = POLLIN};
+}
+
+usec_t journal_deadline(const journal_t *self)
+{
+    usec_t until = USEC_NEVER;
+    if (zlist_size(self->said) > 0)
+        return 0;
+    if (self->stopped)
+        return USEC_NEVER;
+    for (int i = 0; i < ATTEMPTS; i++) {
+        usec_t deadline = self->attempts[i].way
+                              ? connection_deadline(self->attempts[i].way->connection)
+                              : USEC_NEVER;
+        until = deadline < until ? deadline : until;
+    }
+    usec_t now = connection_now();
+    usec_t overtake = s_overtake_at(self);
+    usec_t retry = USEC_NEVER;
+    if (self->attempts[MAIN].phase == PHASE_NONE)
+        retry = ways_retry_at(&self->ways);
+    else if (overtake < USEC_NEVER && now < overtake)
+        retry = overtake;
+    else if (overtake < USEC_NEVER) /* no other may be tried now */
+        retry = now + BACKOFF_MIN_US;
+    return retry < until ? retry : until;
+}
+
+void journal_turn(journal_t *self, const struct pollfd items[JOURNAL_ITEMS])
+{
+    for (int i = 0; i < ATTEMPTS; i++) {
+        const struct pollfd now = s_item(&self->attempts[i]);
+        self->attempts[i].stirred |= now.fd >= 0 && now.fd == items[i].fd && items[i].revents;
+    }
+    self->dialer_stirred |= items[ATTEMPTS].revents != 0;
+    s_run(self);
 }
 
 bool journal_next(journal_t *self, journal_event_t *ret_event)
 {
-    said_t said;
-    do {
-        if (zmq_recv(zsock_resolve(self->socket), &said, sizeof said, ZMQ_DONTWAIT) !=
-            (int)sizeof said)
-            return false;
-        /* A commit on the server before; the batch is sent again to the one that is proven now. */
-    } while (said.event.kind == JOURNAL_COMMITTED && said.proofs != self->proofs);
-    if (said.event.kind == JOURNAL_COMMITTED)
-        self->heard = said.event.index;
-    *ret_event = said.event;
+    said_t *said = zlist_pop(self->said);
+    if (!said)
+        return false;
+    *ret_event = said->event;
+    batch_destroy(&said->batch);
+    free(said);
     return true;
 }

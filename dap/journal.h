@@ -1,9 +1,11 @@
-/* Journal lane: one thread that commits batches in order, through one DAP at a time.
+/* Journal: commits batches in order, through one DAP at a time, in the turns of its owner's loop:
+ * it never waits, and a batch leaves for the database within journal_append. Connections are opened
+ * by a thread of its own (dap/dialer.h).
  *
  * Promises: a batch is one statement and one round trip that locks the pair's row under database
  * id, epoch and generation, requires the journal's last row to be the batch before, and inserts. A
  * batch whose outcome is unknown is sent again unchanged until it is known. Every wait has a
- * deadline. The lane stays on one DAP while that works. One that fails is left at once for the next
+ * deadline. It stays on one DAP while that works. One that fails is left at once for the next
  * in order; one that keeps an answer back is overtaken: the batch is also sent through the next,
  * and whichever answers first counts. A DAP that reaches another database is left, reported and
  * goes last. It never drops a batch and never reorders. After FENCED or DIVERGED it does nothing
@@ -12,7 +14,7 @@
 #ifndef IXN_DAP_JOURNAL_H
 #define IXN_DAP_JOURNAL_H
 
-#include <czmq.h>
+#include <poll.h>
 
 #include "core/batch.h"
 #include "dap/identity.h"
@@ -21,7 +23,7 @@
 typedef struct journal journal_t;
 
 typedef struct {
-    use_t *use; /* the DAPs that may be used; the lane's from now on */
+    use_t *use; /* the DAPs that may be used; the journal's from now on */
     identity_t identity;
     uint64_t epoch;
     id128_t generation;
@@ -37,9 +39,9 @@ typedef enum {
     JOURNAL_COMMITTED,
     JOURNAL_WAITING,  /* the database does not take it now; still trying; `error` says why */
     JOURNAL_RESUMED,  /* … and now it does */
-    JOURNAL_FAILED,   /* an attempt through this DAP failed; the lane goes on with the next */
+    JOURNAL_FAILED,   /* an attempt through this DAP failed; it goes on with the next */
     JOURNAL_MOVED,    /* `dap` overtook the one before, which gave no answer; `error` says so */
-    JOURNAL_WRONG,    /* another database answers here: `error` names both; the lane goes on */
+    JOURNAL_WRONG,    /* another database answers here: `error` names both; it goes on */
     JOURNAL_FENCED,   /* another epoch or generation is in the row: `error` names both */
     JOURNAL_DIVERGED, /* the head is not the batch before: `error` names both */
 } journal_event_kind_t;
@@ -53,22 +55,28 @@ typedef struct {
     error_t error;
 } journal_event_t;
 
-/* Starts the thread; connects in the background. */
+/* Connects in the background. */
 journal_t *journal_new(const journal_options_t *options);
-/* At once: closes the connection, without waiting for a statement in flight. Whether its batch was
- * committed is not known; whoever goes on reads the head. Nothing of it, nor of the batches that
- * were not sent, was released: no COMMITTED was said. */
+/* At once: closes the connection, without waiting for a statement in flight (but see
+ * dialer_destroy). Whether its batch was committed is not known; whoever goes on reads the head.
+ * Nothing of it, nor of the batches that were not sent, was released: no COMMITTED was said. */
 void journal_destroy(journal_t **self_p);
 
-/* Hands a batch over; the lane frees it. The caller keeps the number in flight bounded. */
+/* Hands a batch over; the journal frees it. The caller keeps the number in flight bounded. */
 void journal_append(journal_t *self, batch_t *batch);
-/* The DAPs that may be used from now on; may be none. The lane frees it. */
+/* The DAPs that may be used from now on; may be none. The journal frees it. */
 void journal_use(journal_t *self, use_t *use);
 /* Another server is proven to be the pair's own: batches go there from now on, and nowhere else. No
  * COMMITTED of the server before is said any more: such a batch is sent again. */
 void journal_prove(journal_t *self, const instance_t *instance);
-/* Becomes readable when there are events; drain with journal_next before polling again. */
-zsock_t *journal_socket(journal_t *self);
-bool journal_next(journal_t *self, journal_event_t *ret_event); /* never blocks */
+
+/* What a turn of the owner's loop does: poll what journal_watch fills (descriptors that are -1 are
+ * passed over) until journal_deadline at the latest, hand the items to journal_turn, and take the
+ * events. None of it blocks. */
+enum { JOURNAL_ITEMS = 3 };
+void journal_watch(const journal_t *self, struct pollfd ret_items[JOURNAL_ITEMS]);
+usec_t journal_deadline(const journal_t *self); /* CLOCK_BOOTTIME; past: at once */
+void journal_turn(journal_t *self, const struct pollfd items[JOURNAL_ITEMS]);
+bool journal_next(journal_t *self, journal_event_t *ret_event);
 
 #endif

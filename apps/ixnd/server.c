@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "apps/ixnd/server_internal.h"
@@ -11,7 +12,6 @@
 
 enum {
     FRAMES_A_TURN = 500,
-    PROBE_MS = 1,
     FIGURES_US = 10 * 1000000, /* a line of figures in the log, when something happened */
 };
 
@@ -51,7 +51,9 @@ static bool s_receive(server_t *self)
         if (!pair_may_receive(self->pair))
             return false;
         transport_frame_t frame;
-        if (!transport_receive(self->transport, &frame))
+        self->stirred[INLET_CLIENTS] =
+            self->stirred[INLET_CLIENTS] && transport_receive(self->transport, &frame);
+        if (!self->stirred[INLET_CLIENTS])
             return true;
         if (frame.replaced)
             pair_session_lost(self->pair, frame.replaced);
@@ -66,6 +68,10 @@ static bool s_receive(server_t *self)
 static void s_lost_connections(server_t *self)
 {
     session_t session;
+    if (self->stirred[INLET_CLOSED])
+        transport_watch(self->transport);
+    self->stirred[INLET_CLOSED] = false;
+    self->stirred[INLET_CLIENTS] |= transport_has_suspects(self->transport); /* they are probed */
     while ((session = transport_next_lost(self->transport)))
         pair_session_lost(self->pair, session);
 }
@@ -96,48 +102,9 @@ static void s_log_figures(server_t *self, usec_t now)
     self->told = figures;
 }
 
-static long s_wait_ms(server_t *self, usec_t now)
-{
-    if (self->receive_at_once && pair_may_receive(self->pair))
-        return 0;
-    usec_t until = pair_next_wakeup(self->pair);
-    if (supervisor_next(&self->supervisor) < until)
-        until = supervisor_next(&self->supervisor);
-    long ms = until <= now ? 0 : (long)((until - now + 999) / 1000);
-    return transport_has_suspects(self->transport) && ms > PROBE_MS ? PROBE_MS : ms;
-}
-
-enum { POLL_ITEMS = PAIR_MAX_DAPS + 6 };
-
-static int s_add_item(zmq_pollitem_t *items, int len, void *socket)
-{
-    items[len] = (zmq_pollitem_t){socket, 0, ZMQ_POLLIN, 0};
-    return len + 1;
-}
-
-static void s_wait(server_t *self)
-{
-    zmq_pollitem_t items[POLL_ITEMS];
-    int len = s_add_item(items, 0, transport_monitor(self->transport));
-    for (size_t i = 0; i < PAIR_MAX_DAPS; i++)
-        if (self->access[i])
-            len = s_add_item(items, len, zsock_resolve(access_socket(self->access[i])));
-    if (self->journal)
-        len = s_add_item(items, len, zsock_resolve(journal_socket(self->journal)));
-    if (self->writer)
-        len = s_add_item(items, len, zsock_resolve(checkpoint_writer_socket(self->writer)));
-    if (self->peer) {
-        len = s_add_item(items, len, peer_socket(self->peer));
-        len = s_add_item(items, len, peer_monitor(self->peer));
-    }
-    if (pair_may_receive(self->pair))
-        len = s_add_item(items, len, transport_socket(self->transport));
-    zmq_poll(items, len, s_wait_ms(self, connection_now()));
-}
-
 static void s_turn(server_t *self, const server_signals_t *signals)
 {
-    s_wait(self);
+    server_wait(self);
     usec_t now = connection_now();
     pair_turn_begin(self->pair, now, s_wall_time());
     pair_set_crowded(self->pair, crowding_look(&self->crowding, now));
@@ -155,7 +122,6 @@ static void s_turn(server_t *self, const server_signals_t *signals)
     server_hear_lanes(self);
     s_lost_connections(self);
     bool drained = s_receive(self);
-    self->receive_at_once = !drained;
     pair_turn_end(self->pair, drained);
     server_act(self);
     supervisor_turn(&self->supervisor, self->pair, now);
@@ -232,6 +198,7 @@ static void s_close(server_t *self)
     server_close_daps(self);
     pair_destroy(&self->pair);
     peer_destroy(&self->peer);
+    buffer_free(&self->to_peer);
     transport_destroy(&self->transport);
     crash_close(&self->crash);
 }
@@ -240,6 +207,7 @@ bool server_run(const char *path, config_t *config, const server_signals_t *sign
                 error_t *ret_error)
 {
     server_t self = {.path = path, .config = config, .figures_at = connection_now() + FIGURES_US};
+    memset(self.stirred, true, sizeof self.stirred); /* none was read before */
     supervisor_init(&self.supervisor);
     crowding_open(&self.crowding);
     bool opened = s_open(&self, &self.error);

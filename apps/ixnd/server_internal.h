@@ -2,6 +2,8 @@
 #ifndef IXN_APPS_IXND_SERVER_INTERNAL_H
 #define IXN_APPS_IXND_SERVER_INTERNAL_H
 
+#include <poll.h>
+
 #include "apps/ixnd/admin/admin.h"
 #include "apps/ixnd/crash.h"
 #include "apps/ixnd/crowding.h"
@@ -13,6 +15,23 @@
 #include "dap/checkpoint_writer.h"
 #include "dap/journal.h"
 #include "ha/pair.h"
+
+/* Sockets of ZeroMQ that the loop reads. */
+enum {
+    INLET_CLIENTS,
+    INLET_CLOSED, /* connections of clients */
+    INLET_PEER,
+    INLET_LINK, /* the peer's comings and goings */
+    INLET_WRITER,
+    INLET_ACCESS, /* by number of the DAP */
+    INLETS = INLET_ACCESS + PAIR_MAX_DAPS,
+};
+
+/* A frame for the other node. */
+typedef struct {
+    uint8_t *bytes;
+    size_t len;
+} peer_frame_t;
 
 typedef struct {
     const char *path; /* of the configuration's file */
@@ -28,7 +47,9 @@ typedef struct {
     config_dap_t daps[PAIR_MAX_DAPS]; /* where each leads; holds passwords */
     journal_t *journal;               /* NULL while this node does not serve */
     checkpoint_writer_t *writer;      /* the same */
-    bool receive_at_once;             /* the last turn left frames in the socket */
+    bool stirred[INLETS];             /* it may have something that its descriptor keeps back */
+    struct pollfd items[INLETS + JOURNAL_ITEMS];
+    buffer_t to_peer; /* peer_frame_t: said in this turn, sent at its end */
     bool stop_said;
     pair_action_t used; /* what the lanes may use, as it was said last */
     bool ended;         /* the pair said STOP, or the shell cannot go on */
@@ -37,6 +58,11 @@ typedef struct {
     usec_t figures_at;
     engine_figures_t told; /* figures of the last line */
 } server_t;
+
+/* server_wait.c: sleeps until there is something to do. */
+void server_wait(server_t *self);
+/* Something may have been sent to the lanes. */
+void server_stir_lanes(server_t *self);
 
 /* server_lanes.c: what the lanes and the peer have said goes in … */
 void server_hear_lanes(server_t *self);

@@ -14,6 +14,7 @@ enum { PEER_FRAMES_A_TURN = 500 };
 static void s_hear_access(server_t *self, size_t dap)
 {
     access_event_t event;
+    self->stirred[INLET_ACCESS + dap] = false;
     while (access_next(self->access[dap], &event)) {
         const database_status_t *status = event.ok ? &event.status : NULL;
         switch (event.kind) {
@@ -70,6 +71,7 @@ static void s_hear_journal(server_t *self)
 static void s_hear_checkpoint(server_t *self)
 {
     checkpoint_event_t event;
+    self->stirred[INLET_WRITER] = false;
     while (self->writer && checkpoint_writer_next(self->writer, &event)) {
         switch (event.kind) {
         case CHECKPOINT_WRITTEN:
@@ -102,23 +104,33 @@ static void s_hear_checkpoint(server_t *self)
 
 static void s_hear_peer(server_t *self)
 {
-    peer_link_t link;
     const uint8_t *bytes;
     size_t len;
+    int frames = 0;
+    while (frames++ < PEER_FRAMES_A_TURN && peer_receive(self->peer, &bytes, &len))
+        pair_peer_receive(self->pair, bytes, len);
+    self->stirred[INLET_PEER] = frames > PEER_FRAMES_A_TURN;
+}
+
+static void s_hear_link(server_t *self)
+{
+    peer_link_t link;
+    self->stirred[INLET_LINK] = false;
     while (peer_next_link(self->peer, &link))
         pair_peer_link(self->pair, link);
-    for (int i = 0; i < PEER_FRAMES_A_TURN && peer_receive(self->peer, &bytes, &len); i++)
-        pair_peer_receive(self->pair, bytes, len);
 }
 
 void server_hear_lanes(server_t *self)
 {
     for (size_t i = 0; i < PAIR_MAX_DAPS; i++)
-        if (self->access[i])
+        if (self->access[i] && self->stirred[INLET_ACCESS + i])
             s_hear_access(self, i);
     s_hear_journal(self);
-    s_hear_checkpoint(self);
-    if (self->peer)
+    if (self->stirred[INLET_WRITER])
+        s_hear_checkpoint(self);
+    if (self->peer && self->stirred[INLET_LINK])
+        s_hear_link(self);
+    if (self->peer && self->stirred[INLET_PEER])
         s_hear_peer(self);
 }
 
@@ -169,6 +181,7 @@ void server_retime_lanes(server_t *self)
         if (self->access[i])
             access_set_timeouts(self->access[i], self->config->connect_timeout_ms,
                                 self->config->statement_timeout_ms);
+    server_stir_lanes(self);
 }
 
 static void s_claim(server_t *self, const pair_action_t *action)
@@ -258,10 +271,8 @@ static void s_do(server_t *self, pair_action_t *action)
             log_error("poison.not_remembered", "error=\"%s\"", error.text);
         return;
     case PAIR_SEND:
-        if (self->peer)
-            peer_send(self->peer, action->bytes, action->len);
-        else
-            free(action->bytes);
+        buffer_append(&self->to_peer, &(peer_frame_t){action->bytes, action->len},
+                      sizeof(peer_frame_t));
         return;
     case PAIR_BROADCAST:
         transport_broadcast(self->transport, action->bytes, action->len);
@@ -278,25 +289,58 @@ static void s_do(server_t *self, pair_action_t *action)
     }
 }
 
-/* Frames before ended sessions: a session that ends may still hear why. */
-void server_act(server_t *self)
+/* What the pair wants done; false: nothing more is to be done. */
+static bool s_do_all(server_t *self)
 {
     pair_action_t action;
-    while (!self->forgets && pair_next_action(self->pair, &action))
+    while (!self->forgets && pair_next_action(self->pair, &action)) {
+        if (action.kind != PAIR_SEND)
+            server_stir_lanes(self);
         s_do(self, &action);
-    if (self->forgets)
-        return;
-    batch_t *batch;
-    while ((batch = pair_next_batch(self->pair)))
-        journal_append(self->journal, batch);
-    checkpoint_image_t *image = pair_next_image(self->pair);
-    if (image)
-        checkpoint_writer_write(self->writer, image);
+    }
+    return !self->forgets;
+}
+
+static void s_send_frames(server_t *self)
+{
     engine_frame_t frame;
-    while (pair_next_frame(self->pair, &frame))
+    while (pair_next_frame(self->pair, &frame)) {
+        self->stirred[INLET_CLIENTS] = true;
         if (!transport_send(self->transport, &frame))
             pair_session_lost(self->pair, frame.session);
-    session_t session;
-    while (pair_next_ended(self->pair, &session))
-        transport_forget(self->transport, session);
+    }
+}
+
+static void s_send_to_peer(server_t *self)
+{
+    const peer_frame_t *frames = (const peer_frame_t *)self->to_peer.bytes;
+    for (size_t i = 0; i < self->to_peer.len / sizeof *frames; i++) {
+        if (self->peer)
+            peer_send(self->peer, frames[i].bytes, frames[i].len);
+        else
+            free(frames[i].bytes);
+    }
+    buffer_clear(&self->to_peer);
+}
+
+/* Whoever is woken first may run first, so what clients wait for comes first: the database has the
+ * next batch, the clients have their answers, then the other node hears what there is. Frames come
+ * before ended sessions: a session that ends may still hear why. */
+void server_act(server_t *self)
+{
+    if (s_do_all(self)) {
+        batch_t *batch;
+        while ((batch = pair_next_batch(self->pair)))
+            journal_append(self->journal, batch);
+        s_send_frames(self);
+        checkpoint_image_t *image = pair_next_image(self->pair);
+        if (image) {
+            checkpoint_writer_write(self->writer, image);
+            self->stirred[INLET_WRITER] = true;
+        }
+        session_t session;
+        while (pair_next_ended(self->pair, &session))
+            transport_forget(self->transport, session);
+    }
+    s_send_to_peer(self);
 }

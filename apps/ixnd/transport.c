@@ -346,7 +346,7 @@ static void s_suspect(transport_t *self, peer_t *peer)
 }
 
 /* Monitor events are two frames: number and value (the descriptor), then the address. */
-static void s_read_monitor(transport_t *self)
+void transport_watch(transport_t *self)
 {
     uint8_t event[6];
     while (zmq_recv(self->monitor, event, sizeof event, ZMQ_DONTWAIT) == (int)sizeof event) {
@@ -369,7 +369,6 @@ static bool s_is_gone(transport_t *self, const peer_t *peer)
 
 session_t transport_next_lost(transport_t *self)
 {
-    s_read_monitor(self);
     for (size_t i = 0; i < self->suspects_len; i++) {
         peer_t *peer = self->suspects[i];
         if (s_is_gone(self, peer)) {

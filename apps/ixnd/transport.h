@@ -53,8 +53,10 @@ void transport_broadcast(transport_t *self, uint8_t *bytes, size_t len);
 /* The session is over: the connection's next frame has no session. */
 void transport_forget(transport_t *self, session_t session);
 
-/* Looks at closed connections, probes suspects and forgets those that are gone; each call returns
- * one session of such a connection, or 0 when there is none (any more). */
+/* Reads the monitor to its end: whoever had a closed connection is a suspect. */
+void transport_watch(transport_t *self);
+/* Probes suspects and forgets those that are gone; each call returns one session of such a
+ * connection, or 0 when there is none (any more). */
 session_t transport_next_lost(transport_t *self);
 bool transport_has_suspects(const transport_t *self); /* call again within a millisecond */
 

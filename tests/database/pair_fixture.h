@@ -35,8 +35,10 @@ void pair_set_dap(pair_t *self, size_t number, const char *conninfo);
 /* The port of the server, for a proxy before it; and a DAP through that. */
 int pair_port(void);
 void pair_set_proxy(pair_t *self, size_t number, int port);
-/* Starts the lane where the database is. */
+/* Starts the journal where the database is. It has its turns within pair_expect and pair_await. */
 void pair_start(pair_t *self);
+/* One of them; waits at most so long for something to do. */
+void pair_turn(pair_t *self, int most_ms);
 
 /* Claims the next epoch of what was judged; the test fails when that does. */
 void pair_claim(pair_t *self);

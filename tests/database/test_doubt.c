@@ -34,10 +34,12 @@ static bool s_commit_is_clean(void)
 {
     journal_event_t event;
     journal_append(s_pair.journal, pair_batch(&s_pair, 1));
-    while (!journal_next(s_pair.journal, &event))
+    while (!journal_next(s_pair.journal, &event)) {
         pair_ask(s_pair.pq,
                  "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE "
                  "datname = current_database() AND wait_event = 'SyncRep'");
+        pair_turn(&s_pair, 2);
+    }
     cr_assert_eq(event.kind, JOURNAL_COMMITTED, "%s", event.error.text);
     cr_assert_eq(event.index, s_pair.index);
     return event.clean;
