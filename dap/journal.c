@@ -12,6 +12,8 @@
 
 #define BACKOFF_MIN_US (20 * USEC_PER_MS)
 #define BACKOFF_MAX_US (500 * USEC_PER_MS)
+#define RESOLVER_US USEC_PER_SECOND /* beyond the time to connect: then it is a resolver's doing   \
+                                     */
 /* One that was overtaken, or reaches another database, is not tried again at once. */
 #define LAPSE_MIN_US USEC_PER_SECOND
 #define LAPSE_MAX_US (10 * USEC_PER_SECOND)
@@ -40,9 +42,12 @@ typedef enum {
 } phase_t;
 
 typedef struct {
+    dialer_t *dialer; /* of the place, whichever attempt has it: one may be held up by a resolver */
+    bool dialer_stirred; /* it may have an answer */
     way_t *way;
     phase_t phase;
-    uint64_t dial;      /* CONNECTING: its number at the dialer */
+    uint64_t dial;      /* CONNECTING: its number at the dialer … */
+    usec_t dial_until;  /* … and how long that may take */
     bool stirred;       /* its connection may have something to read, or take more to send */
     bool may_prepare;   /* what it sends, and has not yet */
     bool stays_unnamed; /* that failed on this connection: once is enough */
@@ -54,12 +59,11 @@ struct journal {
     commit_t commit; /* what must hold */
     uint64_t index;  /* what the next batch must continue */
     id128_t hash;
+    uint32_t connect_timeout_ms;
     uint32_t timeout_ms;
     usec_t hedge_after;
     ways_t ways;
-    dialer_t *dialer;
-    uint64_t dials;      /* numbers given to it */
-    bool dialer_stirred; /* it may have an answer */
+    uint64_t dials; /* numbers given to dialers */
     attempt_t attempts[ATTEMPTS];
     zlist_t *batches;   /* batch_t *, oldest first; the first is the one in flight */
     zlist_t *said;      /* said_t *, oldest first: what the owner has not heard yet */
@@ -117,10 +121,10 @@ static void s_say_waiting_unless_other(journal_t *self, size_t dap, const error_
 
 /* ---- The end of an attempt ---- */
 
-static void s_call_off(journal_t *self, const attempt_t *attempt)
+/* The place is free for another attempt. */
+static void s_clear(attempt_t *attempt)
 {
-    self->dialer_stirred = true; /* what it has said may have been swallowed by what is sent */
-    dialer_call_off(self->dialer, attempt->dial);
+    *attempt = (attempt_t){.dialer = attempt->dialer, .dialer_stirred = true};
 }
 
 /* What it had sent is in doubt. */
@@ -129,13 +133,14 @@ static void s_drop(journal_t *self, attempt_t *attempt)
     if (attempt->phase == PHASE_INSERTING || attempt->phase == PHASE_ASKING)
         self->tried = true;
     if (attempt->phase == PHASE_CONNECTING)
-        s_call_off(self, attempt);
+        dialer_call_off(attempt->dialer, attempt->dial);
     if (attempt->way)
         connection_close(attempt->way->connection);
-    *attempt = (attempt_t){0};
+    s_clear(attempt);
     if (attempt == &self->attempts[MAIN]) {
+        const attempt_t cleared = *attempt;
         self->attempts[MAIN] = self->attempts[OVERTAKING];
-        self->attempts[OVERTAKING] = (attempt_t){0};
+        self->attempts[OVERTAKING] = cleared;
     }
 }
 
@@ -373,36 +378,53 @@ static bool s_answered(journal_t *self, attempt_t *attempt)
 
 static void s_begin(journal_t *self, attempt_t *attempt, way_t *way)
 {
-    *attempt = (attempt_t){.way = way, .phase = PHASE_CONNECTING, .dial = ++self->dials};
+    s_clear(attempt);
+    attempt->way = way;
+    attempt->phase = PHASE_CONNECTING;
+    attempt->dial = ++self->dials;
+    /* The dialer has the time-out, too, but not while a resolver keeps it. */
+    attempt->dial_until = connection_now() + self->connect_timeout_ms * USEC_PER_MS + RESOLVER_US;
     if (attempt == &self->attempts[MAIN])
         self->waits_since = 0; /* it gets its own time */
-    self->dialer_stirred = true;
-    dialer_dial(self->dialer, attempt->dial, connection_again(way->connection));
+    dialer_dial(attempt->dialer, attempt->dial, connection_again(way->connection));
 }
 
-static void s_dialed(journal_t *self, dialer_answer_t *answer)
+static void s_dialed(journal_t *self, attempt_t *attempt, dialer_answer_t *answer)
 {
-    for (int i = 0; i < ATTEMPTS; i++) {
-        attempt_t *attempt = &self->attempts[i];
-        if (attempt->phase != PHASE_CONNECTING || attempt->dial != answer->number)
-            continue;
+    bool wanted = attempt->phase == PHASE_CONNECTING && attempt->dial == answer->number;
+    if (wanted && answer->error.code == ERROR_OK) {
         attempt->phase = PHASE_IDLE;
-        if (answer->error.code == ERROR_OK)
-            connection_take(attempt->way->connection, &answer->connection);
-        else
-            s_failed(self, attempt, &answer->error);
-        break;
+        connection_take(attempt->way->connection, &answer->connection);
+        return;
     }
-    connection_destroy(&answer->connection); /* unless it was taken */
+    connection_destroy(&answer->connection);
+    if (wanted) {
+        attempt->phase = PHASE_NONE;
+        s_failed(self, attempt, &answer->error);
+    }
 }
 
-static bool s_hear_dialer(journal_t *self)
+static bool s_hear_dialer(journal_t *self, attempt_t *attempt)
 {
     dialer_answer_t answer;
-    self->dialer_stirred = self->dialer_stirred && dialer_next(self->dialer, &answer);
-    if (self->dialer_stirred)
-        s_dialed(self, &answer);
-    return self->dialer_stirred;
+    bool heard = attempt->dialer_stirred && dialer_next(attempt->dialer, &answer);
+    attempt->dialer_stirred = heard;
+    if (heard)
+        s_dialed(self, attempt, &answer);
+    return heard;
+}
+
+static bool s_connecting(journal_t *self, attempt_t *attempt)
+{
+    error_t error;
+    if (connection_now() < attempt->dial_until)
+        return false;
+    error_set(&error, ERROR_DATABASE_UNREACHABLE,
+              "DAP %s: not connected within %u ms: the name of its host is still being looked up; "
+              "see the machine's resolver, or give the DAP a hostaddr",
+              connection_name(attempt->way->connection), self->connect_timeout_ms);
+    s_failed(self, attempt, &error);
+    return true;
 }
 
 static bool s_idle(journal_t *self, attempt_t *attempt)
@@ -436,8 +458,9 @@ static bool s_move(journal_t *self, attempt_t *attempt)
 {
     switch (attempt->phase) {
     case PHASE_NONE:
-    case PHASE_CONNECTING:
         return false;
+    case PHASE_CONNECTING:
+        return s_connecting(self, attempt);
     case PHASE_IDLE:
         return s_idle(self, attempt);
     case PHASE_INSERTING:
@@ -487,11 +510,19 @@ static bool s_move_any(journal_t *self)
     return moved;
 }
 
+static bool s_hear_dialers(journal_t *self)
+{
+    bool heard = false;
+    for (int i = 0; i < ATTEMPTS && !heard; i++)
+        heard = s_hear_dialer(self, &self->attempts[i]);
+    return heard;
+}
+
 /* One move: first what was answered, so that nothing is overtaken whose answer is there. */
 static bool s_go_on(journal_t *self)
 {
     if (self->stopped)
-        return s_hear_dialer(self);
+        return s_hear_dialers(self);
     if (!self->waits_since && zlist_size(self->batches) > 0)
         self->waits_since = connection_now();
     if (self->ways.len == 0) {
@@ -499,9 +530,9 @@ static bool s_go_on(journal_t *self)
         error_set(&error, ERROR_DATABASE_UNREACHABLE,
                   "no DAP is proven to reach the pair's own database now");
         s_say_waiting(self, 0, &error);
-        return s_hear_dialer(self);
+        return s_hear_dialers(self);
     }
-    return s_move_any(self) || s_attempt(self) || s_hear_dialer(self);
+    return s_move_any(self) || s_attempt(self) || s_hear_dialers(self);
 }
 
 static void s_run(journal_t *self)
@@ -518,6 +549,7 @@ static void s_set_ways(journal_t *self, use_t *use)
         if (self->attempts[i].way && !ways_keeps(self->attempts[i].way, use))
             s_drop(self, &self->attempts[i]);
     ways_set(&self->ways, use);
+    self->connect_timeout_ms = use->connect_timeout_ms;
     self->timeout_ms = use->statement_timeout_ms;
     self->hedge_after = use->hedge_after_ms * USEC_PER_MS;
     self->go_to_first |= use->rearranged;
@@ -593,7 +625,8 @@ journal_t *journal_new(const journal_options_t *options)
     ways_init(&self->ways, -1);
     self->batches = zlist_new();
     self->said = zlist_new();
-    self->dialer = dialer_new();
+    for (int i = 0; i < ATTEMPTS; i++)
+        self->attempts[i].dialer = dialer_new();
     journal_use(self, options->use);
     return self;
 }
@@ -611,7 +644,8 @@ void journal_destroy(journal_t **self_p)
     zlist_destroy(&self->batches);
     zlist_destroy(&self->said);
     ways_free(&self->ways);
-    dialer_destroy(&self->dialer);
+    for (int i = 0; i < ATTEMPTS; i++)
+        dialer_destroy(&self->attempts[i].dialer);
     free(self);
     *self_p = NULL;
 }
@@ -627,9 +661,19 @@ static struct pollfd s_item(const attempt_t *attempt)
 
 void journal_watch(const journal_t *self, struct pollfd ret_items[JOURNAL_ITEMS])
 {
-    for (int i = 0; i < ATTEMPTS; i++)
-        ret_items[i] = s_item(&self->attempts[i]);
-    ret_items[ATTEMPTS] = (struct pollfd){.fd = dialer_fd(self->dialer), .events = POLLIN};
+    for (int i = 0; i < ATTEMPTS; i++) {
+        const attempt_t *attempt = &self->attempts[i];
+        ret_items[i] = s_item(attempt);
+        ret_items[ATTEMPTS + i] =
+            (struct pollfd){.fd = dialer_fd(attempt->dialer), .events = POLLIN};
+    }
+}
+
+static usec_t s_attempt_until(const attempt_t *attempt)
+{
+    if (attempt->phase == PHASE_CONNECTING)
+        return attempt->dial_until;
+    return attempt->way ? connection_deadline(attempt->way->connection) : USEC_NEVER;
 }
 
 usec_t journal_deadline(const journal_t *self)
@@ -640,9 +684,7 @@ usec_t journal_deadline(const journal_t *self)
     if (self->stopped)
         return USEC_NEVER;
     for (int i = 0; i < ATTEMPTS; i++) {
-        usec_t deadline = self->attempts[i].way
-                              ? connection_deadline(self->attempts[i].way->connection)
-                              : USEC_NEVER;
+        usec_t deadline = s_attempt_until(&self->attempts[i]);
         until = deadline < until ? deadline : until;
     }
     usec_t now = connection_now();
@@ -662,8 +704,8 @@ void journal_turn(journal_t *self, const struct pollfd items[JOURNAL_ITEMS])
     for (int i = 0; i < ATTEMPTS; i++) {
         const struct pollfd now = s_item(&self->attempts[i]);
         self->attempts[i].stirred |= now.fd >= 0 && now.fd == items[i].fd && items[i].revents;
+        self->attempts[i].dialer_stirred |= items[ATTEMPTS + i].revents != 0;
     }
-    self->dialer_stirred |= items[ATTEMPTS].revents != 0;
     s_run(self);
 }
 

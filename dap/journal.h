@@ -73,7 +73,7 @@ void journal_prove(journal_t *self, const instance_t *instance);
 /* What a turn of the owner's loop does: poll what journal_watch fills (descriptors that are -1 are
  * passed over) until journal_deadline at the latest, hand the items to journal_turn, and take the
  * events. None of it blocks. */
-enum { JOURNAL_ITEMS = 3 };
+enum { JOURNAL_ITEMS = 4 };
 void journal_watch(const journal_t *self, struct pollfd ret_items[JOURNAL_ITEMS]);
 usec_t journal_deadline(const journal_t *self); /* CLOCK_BOOTTIME; past: at once */
 void journal_turn(journal_t *self, const struct pollfd items[JOURNAL_ITEMS]);
