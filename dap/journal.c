@@ -12,34 +12,33 @@
 
 #define BACKOFF_MIN_US (20 * USEC_PER_MS)
 #define BACKOFF_MAX_US (500 * USEC_PER_MS)
-#define RESOLVER_US USEC_PER_SECOND /* beyond the time to connect: then it is a resolver's doing   \
-                                     */
+#define RESOLVER_US USEC_PER_SECOND /* beyond the time to connect: it is a resolver then */
 /* One that was overtaken, or reaches another database, is not tried again at once. */
 #define LAPSE_MIN_US USEC_PER_SECOND
 #define LAPSE_MAX_US (10 * USEC_PER_SECOND)
 /* A reason that has changed is told again at most this often. */
 #define REASON_US (5 * USEC_PER_SECOND)
 
-/* An attempt to commit the oldest batch through one DAP. Two run at once while the second tries to
- * overtake the first; the loser's connection is closed.
- *
- *      ┌───────────────────────── failed ◄──────────────────────┐
- *      ▼                                                        │
- *    NONE ─ a DAP may be tried ─► CONNECTING ─► IDLE ─ batch ─► INSERTING ─ no row ─► ASKING
- *                                                ▲                │ committed          │
- *                                                ├────────────────┴────── it is there ─┘
- *    after the first batch, without a pooler: ── PLANNING ─► PREPARING ─► IDLE
- * Fenced or diverged: it stops.
- */
-typedef enum {
-    PHASE_NONE,
-    PHASE_CONNECTING,
-    PHASE_IDLE,
-    PHASE_INSERTING,
-    PHASE_ASKING,
-    PHASE_PLANNING,
-    PHASE_PREPARING,
-} phase_t;
+    /* An attempt to commit the oldest batch through one DAP. Two run at once while the second tries
+     * to overtake the first; the loser's connection is closed.
+     *
+     *      ┌───────────────────────── failed ◄──────────────────────┐
+     *      ▼                                                        │
+     *    NONE ─ a DAP may be tried ─► CONNECTING ─► IDLE ─ batch ─► INSERTING ─ no row ─► ASKING
+     *                                                ▲                │ committed          │
+     *                                                ├────────────────┴────── it is there ─┘
+     *    after the first batch, without a pooler: ── PLANNING ─► PREPARING ─► IDLE
+     * Fenced or diverged: it stops.
+     */
+    typedef enum {
+        PHASE_NONE,
+        PHASE_CONNECTING,
+        PHASE_IDLE,
+        PHASE_INSERTING,
+        PHASE_ASKING,
+        PHASE_PLANNING,
+        PHASE_PREPARING,
+    } phase_t;
 
 typedef struct {
     dialer_t *dialer; /* of the place, whichever attempt has it: one may be held up by a resolver */
