@@ -1,18 +1,21 @@
-/* Crowd: all links of one side, served by one thread: sleeps until one has something, drains it. */
+/* Crowd: all links of one side, served by one thread: sleeps until one has something, drains it.
+ * What a turn costs depends on how many links have something, not on how many there are.
+ */
 #ifndef IXN_BENCH_PEERS_CROWD_H
 #define IXN_BENCH_PEERS_CROWD_H
-
-#include <poll.h>
 
 #include "tests/bench/peers/peer.h"
 
 typedef struct {
     const peer_t *peer;
     void **links;
-    struct pollfd *fds; /* of the links, and last one that wakes it */
-    bool *look;         /* to be drained before it sleeps */
     uint32_t len;
-    bool awake; /* one of `look` is set */
+    int epoll;
+    bool woken;     /* in this turn, by the descriptor that wakes it */
+    bool *look;     /* by link: it is to be drained before the crowd sleeps … */
+    uint32_t *next; /* … and these are those links */
+    uint32_t next_len;
+    uint32_t *now; /* the same list, while it is worked through */
     peer_news_t news;
 } crowd_t;
 

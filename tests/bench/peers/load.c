@@ -167,7 +167,7 @@ static void s_turn(load_t *self)
         memcpy(&tag, tags->bytes + i, sizeof tag);
         s_answered(self, tag, WAITS_ACKNOWLEDGED, now);
     }
-    if (self->submitters.fds[self->submitters.len].revents)
+    if (self->submitters.woken)
         s_take_endings(self);
 }
 
