@@ -61,13 +61,25 @@ static bool s_is_poison(const state_t *self, const batch_t *batch, const guard_t
     return false;
 }
 
-/* An entry that comes a little later: completed keys are in tables too large for the cache. */
+static void s_prefetch_submitted(const state_t *self, const Ixn__V1__Submitted *entry)
+{
+    id128_t id;
+    if (!wire_read_id(entry->interaction_id, &id))
+        return;
+    const text_t key = {(const char *)entry->key.data, entry->key.len};
+    const id128_t key_hash = key_hash_of(text_of(entry->tenant), key);
+    index_prefetch(self->by_id, &id);
+    index_prefetch(self->by_key, &key_hash); /* waiting for it takes longer than two hashes do */
+    state_remembered_prefetch(self, &id, NULL);
+}
+
+/* An entry that comes a little later: where many wait, and of what is completed, the tables are too
+ * large for the cache. */
 static void s_prefetch(const state_t *self, const Ixn__V1__Entry *entry)
 {
     id128_t id;
-    if (entry->body_case == IXN__V1__ENTRY__BODY_SUBMITTED &&
-        wire_read_id(entry->submitted->interaction_id, &id)) {
-        state_remembered_prefetch(self, &id, NULL);
+    if (entry->body_case == IXN__V1__ENTRY__BODY_SUBMITTED) {
+        s_prefetch_submitted(self, entry->submitted);
     } else if (entry->body_case == IXN__V1__ENTRY__BODY_STOPPED &&
                wire_read_id(entry->stopped->interaction_id, &id)) {
         const interaction_t *interaction = state_find(self, &id);
