@@ -19,26 +19,26 @@
 /* A reason that has changed is told again at most this often. */
 #define REASON_US (5 * USEC_PER_SECOND)
 
-    /* An attempt to commit the oldest batch through one DAP. Two run at once while the second tries
-     * to overtake the first; the loser's connection is closed.
-     *
-     *      ┌───────────────────────── failed ◄──────────────────────┐
-     *      ▼                                                        │
-     *    NONE ─ a DAP may be tried ─► CONNECTING ─► IDLE ─ batch ─► INSERTING ─ no row ─► ASKING
-     *                                                ▲                │ committed          │
-     *                                                ├────────────────┴────── it is there ─┘
-     *    after the first batch, without a pooler: ── PLANNING ─► PREPARING ─► IDLE
-     * Fenced or diverged: it stops.
-     */
-    typedef enum {
-        PHASE_NONE,
-        PHASE_CONNECTING,
-        PHASE_IDLE,
-        PHASE_INSERTING,
-        PHASE_ASKING,
-        PHASE_PLANNING,
-        PHASE_PREPARING,
-    } phase_t;
+/* An attempt to commit the oldest batch through one DAP. Two run at once while the second tries
+ * to overtake the first; the loser's connection is closed.
+ *
+ *      ┌───────────────────────── failed ◄──────────────────────┐
+ *      ▼                                                        │
+ *    NONE ─ a DAP may be tried ─► CONNECTING ─► IDLE ─ batch ─► INSERTING ─ no row ─► ASKING
+ *                                                ▲                │ committed          │
+ *                                                ├────────────────┴────── it is there ─┘
+ *    after the first batch, without a pooler: ── PLANNING ─► PREPARING ─► IDLE
+ * Fenced or diverged: it stops.
+ */
+typedef enum {
+    PHASE_NONE,
+    PHASE_CONNECTING,
+    PHASE_IDLE,
+    PHASE_INSERTING,
+    PHASE_ASKING,
+    PHASE_PLANNING,
+    PHASE_PREPARING,
+} phase_t;
 
 typedef struct {
     dialer_t *dialer; /* of the place, whichever attempt has it: one may be held up by a resolver */
