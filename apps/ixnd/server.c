@@ -71,7 +71,6 @@ static void s_lost_connections(server_t *self)
     if (self->stirred[INLET_CLOSED])
         transport_watch(self->transport);
     self->stirred[INLET_CLOSED] = false;
-    self->stirred[INLET_CLIENTS] |= transport_has_suspects(self->transport); /* they are probed */
     while ((session = transport_next_lost(self->transport)))
         pair_session_lost(self->pair, session);
 }

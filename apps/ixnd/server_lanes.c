@@ -304,11 +304,9 @@ static bool s_do_all(server_t *self)
 static void s_send_frames(server_t *self)
 {
     engine_frame_t frame;
-    while (pair_next_frame(self->pair, &frame)) {
-        self->stirred[INLET_CLIENTS] = true;
+    while (pair_next_frame(self->pair, &frame))
         if (!transport_send(self->transport, &frame))
             pair_session_lost(self->pair, frame.session);
-    }
 }
 
 static void s_send_to_peer(server_t *self)

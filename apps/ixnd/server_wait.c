@@ -77,6 +77,7 @@ static int s_wait_ms(server_t *self, usec_t now)
 void server_wait(server_t *self)
 {
     bool ready = false;
+    self->stirred[INLET_CLIENTS] |= transport_has_sent(self->transport);
     for (size_t i = 0; i < INLETS; i++)
         ready |= s_watch(self, i);
     struct pollfd *of_journal = self->items + INLETS;

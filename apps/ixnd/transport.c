@@ -43,6 +43,7 @@ struct transport {
     uint8_t last_id[ID_BYTES];
     size_t last_id_len;
     int last_descriptor;
+    bool sent; /* since transport_has_sent was asked */
     zmq_msg_t message;
     char endpoint[600]; /* as this machine reaches it */
 };
@@ -148,6 +149,13 @@ void *transport_socket(transport_t *self)
 void *transport_monitor(transport_t *self)
 {
     return self->monitor;
+}
+
+bool transport_has_sent(transport_t *self)
+{
+    bool sent = self->sent;
+    self->sent = false;
+    return sent;
 }
 
 /* ---- Which connection is which ---- */
@@ -287,6 +295,7 @@ static void s_free(void *bytes, void *hint)
 
 static bool s_send(transport_t *self, const uint8_t *id, size_t id_len, const engine_frame_t *frame)
 {
+    self->sent = true;
     if (zmq_send(self->socket, id, id_len, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
         free(frame->bytes);
         return false;

@@ -24,6 +24,9 @@ const char *transport_endpoint(const transport_t *self);
 
 void *transport_socket(transport_t *self);  /* to poll for frames */
 void *transport_monitor(transport_t *self); /* to poll for closed connections */
+/* True when anything was sent since it was asked last: then the socket's descriptor may keep back
+ * that a frame has arrived. */
+bool transport_has_sent(transport_t *self);
 
 /* The next frame that has arrived, or false. `*ret_session` is 0 for a connection that has no
  * session yet (give it one with transport_bind_session, which also answers it). The bytes are valid
