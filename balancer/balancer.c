@@ -2,12 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "balancer/rate.h"
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/base/table.h"
 
 /* Members of a strategy are sorted by name; a bit for each says "may be chosen". A choice that
  * finds a router full clears its bit and puts the strategy into that router's line; when the router

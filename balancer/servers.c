@@ -1,11 +1,11 @@
 #include "balancer/servers.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/base/table.h"
 
 /* Pools without a holder are kept for their place in the round robin, up to so many. */
 enum { IDLE_POOLS = 4096 };

@@ -9,12 +9,11 @@
 #ifndef IXN_CORE_CATALOG_H
 #define IXN_CORE_CATALOG_H
 
-#include <uthash.h>
-
 #include "core/base/arena.h"
 #include "core/base/error.h"
 #include "core/base/id.h"
 #include "core/base/limits.h"
+#include "core/base/table.h"
 #include "core/base/types.h"
 #include "core/wire/entry.pb-c.h"
 

@@ -14,12 +14,12 @@
 
 #include <bsd/sys/tree.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "core/base/arena.h"
 #include "core/base/buffer.h"
 #include "core/base/error.h"
 #include "core/base/limits.h"
+#include "core/base/table.h"
 #include "core/checkpoint.h"
 #include "core/interaction.h"
 #include "core/service_row.h"

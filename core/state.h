@@ -9,10 +9,9 @@
 #ifndef IXN_CORE_STATE_H
 #define IXN_CORE_STATE_H
 
-#include <uthash.h>
-
 #include "core/base/arena.h"
 #include "core/base/error.h"
+#include "core/base/table.h"
 #include "core/batch.h"
 #include "core/catalog.h"
 #include "core/checkpoint.h"

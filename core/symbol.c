@@ -1,11 +1,11 @@
 #include "core/symbol.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/base/table.h"
 
 typedef struct {
     UT_hash_handle hh;

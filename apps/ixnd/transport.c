@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/base/table.h"
 #include "core/wire/wire.h"
 
 enum {

@@ -6,10 +6,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
-
-/* Out of memory is a wrong program everywhere in this house (core/base/alloc.h). */
-#define uthash_malloc(size) memory_new(size)
-#include <uthash.h>
+#include "core/base/table.h"
 
 struct held_entry {
     held_token_t token;

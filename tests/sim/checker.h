@@ -5,9 +5,8 @@
 #ifndef IXN_TESTS_SIM_CHECKER_H
 #define IXN_TESTS_SIM_CHECKER_H
 
-#include <uthash.h>
-
 #include "core/base/limits.h"
+#include "core/base/table.h"
 #include "dap/database.h"
 #include "ha/role.h"
 #include "tests/sim/database.h"

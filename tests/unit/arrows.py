@@ -31,6 +31,8 @@ MAY_INCLUDE = {
 }
 # What several programs share; everything else of a program is its own.
 SHARED = {"manual", "views"}
+# Of others, what only one header of ours includes.
+WRAPPED = {"uthash.h": "core/base/table.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 
 
@@ -51,6 +53,8 @@ def fault(top, path, mark, target):
     if mark == "<":
         if floor and os.path.exists(os.path.join(top, target)):
             return f"<{target}> is ours: write \"{target}\""
+        if WRAPPED.get(target, path) != path:
+            return f"<{target}> comes with \"{WRAPPED[target]}\": include that"
         return None
     if floor is None:
         return f"\"{target}\" does not name its folder (such as \"{own_floor}/{target}\")"
@@ -102,6 +106,8 @@ def prove():
         ("config/load.c", '  #  include "core/wire/wire.h"', "not below"),
         ("core/wire/wire.c", '#include "core/client/client.h"', "not below"),
         ("core/wire/wire.c", '#include "core/wire/client.pb-c.h"', None),
+        ("core/catalog.c", '#include <uthash.h>', "comes with"),
+        ("core/base/table.h", '#include <uthash.h>', None),
         ("dap/journal.c", '#include "ha/role.h"', "not below"),
         ("ha/role.c", '#include "dap/journal.h"', None),
         ("ha/role.c", '#include "link.h"', "does not name its folder"),

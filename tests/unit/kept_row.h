@@ -5,9 +5,9 @@
 #define IXN_TESTS_KEPT_ROW_H
 
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "core/base/alloc.h"
+#include "core/base/table.h"
 #include "core/row.h"
 
 typedef struct kept_row {

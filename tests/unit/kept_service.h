@@ -5,9 +5,9 @@
 #define IXN_TESTS_KEPT_SERVICE_H
 
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "core/base/alloc.h"
+#include "core/base/table.h"
 #include "core/checkpoint.h"
 
 typedef struct kept_service {

@@ -1,9 +1,9 @@
 #include "apps/ixn-bench/parts/pending.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "core/base/alloc.h"
+#include "core/base/table.h"
 
 typedef struct entry {
     uint64_t request_id;

@@ -7,9 +7,9 @@
 #define IXN_ROUTER_JOBS_H
 
 #include <bsd/sys/tree.h>
-#include <uthash.h>
 
 #include "apps/ixn-router/parts/run.h"
+#include "core/base/table.h"
 
 typedef enum {
     JOB_WAITING,  /* not started */
