@@ -95,13 +95,25 @@ static void s_forget_attempts(interaction_t *interaction)
     interaction->more->reason = NULL;
 }
 
-static bool s_submitted_fits(const Ixn__V1__Submitted *entry)
+/* A submitted one's texts, as it will have them. False: one is longer than its limit. */
+static bool s_submitted_texts(const Ixn__V1__Submitted *entry, text_t ret_texts[FIELDS])
 {
-    return entry->key.len <= LIMIT_KEY && s_fits(entry->external_id, LIMIT_TEXT) &&
-           s_fits(entry->tenant, LIMIT_NAME) && s_fits(entry->queue, LIMIT_NAME) &&
-           s_fits(entry->media_type, LIMIT_NAME) && s_fits(entry->type, LIMIT_NAME) &&
-           s_fits(entry->subtype, LIMIT_NAME) && s_fits(entry->submitted_by, LIMIT_NAME) &&
-           (entry->parent_id.len == 0 || entry->parent_id.len == sizeof(id128_t));
+    ret_texts[FIELD_ATTRIBUTES] = s_bytes(entry->attributes);
+    ret_texts[FIELD_EXTERNAL_ID] = text_of(entry->external_id);
+    ret_texts[FIELD_MEDIA_TYPE] = text_of(entry->media_type);
+    ret_texts[FIELD_TYPE] = text_of(entry->type);
+    ret_texts[FIELD_SUBTYPE] = text_of(entry->subtype);
+    ret_texts[FIELD_SUBMITTED_BY] = text_of(entry->submitted_by);
+    ret_texts[FIELD_KEY] = s_bytes(entry->key);
+    ret_texts[FIELD_PARENT] = s_bytes(entry->parent_id);
+    const size_t parent = ret_texts[FIELD_PARENT].len;
+    return ret_texts[FIELD_KEY].len <= LIMIT_KEY &&
+           ret_texts[FIELD_EXTERNAL_ID].len <= LIMIT_TEXT &&
+           ret_texts[FIELD_MEDIA_TYPE].len <= LIMIT_NAME &&
+           ret_texts[FIELD_TYPE].len <= LIMIT_NAME && ret_texts[FIELD_SUBTYPE].len <= LIMIT_NAME &&
+           ret_texts[FIELD_SUBMITTED_BY].len <= LIMIT_NAME &&
+           (parent == 0 || parent == sizeof(id128_t)) && s_fits(entry->tenant, LIMIT_NAME) &&
+           s_fits(entry->queue, LIMIT_NAME);
 }
 
 /* The queue of a new interaction, made if new; NULL when there is no room for its name, or for its
@@ -126,7 +138,8 @@ static bool s_submitted(state_t *self, const Ixn__V1__Submitted *entry, error_t 
         return state_misfit(self, "submitted", "its id has not 16 bytes", ret_error);
     if (state_find(self, &id) || state_remembered(self, &id))
         return state_misfit(self, "submitted", "its interaction exists already", ret_error);
-    if (!s_submitted_fits(entry))
+    text_t texts[FIELDS];
+    if (!s_submitted_texts(entry, texts))
         return s_too_long(self, "submitted", ret_error);
     id128_t key_hash = key_hash_of(text_of(entry->tenant), s_bytes(entry->key));
     if (state_find_by_key(self, &key_hash))
@@ -147,16 +160,6 @@ static bool s_submitted(state_t *self, const Ixn__V1__Submitted *entry, error_t 
     interaction->submitted_at = self->wall_time;
     interaction->placed_at = self->wall_time;
     interaction->moved_at = self->wall_time;
-    const text_t texts[FIELDS] = {
-        [FIELD_ATTRIBUTES] = s_bytes(entry->attributes),
-        [FIELD_EXTERNAL_ID] = text_of(entry->external_id),
-        [FIELD_MEDIA_TYPE] = text_of(entry->media_type),
-        [FIELD_TYPE] = text_of(entry->type),
-        [FIELD_SUBTYPE] = text_of(entry->subtype),
-        [FIELD_SUBMITTED_BY] = text_of(entry->submitted_by),
-        [FIELD_KEY] = s_bytes(entry->key),
-        [FIELD_PARENT] = s_bytes(entry->parent_id),
-    };
     interaction_set_texts(interaction, texts, &self->text_bytes);
     if (entry->held) {
         interaction->flags |= INTERACTION_HELD;

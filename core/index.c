@@ -55,7 +55,8 @@ static void s_put(table_t *table, uint32_t hash, uint32_t handle)
     table->count++;
 }
 
-static bool s_seek(const index_t *self, const table_t *table, const id128_t *key, size_t *ret_at)
+static inline bool s_seek(const index_t *self, const table_t *table, const id128_t *key,
+                          size_t *ret_at)
 {
     if (table->count == 0)
         return false;

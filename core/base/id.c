@@ -27,11 +27,6 @@ id128_t id_from_time(usec_t wall_us, id128_t seed)
     return id;
 }
 
-bool id_equal(id128_t a, id128_t b)
-{
-    return memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
-}
-
 bool id_is_zero(id128_t id)
 {
     return id_equal(id, (id128_t){{0}});

@@ -24,7 +24,10 @@ id128_t id_random(void);
  * node sort by the time they were made. */
 id128_t id_from_time(usec_t wall_us, id128_t seed);
 
-bool id_equal(id128_t a, id128_t b);
+static inline bool id_equal(id128_t a, id128_t b)
+{
+    return memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
+}
 bool id_is_zero(id128_t id);
 
 /* Writes the usual text form; returns `text`. */
