@@ -155,7 +155,7 @@ void engine_emit(engine_t *self, Ixn__V1__Entry *entry)
     }
     wire_append_entry(&self->entries, entry);
     self->entries_len++;
-    error_t error = {0};
+    error_t error;
     bool applied = state_apply(self->state, entry, &error);
     CHECK(applied); /* what this very state decided fits it */
     engine_services_dropped(self);
@@ -449,7 +449,7 @@ static bool s_may_speak(const engine_session_t *slot, const char *by, error_t *r
                          "\"%s\" is registered as %s; only an OPERATOR may speak for somebody "
                          "(`by`)",
                          slot->name, s_role(slot->role));
-    return wire_check_text("by", by, 0, LIMIT_NAME, ret_error);
+    return !*by || wire_check_text("by", by, 0, LIMIT_NAME, ret_error);
 }
 
 static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error_t *ret_error)
@@ -638,7 +638,7 @@ void engine_request(engine_t *self, session_t session, const Ixn__V1__Request *r
     if (!slot)
         return;
     slot->heard = self->log_time;
-    error_t error = {0};
+    error_t error; /* nothing is in it until it is set: to clear it takes longer than to judge */
     const char *retry = self->hold ? self->hold : self->retry;
     if (request->id == 0) {
         error_set(&error, ERROR_MALFORMED, "a request has the id 0; ids begin with 1");

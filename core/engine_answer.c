@@ -20,6 +20,7 @@ void engine_finish_frame(engine_t *self, engine_session_t *slot)
     }
     self->ready[self->ready_len++] =
         (engine_frame_t){engine_ref(self, slot), slot->out.bytes, slot->out.len};
+    slot->usual = slot->out.len;
     slot->out = (buffer_t){0}; /* the frame owns the bytes now */
     slot->out_messages = 0;
 }
@@ -28,8 +29,10 @@ static void s_to_frame(engine_t *self, engine_session_t *slot, const uint8_t *by
 {
     if (slot->out.len + len > FRAME_BYTES)
         engine_finish_frame(self, slot);
-    if (slot->out_messages == 0)
+    if (slot->out_messages == 0) {
+        buffer_reserve(&slot->out, slot->usual);
         wire_append_from_node_head(&slot->out, self->options.epoch, self->committed);
+    }
     buffer_append(&slot->out, bytes, len);
     if (++slot->out_messages == LIMIT_PACKET_REQUESTS)
         engine_finish_frame(self, slot);

@@ -488,7 +488,7 @@ void engine_change(engine_t *self, session_t session, const Ixn__V1__Request *re
     change.kind = request->body_case;
     change.slot = engine_slot(self, session);
     bool answered = false;
-    error_t error = {0};
+    error_t error;
     bool ok = s_identify(&change, &error) && s_find(self, &change, request->id, &answered, &error);
     if (answered)
         return;

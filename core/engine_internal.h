@@ -76,6 +76,7 @@ typedef struct {
     /* messages that may be sent: one frame that grows */
     buffer_t out;
     uint32_t out_messages;
+    size_t usual; /* bytes of the frame before it: so many are taken at once */
     bool in_flush;
 } engine_session_t;
 

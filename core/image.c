@@ -30,6 +30,8 @@ typedef struct {
  * them as the image has rows. So many looks cost about one copy. */
 enum { LOOKS_A_ROW = 16 };
 
+enum { ROWS_AT_ONCE = 8192 };
+
 /* Finished while following: the record is the image's. */
 typedef struct {
     uint32_t handle;
@@ -62,9 +64,11 @@ struct image {
     collection_t *work; /* NULL: none in work; following: none closed */
     handles_t work_handles;
     size_t work_at;
-    uint8_t next_bit; /* flag of records that changed since the begin */
-    uint8_t work_bit; /* flag of records that belong to `work` and are not copied yet */
-    bool following;   /* another node writes the tables */
+    uint8_t next_bit;     /* flag of records that changed since the begin */
+    uint8_t work_bit;     /* flag of records that belong to `work` and are not copied yet */
+    size_t usual_changed; /* rows of the last image */
+    size_t usual_finished;
+    bool following; /* another node writes the tables */
     buffer_t scratch;
 };
 
@@ -140,10 +144,12 @@ static void s_push_handle(handles_t *self, uint32_t handle)
     self->handles[self->len++] = handle;
 }
 
-static interaction_row_t *s_push_row(interaction_row_t **rows, size_t len, size_t *capacity)
+/* `usual`: so many the last image had. Room for them is taken at once, if they are not too many. */
+static interaction_row_t *s_push_row(interaction_row_t **rows, size_t len, size_t *capacity,
+                                     size_t usual)
 {
     if (len == *capacity) {
-        *capacity = *capacity * 2 + 256;
+        *capacity = len > 0 ? len * 2 : 256 + (usual < ROWS_AT_ONCE ? usual : ROWS_AT_ONCE);
         *rows = memory_resize(*rows, *capacity * sizeof **rows);
     }
     return *rows + len;
@@ -223,8 +229,8 @@ static void s_copy_changed(state_t *self, interaction_t *interaction)
     image_t *image = self->image;
     collection_t *work = image->work;
     interaction->flags = (uint8_t)((interaction->flags & ~image->work_bit) | INTERACTION_IN_TABLE);
-    interaction_row_t *row =
-        s_push_row(&work->changed, work->image.changed_len, &work->changed_capacity);
+    interaction_row_t *row = s_push_row(&work->changed, work->image.changed_len,
+                                        &work->changed_capacity, image->usual_changed);
     s_copy(self, &work->arena, interaction, row);
     work->image.changed_len++;
 }
@@ -243,11 +249,11 @@ void image_touch(state_t *self, interaction_t *interaction)
 }
 
 /* A place for one more, in both arrays. */
-static interaction_row_t *s_push_finished(collection_t *self, uint64_t index)
+static interaction_row_t *s_push_finished(collection_t *self, uint64_t index, size_t usual)
 {
     size_t capacity = self->finished_capacity;
     interaction_row_t *row =
-        s_push_row(&self->finished, self->image.finished_len, &self->finished_capacity);
+        s_push_row(&self->finished, self->image.finished_len, &self->finished_capacity, usual);
     if (self->finished_capacity != capacity)
         self->finished_at =
             memory_resize(self->finished_at, self->finished_capacity * sizeof *self->finished_at);
@@ -277,7 +283,7 @@ static void s_keep(collection_t *self, const kept_t *kept)
 static void s_copy_finished(state_t *self, collection_t *to, const kept_t *kept)
 {
     interaction_t *interaction = state_record(self, kept->handle);
-    interaction_row_t *row = s_push_finished(to, kept->index);
+    interaction_row_t *row = s_push_finished(to, kept->index, self->image->usual_finished);
     s_copy(self, &to->arena, interaction, row);
     row->completed_at = kept->completed_at;
     row->completed_log = kept->completed_log;
@@ -389,6 +395,8 @@ checkpoint_image_t *state_image_step(state_t *self, size_t rows)
     image->work = NULL;
     handles->len = 0;
     image->base = done->image.to;
+    image->usual_changed = done->image.changed_len;
+    image->usual_finished = done->image.finished_len;
     done->image.changed = done->changed;
     done->image.finished = done->finished;
     done->image.gone = done->gone;
@@ -466,7 +474,7 @@ static void s_merge(state_t *self)
     }
     image->work_handles.len = 0;
     for (size_t i = 0; i < next->image.finished_len; i++)
-        *s_push_finished(work, next->finished_at[i]) = next->finished[i];
+        *s_push_finished(work, next->finished_at[i], 0) = next->finished[i];
     for (size_t i = 0; i < next->kept_len; i++)
         s_keep(work, &next->kept[i]);
     arena_join(&work->arena, &next->arena);
