@@ -423,10 +423,11 @@ static void s_expect_committed(uint64_t index)
 Test(journal, a_slow_commit_is_committed_once)
 {
     pair_set_dap(&s_pair, 1, getenv("IXN_TEST_CONNINFO"));
-    s_pair.config.hedge_after_ms = 10;
     pair_start(&s_pair);
     journal_append(s_pair.journal, pair_batch(&s_pair, 1));
     s_expect_committed(1);
+    s_pair.config.hedge_after_ms = 10; /* only now: one of the first would wait with the others */
+    journal_use(s_pair.journal, use_all(&s_pair.config));
     pair_ask(s_pair.pq, "BEGIN");
     pair_ask(s_pair.pq, "SELECT 1 FROM ixn.pair FOR NO KEY UPDATE");
     journal_append(s_pair.journal, pair_batch(&s_pair, 1));
