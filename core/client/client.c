@@ -45,7 +45,6 @@ struct ixn_client {
     int epoll;
     nodes_t nodes;
     requests_t requests;
-    entropy_t entropy;
     usec_t resend;
     usec_t give_up;
     bool told_connected; /* what the program was told last */
@@ -63,6 +62,7 @@ struct ixn_client {
     char *by;         /* owned; NULL: it speaks for itself */
     size_t read_next; /* the endpoint to read from next */
     kept_t kept;      /* events of before, to be handed out first */
+    entropy_t entropy;
 };
 
 static usec_t s_now(void)

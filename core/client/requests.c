@@ -10,6 +10,10 @@
 
 #define LISTS (REQUESTS_DELAYED + REQUESTS_DELAYS)
 
+/* Most programs send requests of much the same size: blocks that were used are used again, as long
+ * as there is not more of them than this. */
+#define SPARE_SIZE ((size_t)256 * 1024)
+
 void requests_init(requests_t *self, size_t max)
 {
     *self = (requests_t){.max = max};
@@ -28,6 +32,10 @@ void requests_free(requests_t *self)
     for (request_t *request = self->all, *newer; request; request = newer) {
         newer = request->newer;
         free(request);
+    }
+    for (request_t *spare = self->spare, *next; spare; spare = next) {
+        next = spare->next;
+        free(spare);
     }
     free(self->slots);
     free(self->vacant);
@@ -76,12 +84,38 @@ static void s_put_last(requests_t *self, request_t *request, unsigned list)
     s_counted(self, request);
 }
 
+/* A block for a request of so many bytes. */
+static request_t *s_block(requests_t *self, size_t len)
+{
+    request_t *block = self->spare;
+    if (!block || block->room < len) {
+        block = memory_new(sizeof *block + len);
+        block->room = len;
+        return block;
+    }
+    self->spare = block->next;
+    self->spare_size -= block->room;
+    return block;
+}
+
+static void s_give_back(requests_t *self, request_t *block)
+{
+    if (self->spare_size + block->room > SPARE_SIZE) {
+        free(block);
+        return;
+    }
+    block->next = self->spare;
+    self->spare = block;
+    self->spare_size += block->room;
+}
+
 request_t *requests_add(requests_t *self, text_t bytes, usec_t now)
 {
     uint64_t id = requests_next_id(self);
     CHECK(id);
-    request_t *request = memory_new(sizeof *request + bytes.len);
-    *request = (request_t){.id = id, .made_at = now, .due_at = USEC_NEVER, .len = bytes.len};
+    request_t *request = s_block(self, bytes.len);
+    *request = (request_t){
+        .id = id, .made_at = now, .due_at = USEC_NEVER, .len = bytes.len, .room = request->room};
     memcpy(request->bytes, bytes.data, bytes.len);
     self->sequence++;
     self->slots[self->vacant[--self->vacant_len]] = request;
@@ -109,7 +143,7 @@ void requests_remove(requests_t *self, request_t *request)
     self->size -= request->len;
     s_take_out(self, request);
     DL_DELETE2(self->all, request, older, newer);
-    free(request);
+    s_give_back(self, request);
 }
 
 size_t requests_fit(const requests_t *self, size_t max_count, size_t max_size, size_t *ret_size)

@@ -33,6 +33,7 @@ struct request {
     request_t *prev, *next;   /* in its list */
     request_t *older, *newer; /* in the list of all */
     size_t len;
+    size_t room;     /* for so many bytes */
     uint8_t bytes[]; /* as an element of ToNode.requests */
 };
 
@@ -51,6 +52,8 @@ typedef struct {
     size_t ready_size;
     size_t delayed_count;
     request_t *all;
+    request_t *spare;  /* blocks for the next ones, chained by `next` … */
+    size_t spare_size; /* … and their bytes */
     request_t *lists[REQUESTS_DELAYED + REQUESTS_DELAYS];
     usec_t delays[REQUESTS_DELAYS]; /* the delay in force, jitter included */
 } requests_t;

@@ -186,6 +186,7 @@ static void s_drain(void *link, peer_news_t *news)
     }
 }
 
+/* The library knows whether sending took an edge with it. */
 static bool s_flush(void *link)
 {
     link_t *self = link;
@@ -193,7 +194,7 @@ static bool s_flush(void *link)
     self->queued = false;
     if (sent)
         ixn_client_flush(self->client);
-    return sent;
+    return sent && ixn_client_wait_ms(self->client) == 0;
 }
 
 static void s_close(void *link)
