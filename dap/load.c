@@ -130,7 +130,7 @@ static bool s_on_completed(load_t *self, const field_t *fields, error_t *ret_err
         .tenant = field_text(fields[1]),
         .key = field_text(fields[2]),
         .fingerprint = field_int8(fields[3]),
-        .journey = field_jsonb(fields[4]),
+        .journey = field_text(fields[4]),
         .deadline = USEC_NEVER,
         .completed_at = field_wall(fields[5]),
         .completed_log = (usec_t)field_int8(fields[6]),
@@ -235,23 +235,29 @@ static bool s_interactions(load_t *self, error_t *ret_error)
     return s_stream(self, &query, s_on_interaction, ret_error);
 }
 
+#define COMPLETED_COLUMNS "id, tenant, key, fingerprint, completed_at, completed_log_us, age"
+
 /* What is remembered of them, and nothing else: ten minutes may be millions, and each column that
  * is read costs the server more than it costs us. They are sorted in memory where that is possible.
- */
+ * The tables behind ixn.interaction_history are asked, since that would make jsonb of the text. */
 static bool s_completed(load_t *self, error_t *ret_error)
 {
-    static const Oid types[COMPLETED] = {OID_UUID,  OID_TEXT,        OID_BYTEA, OID_INT8,
-                                         OID_JSONB, OID_TIMESTAMPTZ, OID_INT8};
+    static const Oid types[COMPLETED] = {OID_UUID, OID_TEXT,        OID_BYTEA, OID_INT8,
+                                         OID_TEXT, OID_TIMESTAMPTZ, OID_INT8};
     usec_t since;
     usec_t window = self->callbacks->dedupe_window(self->callbacks->context);
     if (__builtin_sub_overflow(self->checkpoint_log, window, &since))
         since = INT64_MIN + 1;
     buffer_t select = {0};
-    buffer_printf(&select,
-                  "SELECT id, tenant, key, fingerprint, journey, completed_at, completed_log_us"
-                  " FROM ixn.interaction_history WHERE completed_log_us >= %" PRId64
-                  " ORDER BY completed_log_us, age",
-                  since);
+    buffer_printf(
+        &select,
+        "SELECT id, tenant, key, fingerprint, journey, completed_at, completed_log_us FROM ("
+        "SELECT " COMPLETED_COLUMNS
+        ", journey FROM ixn.interaction_finished UNION ALL "
+        "SELECT " COMPLETED_COLUMNS
+        ", journey::text FROM ixn.interaction_history_before"
+        ") AS h WHERE completed_log_us >= %" PRId64 " ORDER BY completed_log_us, age",
+        since);
     copy_query_t query = {.what = "ixn.interaction_history",
                           .select = (const char *)select.bytes,
                           .types = types,

@@ -42,8 +42,8 @@ const char *partition_name(int64_t day, char name[PARTITION_NAME_SIZE])
 {
     CHECK(partition_day_valid(day));
     struct tm calendar = s_calendar(day);
-    snprintf(name, PARTITION_NAME_SIZE, "interaction_history_%04d%02d%02d", calendar.tm_year + 1900,
-             calendar.tm_mon + 1, calendar.tm_mday);
+    snprintf(name, PARTITION_NAME_SIZE, "interaction_finished_%04d%02d%02d",
+             calendar.tm_year + 1900, calendar.tm_mon + 1, calendar.tm_mday);
     return name;
 }
 
@@ -78,29 +78,20 @@ static bool s_run(connection_t *connection, buffer_t *sql, uint32_t timeout_ms,
 }
 
 /* What a day grows by is looked at by autovacuum again and again: in samples of a tenth of the
- * usual size, and once it has grown by half. Its summary of ranges is of ranges so large that
- * autovacuum, which notes 256 of them and makes a round a minute, keeps up. A partition takes none
- * of it from its parent. */
+ * usual size, and once it has grown by half. A partition takes none of it from its parent. */
 #define GROWTH "autovacuum_analyze_scale_factor = 0.5"
 #define SAMPLE "30"
-#define RANGE "512" /* pages */
 
 /* … as PL/pgSQL, while the day's table is empty. */
-static void s_print_upkeep(buffer_t *sql, const char *name)
+static void s_print_samples(buffer_t *sql, const char *name)
 {
     buffer_printf(sql,
-                  "EXECUTE (SELECT string_agg(change, '; ') FROM ("
-                  "SELECT format('ALTER TABLE ixn.%s ALTER COLUMN %%I SET STATISTICS " SAMPLE
-                  "', attname) AS change FROM pg_attribute "
-                  "WHERE attrelid = 'ixn.%s'::regclass AND attnum > 0 AND NOT attisdropped "
-                  "UNION ALL "
-                  "SELECT format('ALTER INDEX %%s SET (pages_per_range = " RANGE
-                  ")', "
-                  "i.indexrelid::regclass) FROM pg_index AS i "
-                  "JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam "
-                  "WHERE i.indrelid = 'ixn.%s'::regclass AND m.amname = 'brin') AS changes); "
-                  "REINDEX TABLE ixn.%s; ",
-                  name, name, name, name);
+                  "EXECUTE (SELECT 'ALTER TABLE ixn.%s ' || string_agg(format("
+                  "'ALTER COLUMN %%I SET STATISTICS " SAMPLE
+                  "', attname), ', ') "
+                  "FROM pg_attribute WHERE attrelid = 'ixn.%s'::regclass AND attnum > 0 "
+                  "AND NOT attisdropped); ",
+                  name, name);
 }
 
 bool partition_make(connection_t *connection, const partition_options_t *options, int64_t day,
@@ -116,13 +107,15 @@ bool partition_make(connection_t *connection, const partition_options_t *options
     s_print_fenced(&sql, &options->fence, "RETURN");
     buffer_printf(&sql,
                   "IF to_regclass('ixn.%s') IS NULL THEN "
-                  "CREATE TABLE ixn.%s (LIKE ixn.interaction_history INCLUDING ALL) "
-                  "WITH (" GROWTH "); ",
-                  name, name);
-    s_print_upkeep(&sql, name);
+                  "CREATE TABLE ixn.%s (LIKE ixn.interaction_finished INCLUDING ALL) "
+                  "WITH (" GROWTH
+                  "); "
+                  "CREATE UNIQUE INDEX ON ixn.%s (id); ",
+                  name, name, name);
+    s_print_samples(&sql, name);
     buffer_printf(&sql,
                   "COMMENT ON TABLE ixn.%s IS 'Interactions that were finished on %s (UTC).'; "
-                  "ALTER TABLE ixn.interaction_history ATTACH PARTITION ixn.%s "
+                  "ALTER TABLE ixn.interaction_finished ATTACH PARTITION ixn.%s "
                   "FOR VALUES FROM ('%s 00:00:00+00') TO ('%s 00:00:00+00'); "
                   "END IF;",
                   name, from, name, from, to);
@@ -154,11 +147,13 @@ static bool s_next(connection_t *connection, const partition_options_t *options,
     PGresult *result = connection_query_within(
         connection,
         "SELECT c.relname::text FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid "
-        "CROSS JOIN LATERAL substring(c.relname FROM '^interaction_history_(\\d{8})$') AS d(day) "
-        "WHERE i.inhparent = 'ixn.interaction_history'::regclass AND d.day IS NOT NULL "
+        "CROSS JOIN LATERAL substring(c.relname FROM "
+        "'^interaction_(?:finished|history)_(\\d{8})$') AS d(day) "
+        "WHERE i.inhparent IN ('ixn.interaction_finished'::regclass, "
+        "'ixn.interaction_history_before'::regclass) AND d.day IS NOT NULL "
         "AND (to_date(d.day, 'YYYYMMDD') + 1)::timestamp AT TIME ZONE 'UTC' "
         "<= clock_timestamp() - $1 * interval '1 microsecond' "
-        "AND c.relname > $2 COLLATE \"C\" ORDER BY d.day LIMIT 1",
+        "AND c.relname > $2 COLLATE \"C\" ORDER BY c.relname COLLATE \"C\" LIMIT 1",
         &all, options->timeout_ms, ret_error);
     if (!result)
         return false;

@@ -1,5 +1,7 @@
-/* Partition: the days of ixn.interaction_history. A partition holds one day of completed_at (UTC)
- * and is called interaction_history_YYYYMMDD.
+/* Partition: the days of ixn.interaction_finished. A partition holds one day of completed_at (UTC)
+ * and is called interaction_finished_YYYYMMDD. Those of ixn.interaction_history_before, where what
+ * was finished went up to version 10 of the schema, are called interaction_history_YYYYMMDD; they
+ * are only dropped.
  *
  * Promises: making one takes no lock that a reader of the history (a dump) holds up or waits for;
  * dropping one gives up after a moment when somebody reads. Whether a day is over is judged by the
@@ -19,7 +21,7 @@ int64_t partition_day(usec_t wall_us);
 bool partition_day_valid(int64_t day);
 
 #define PARTITION_NAME_SIZE 64
-/* "interaction_history_20260131". */
+/* "interaction_finished_20260131". */
 const char *partition_name(int64_t day, char name[PARTITION_NAME_SIZE]);
 
 typedef struct {

@@ -1,8 +1,8 @@
 /* Rows: interaction rows as parameters of the statements that write them, many at a time.
  *
  * One table of columns says which field of interaction_row_t goes into which column of
- * ixn.interaction and ixn.interaction_history, and as what: statements and parameters are both made
- * from it. No connection in it.
+ * ixn.interaction and ixn.interaction_finished, and as what: statements and parameters are both
+ * made from it. No connection in it.
  */
 #ifndef IXN_DAP_ROWS_H
 #define IXN_DAP_ROWS_H

@@ -106,7 +106,7 @@ Test(checkpoint_faults, the_commit_itself_is_lost)
 Test(checkpoint_faults, the_connection_breaks_between_rows)
 {
     s_start_behind_proxy(true);
-    proxy_arm(s_proxy, PROXY_LOSE_REQUEST, s_image_word, "COPY ixn.interaction_history");
+    proxy_arm(s_proxy, PROXY_LOSE_REQUEST, s_image_word, "COPY ixn.interaction_finished");
     checkpoint_writer_write(s_fixture.writer, s_image(1, 2));
     s_expect_waiting_then_written(2);
 }

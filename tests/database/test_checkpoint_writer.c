@@ -321,7 +321,7 @@ Test(checkpoint_writer, many_chunks_make_one_transaction)
     cr_expect_eq(fixture_number(&s_fixture,
                                 "SELECT count(DISTINCT xmin::text) FROM "
                                 "(SELECT xmin FROM ixn.interaction UNION ALL "
-                                "SELECT xmin FROM ixn.interaction_history) AS r"),
+                                "SELECT xmin FROM ixn.interaction_finished) AS r"),
                  1, "one transaction");
 }
 
@@ -330,7 +330,7 @@ Test(checkpoint_writer, many_chunks_make_one_transaction)
  * more, or a wider row, shows. */
 Test(checkpoint_writer, a_finished_interaction_is_few_bytes)
 {
-    enum { ROWS = 20000, ROW_MOST = 600, INDEXES_MOST = 165 };
+    enum { ROWS = 20000, ROW_MOST = 600, INDEXES_MOST = 130 };
     usec_t now = test_wall();
     test_image_t *image = test_image_new(0, ROWS);
     fixture_start(&s_fixture);
@@ -341,10 +341,11 @@ Test(checkpoint_writer, a_finished_interaction_is_few_bytes)
     fixture_write(&s_fixture, &image->image);
     long long row = fixture_number(&s_fixture,
                                    "SELECT sum(pg_table_size(relid)) / 20000 FROM "
-                                   "pg_partition_tree('ixn.interaction_history') WHERE isleaf");
-    long long indexes = fixture_number(&s_fixture,
-                                       "SELECT sum(pg_indexes_size(relid)) / 20000 FROM "
-                                       "pg_partition_tree('ixn.interaction_history') WHERE isleaf");
+                                   "pg_partition_tree('ixn.interaction_finished') WHERE isleaf");
+    long long indexes =
+        fixture_number(&s_fixture,
+                       "SELECT sum(pg_indexes_size(relid)) / 20000 FROM "
+                       "pg_partition_tree('ixn.interaction_finished') WHERE isleaf");
     printf("measured: a finished interaction is %lld bytes, and %lld in indexes\n", row, indexes);
     cr_expect_leq(row, ROW_MOST, "%lld bytes for a finished interaction, at most %d", row,
                   (int)ROW_MOST);
@@ -438,7 +439,7 @@ Test(checkpoint_writer, another_database_gets_nothing)
     s_expect_nothing();
     cr_expect_eq(fixture_number(&s_fixture,
                                 "SELECT count(*) FROM pg_inherits WHERE inhparent = "
-                                "'ixn.interaction_history'::regclass"),
+                                "'ixn.interaction_finished'::regclass"),
                  0, "no partition either");
 }
 
@@ -457,7 +458,7 @@ Test(checkpoint_writer, the_same_image_again_changes_nothing)
     static const char marks[] =
         "SELECT string_agg(mark, ' ') FROM (SELECT xmin || ctid::text AS "
         "mark FROM ixn.interaction UNION ALL SELECT xmin || ctid::text "
-        "FROM ixn.interaction_history UNION ALL SELECT xmin || ctid::text "
+        "FROM ixn.interaction_finished UNION ALL SELECT xmin || ctid::text "
         "FROM ixn.checkpoint) AS m";
     char before[200];
     snprintf(before, sizeof before, "%s", fixture_ask(s_fixture.pq, marks));

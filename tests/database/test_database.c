@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "dap/schema.h"
 #include "tests/database/pair_fixture.h"
 
 static pair_t s_pair;
@@ -198,74 +197,6 @@ Test(database, is_reached_by_the_first_dap_that_answers)
     cr_assert_null(database_open(&config, &error));
     cr_assert_eq(error.code, ERROR_DATABASE_UNREACHABLE);
     cr_assert(strstr(error.text, "DAP dead: cannot connect"), "%s", error.text);
-}
-
-/* A database of the first version keeps what it has, and gets what is missing. */
-Test(database, of_an_older_version_is_migrated)
-{
-    identity_t identity;
-    database_status_t before, after;
-    error_t error = {0};
-    uint32_t applied = 99;
-    cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
-    cr_assert(database_status(s_pair.database, NULL, &before, &error), "%s", error.text);
-    pair_ask(s_pair.pq,
-             "DROP VIEW ixn.role_history;"
-             "DROP TABLE ixn.strategy, ixn.strategy_activation, ixn.strategy_turn, ixn.agent, "
-             "ixn.router_drain;"
-             "DROP TABLE ixn.adoption, ixn.audit, ixn.service_request, ixn.skip, ixn.heal;"
-             "DELETE FROM ixn.schema_migration WHERE version > 1");
-    cr_assert(!database_status(s_pair.database, NULL, &after, &error));
-    cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);
-    cr_assert(strstr(error.text, "version 1") && strstr(error.text, "ixnctl database migrate"),
-              "%s", error.text);
-    cr_assert(database_migrate(s_pair.database, &applied, &error), "%s", error.text);
-    cr_assert_eq(applied, schema_migrations_len - 1);
-    cr_assert(database_status(s_pair.database, NULL, &after, &error), "%s", error.text);
-    cr_assert(id_equal(after.identity.database_id, before.identity.database_id));
-    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT count(*) FROM ixn.role_history"), "0");
-}
-
-/* What an older schema stored otherwise stays readable; only new rows are compressed by LZ4. A
- * server without LZ4 leaves the journal as it was. */
-Test(database, compresses_what_is_large_where_the_server_can)
-{
-    identity_t identity;
-    error_t error = {0};
-    cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
-    bool can = strcmp(pair_ask(s_pair.pq,
-                               "SELECT 'lz4' = ANY (enumvals) FROM pg_settings "
-                               "WHERE name = 'default_toast_compression'"),
-                      "t") == 0;
-    static const char columns[] =
-        "SELECT string_agg(DISTINCT concat(attcompression, attstorage), ' ') FROM pg_attribute "
-        "WHERE (attrelid, attname) IN (('ixn.journal'::regclass, 'entries'), "
-        "('ixn.interaction'::regclass, 'attributes'), "
-        "('ixn.interaction_history'::regclass, 'journey'))";
-    if (!can)
-        cr_skip_test("this server was built without LZ4");
-    cr_assert_str_eq(pair_ask(s_pair.pq, columns), "lx");
-    pair_ask(s_pair.pq,
-             "ALTER TABLE ixn.journal ALTER entries SET COMPRESSION default, "
-             "ALTER entries SET STORAGE EXTERNAL");
-    pair_ask(s_pair.pq,
-             "INSERT INTO ixn.journal VALUES (1, 1, 0, gen_random_uuid(), "
-             "gen_random_uuid(), 0, now(), now(), convert_to(repeat('ab', 50000), "
-             "'UTF8'))");
-    uint32_t applied;
-    pair_ask(s_pair.pq, "DELETE FROM ixn.schema_migration WHERE version = 10");
-    cr_assert(database_migrate(s_pair.database, &applied, &error), "%s", error.text);
-    cr_assert_eq(applied, 1);
-    cr_assert_str_eq(pair_ask(s_pair.pq, columns), "lx");
-    pair_ask(s_pair.pq,
-             "INSERT INTO ixn.journal SELECT 2, 2, epoch, previous_hash, hash, "
-             "log_time_us, decided_at, committed_at, entries || '' FROM ixn.journal "
-             "WHERE last_index = 1");
-    cr_assert_str_eq(pair_ask(s_pair.pq,
-                              "SELECT string_agg(octet_length(entries) || ' ' || "
-                              "(pg_column_size(entries) < 5000), ', ' ORDER BY last_index) "
-                              "FROM ixn.journal WHERE last_index > 0"),
-                     "100000 false, 100000 true");
 }
 
 /* Three epochs; the second decided nothing. */

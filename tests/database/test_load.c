@@ -286,6 +286,11 @@ Test(load, reads_null_as_what_has_not_happened)
     cr_assert_eq(row->deadline, USEC_NEVER);
 }
 
+#define FINISHED                                                                                   \
+    "false, 'default', 'inbound', 'email', '', '', '', 'mail-1', 'key', 1, '{}', '[]', "           \
+    "NULL, NULL, 'answered', 0, 1, 1, 0, 0, now(), now(), now(), now(), NULL, NULL, "              \
+    "'2026-01-31 12:00:00Z',"
+
 Test(load, goes_on_from_the_checkpoint_in_order)
 {
     seen_t seen = {0};
@@ -294,14 +299,18 @@ Test(load, goes_on_from_the_checkpoint_in_order)
     s_set_checkpoint(4);
     pair_ask(s_pair.pq, LIVE_ROW);
     pair_ask(s_pair.pq, "INSERT INTO ixn.configuration (encoded, index) VALUES ('abc', 4)");
+    /* Of both tables, in one order. */
     pair_ask(s_pair.pq,
-             "CREATE TABLE ixn.history_test PARTITION OF ixn.interaction_history "
+             "CREATE TABLE ixn.test_before PARTITION OF ixn.interaction_history_before "
+             "FOR VALUES FROM ('2026-01-31') TO ('2026-02-01');"
+             "CREATE TABLE ixn.test_finished PARTITION OF ixn.interaction_finished "
              "FOR VALUES FROM ('2026-01-31') TO ('2026-02-01')");
     pair_ask(s_pair.pq,
-             "INSERT INTO ixn.interaction_history SELECT gen_random_uuid(), NULL, 'completed', "
-             "false, 'default', 'inbound', 'email', '', '', '', 'mail-1', 'key', 1, '{}', '[]', "
-             "NULL, NULL, 'answered', 0, 1, 1, 0, 0, now(), now(), now(), now(), NULL, NULL, "
-             "'2026-01-31 12:00:00Z', 3000 - i * 100 FROM generate_series(0, 9) AS i");
+             "INSERT INTO ixn.interaction_history_before SELECT gen_random_uuid(), NULL, "
+             "'completed', " FINISHED " 3000 - i * 100 FROM generate_series(0, 9, 2) AS i");
+    pair_ask(s_pair.pq,
+             "INSERT INTO ixn.interaction_finished SELECT gen_random_uuid(), NULL, " FINISHED
+             " 3000 - i * 100 FROM generate_series(1, 9, 2) AS i");
     cr_assert(s_load(&seen, 500, &error), "%s", error.text);
     cr_assert_str_eq(seen.order, "pcihb");
     cr_assert_eq(seen.checkpoint, 4);

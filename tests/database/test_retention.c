@@ -160,7 +160,7 @@ static bool s_has(int64_t day)
     char sql[200];
     snprintf(
         sql, sizeof sql,
-        "SELECT count(*) FROM pg_inherits WHERE inhparent = 'ixn.interaction_history'::regclass "
+        "SELECT count(*) FROM pg_inherits WHERE inhparent = 'ixn.interaction_finished'::regclass "
         "AND inhrelid = to_regclass('ixn.%s')",
         partition_name(day, name));
     return fixture_number(&s_fixture, sql) == 1;
@@ -197,15 +197,16 @@ Test(retention, today_and_tomorrow_are_made)
                                  "c.oid = i.indrelid WHERE c.relname = '%s'",
                                  name),
                      fixture_ask(s_fixture.pq,
-                                 "SELECT count(*) FROM pg_index WHERE indrelid = "
-                                 "'ixn.interaction_history'::regclass"));
+                                 "SELECT count(*) + 1 FROM pg_index WHERE indrelid = "
+                                 "'ixn.interaction_finished'::regclass"),
+                     "those of all days, and the one over id");
 }
 
-/* A partition takes nothing of it from its parent. */
+/* A partition takes nothing of it but the ranges from its parent. */
 Test(retention, a_day_is_cheap_to_keep)
 {
     s_make(12345);
-    const char *name = "'ixn.interaction_history_20031020'::regclass";
+    const char *name = "'ixn.interaction_finished_20031020'::regclass";
     cr_expect_str_eq(
         fixture_ask(s_fixture.pq, "SELECT reloptions FROM pg_class WHERE oid = %s", name),
         "{autovacuum_analyze_scale_factor=0.5}");
@@ -233,7 +234,7 @@ Test(retention, a_day_is_cheap_to_keep)
                     "JOIN pg_am AS m ON m.oid = c.relam AND m.amname = 'brin' "
                     "WHERE i.indrelid = %s",
                     name),
-        "t {autosummarize=on,pages_per_range=512} 1");
+        "t {pages_per_range=512,autosummarize=on} 1");
 }
 
 Test(retention, a_day_can_be_made_twice_and_at_the_edges)
@@ -245,7 +246,7 @@ Test(retention, a_day_can_be_made_twice_and_at_the_edges)
     fixture_ask(s_fixture.pq, "SET timezone = 'America/New_York'");
     cr_expect_str_eq(fixture_ask(s_fixture.pq,
                                  "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE "
-                                 "relname = 'interaction_history_19700101'"),
+                                 "relname = 'interaction_finished_19700101'"),
                      "FOR VALUES FROM ('1969-12-31 19:00:00-05') TO ('1970-01-01 19:00:00-05')");
 }
 
@@ -269,8 +270,8 @@ Test(retention, old_days_go_and_others_stay)
     s_make(today - 91);
     s_make(today - 400);
     fixture_ask(s_fixture.pq,
-                "CREATE TABLE ixn.interaction_history_old PARTITION OF "
-                "ixn.interaction_history FOR VALUES FROM ('1999-01-01') "
+                "CREATE TABLE ixn.interaction_finished_old PARTITION OF "
+                "ixn.interaction_finished FOR VALUES FROM ('1999-01-01') "
                 "TO ('1999-02-01')");
     s_init(1, 0);
     s_run();
@@ -278,7 +279,7 @@ Test(retention, old_days_go_and_others_stay)
     cr_expect_not(s_has(today - 91) || s_has(today - 400));
     cr_expect_eq(fixture_number(&s_fixture,
                                 "SELECT count(*) FROM pg_inherits WHERE inhrelid = "
-                                "to_regclass('ixn.interaction_history_old')"),
+                                "to_regclass('ixn.interaction_finished_old')"),
                  1, "a partition of somebody else is not ours to drop");
 }
 

@@ -10,7 +10,7 @@ from checks import check_record, wait_all_completed
 from waiting import PATIENT, Failure, expect
 from world import World
 
-HISTORY = "ixn.interaction_history"
+HISTORY = "ixn.interaction_finished"  # the table behind the view
 COLUMNS = ("SELECT string_agg(quote_ident(attname), ',') FROM pg_attribute "
            f"WHERE attrelid = '{HISTORY}'::regclass AND attnum > 0")
 
@@ -22,7 +22,8 @@ def spoil(world, columns):
     keep = f"CREATE TABLE kept AS SELECT * FROM {HISTORY}"
     mend = f"TRUNCATE {HISTORY}; INSERT INTO {HISTORY} SELECT * FROM kept; DROP TABLE kept"
     yield "(P1)", f"{keep}; DELETE FROM {HISTORY} WHERE id IN ({one})", mend
-    later = columns.replace("completed_at", "completed_at + interval '1 ms' AS completed_at", 1)
+    # On another day: within one the table itself refuses an id that it has.
+    later = columns.replace("completed_at", "completed_at + interval '1 day' AS completed_at", 1)
     yield "more than once (P2)", (
         f"{keep}; INSERT INTO {HISTORY} ({columns}) SELECT {later} FROM kept "
         f"WHERE id IN ({one})"), mend

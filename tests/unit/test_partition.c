@@ -18,10 +18,10 @@ Test(partition, days_are_of_utc_and_round_down)
 Test(partition, names_are_dates)
 {
     char name[PARTITION_NAME_SIZE];
-    cr_assert_str_eq(partition_name(0, name), "interaction_history_19700101");
-    cr_assert_str_eq(partition_name(11016, name), "interaction_history_20000229");
-    cr_assert_str_eq(partition_name(20484, name), "interaction_history_20260131");
-    cr_assert_str_eq(partition_name(2932896, name), "interaction_history_99991231");
+    cr_assert_str_eq(partition_name(0, name), "interaction_finished_19700101");
+    cr_assert_str_eq(partition_name(11016, name), "interaction_finished_20000229");
+    cr_assert_str_eq(partition_name(20484, name), "interaction_finished_20260131");
+    cr_assert_str_eq(partition_name(2932896, name), "interaction_finished_99991231");
 }
 
 Test(partition, nonsense_gets_no_table)

@@ -1,0 +1,188 @@
+/* The schema's migrations: what an older version of the database keeps, and gets. */
+#include <criterion/criterion.h>
+
+#include "dap/partition.h"
+#include "dap/schema.h"
+#include "tests/database/pair_fixture.h"
+
+static pair_t s_pair;
+
+static void s_init(void)
+{
+    error_t error = {0};
+    pair_make(&s_pair);
+    s_pair.database = database_open(&s_pair.config, &error);
+    cr_assert(s_pair.database, "%s", error.text);
+}
+
+static void s_free(void)
+{
+    pair_free(&s_pair);
+}
+
+TestSuite(schema, .init = s_init, .fini = s_free, .timeout = 300);
+
+/* Makes of the database one that was initialised by that version; its identity stays. */
+static void s_go_back(uint32_t version)
+{
+    pair_ask(s_pair.pq,
+             "CREATE TEMP TABLE pair AS TABLE ixn.pair;"
+             "CREATE TEMP TABLE checkpoint AS TABLE ixn.checkpoint;"
+             "CREATE TEMP TABLE journal AS TABLE ixn.journal;"
+             "DROP SCHEMA ixn CASCADE");
+    for (uint32_t i = 0; i < version; i++) {
+        PGresult *result = PQexec(s_pair.pq, schema_migrations[i].sql);
+        cr_assert_eq(PQresultStatus(result), PGRES_COMMAND_OK, "%s", PQresultErrorMessage(result));
+        PQclear(result);
+        pair_ask(s_pair.pq, "INSERT INTO ixn.schema_migration (version, name) VALUES (%u, '%s')",
+                 schema_migrations[i].version, schema_migrations[i].name);
+    }
+    pair_ask(s_pair.pq,
+             "INSERT INTO ixn.pair SELECT * FROM pg_temp.pair;"
+             "INSERT INTO ixn.checkpoint SELECT * FROM pg_temp.checkpoint;"
+             "INSERT INTO ixn.journal SELECT * FROM pg_temp.journal;"
+             "DROP TABLE pg_temp.pair, pg_temp.checkpoint, pg_temp.journal");
+}
+
+/* A database of the first version keeps what it has, and gets what is missing. */
+Test(schema, of_an_older_version_is_migrated)
+{
+    identity_t identity;
+    database_status_t before, after;
+    error_t error = {0};
+    uint32_t applied = 99;
+    cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
+    cr_assert(database_status(s_pair.database, NULL, &before, &error), "%s", error.text);
+    s_go_back(1);
+    cr_assert(!database_status(s_pair.database, NULL, &after, &error));
+    cr_assert_eq(error.code, ERROR_DATABASE_SCHEMA);
+    cr_assert(strstr(error.text, "version 1") && strstr(error.text, "ixnctl database migrate"),
+              "%s", error.text);
+    cr_assert(database_migrate(s_pair.database, &applied, &error), "%s", error.text);
+    cr_assert_eq(applied, schema_migrations_len - 1);
+    cr_assert(database_status(s_pair.database, NULL, &after, &error), "%s", error.text);
+    cr_assert(id_equal(after.identity.database_id, before.identity.database_id));
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT count(*) FROM ixn.role_history"), "0");
+}
+
+/* What an older schema stored otherwise stays readable; only new rows are compressed by LZ4. A
+ * server without LZ4 leaves the journal as it was. */
+Test(schema, compresses_what_is_large_where_the_server_can)
+{
+    identity_t identity;
+    error_t error = {0};
+    cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
+    bool can = strcmp(pair_ask(s_pair.pq,
+                               "SELECT 'lz4' = ANY (enumvals) FROM pg_settings "
+                               "WHERE name = 'default_toast_compression'"),
+                      "t") == 0;
+    static const char columns[] =
+        "SELECT string_agg(DISTINCT concat(attcompression, attstorage), ' ') FROM pg_attribute "
+        "WHERE (attrelid, attname) IN (('ixn.journal'::regclass, 'entries'), "
+        "('ixn.interaction'::regclass, 'attributes'), "
+        "('ixn.interaction_finished'::regclass, 'journey'))";
+    if (!can)
+        cr_skip_test("this server was built without LZ4");
+    cr_assert_str_eq(pair_ask(s_pair.pq, columns), "lx");
+    s_go_back(9);
+    pair_ask(s_pair.pq,
+             "INSERT INTO ixn.journal VALUES (1, 1, 0, gen_random_uuid(), "
+             "gen_random_uuid(), 0, now(), now(), convert_to(repeat('ab', 50000), "
+             "'UTF8'))");
+    uint32_t applied;
+    cr_assert(database_migrate(s_pair.database, &applied, &error), "%s", error.text);
+    cr_assert_eq(applied, schema_migrations_len - 9);
+    cr_assert_str_eq(pair_ask(s_pair.pq, columns), "lx");
+    pair_ask(s_pair.pq,
+             "INSERT INTO ixn.journal SELECT 2, 2, epoch, previous_hash, hash, "
+             "log_time_us, decided_at, committed_at, entries || '' FROM ixn.journal "
+             "WHERE last_index = 1");
+    cr_assert_str_eq(pair_ask(s_pair.pq,
+                              "SELECT string_agg(octet_length(entries) || ' ' || "
+                              "(pg_column_size(entries) < 5000), ', ' ORDER BY last_index) "
+                              "FROM ixn.journal WHERE last_index > 0"),
+                     "100000 false, 100000 true");
+}
+
+/* ---- Version 11: the history becomes a view of two tables ---- */
+
+#define OLD_ROWS                                                                                   \
+    "CREATE TABLE ixn.interaction_history_20260131 (LIKE ixn.interaction_history INCLUDING ALL);"  \
+    "ALTER TABLE ixn.interaction_history ATTACH PARTITION ixn.interaction_history_20260131 "       \
+    "FOR VALUES FROM ('2026-01-31 00:00+00') TO ('2026-02-01 00:00+00');"                          \
+    "INSERT INTO ixn.interaction_history SELECT gen_random_uuid(), NULL, 'completed', false, "     \
+    "'default', 'inbound', 'email', '', '', 'mail-' || i, 'client', 'key', i, "                    \
+    "'{\"b\": 1, \"a\": [\"\\u00e4\"]}', '[{\"at\": \"2026-01-31T12:00:00.000000Z\"}]', NULL, "    \
+    "'s', 'answered', 0, 1, i, 0, 0, now(), now(), now(), now(), NULL, now(), "                    \
+    "'2026-01-31 12:00:00Z', 3000 + i FROM generate_series(1, 100) AS i"
+
+/* Of everything that a reader of the history sees. */
+static void s_describe(char text[2048])
+{
+    static const char *const questions[] = {
+        "SELECT md5(string_agg(h::text, ' ' ORDER BY id)) FROM ixn.interaction_history AS h",
+        "SELECT md5(string_agg(concat(attname, atttypid::regtype, "
+        "col_description(attrelid, attnum)), ' ' ORDER BY attnum)) FROM pg_attribute "
+        "WHERE attrelid = 'ixn.interaction_history'::regclass AND attnum > 0",
+        "SELECT string_agg(concat_ws(' ', r, has_table_privilege(r, 'ixn.interaction_history', "
+        "'SELECT'), has_column_privilege(r, 'ixn.interaction_history', 'queue', 'SELECT'), "
+        "has_table_privilege(r, 'ixn.interaction_history', 'SELECT WITH GRANT OPTION')), ', ') "
+        "FROM unnest('{pg_monitor,pg_checkpoint,pg_signal_backend}'::text[]) AS r",
+        "SELECT string_agg(t::text, ' ') FROM ixn.throughput_hourly AS t",
+    };
+    text[0] = 0;
+    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
+        size_t len = strlen(text);
+        snprintf(text + len, 2048 - len, "%s\n", pair_ask(s_pair.pq, "%s", questions[i]));
+    }
+}
+
+Test(schema, of_version_10_keeps_its_history)
+{
+    identity_t identity;
+    error_t error = {0};
+    uint32_t applied;
+    char before[2048];
+    char after[2048];
+    cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
+    s_go_back(10);
+    pair_ask(s_pair.pq, OLD_ROWS);
+    pair_ask(s_pair.pq,
+             "GRANT SELECT ON ixn.interaction_history TO pg_monitor WITH GRANT OPTION;"
+             "GRANT SELECT (queue) ON ixn.interaction_history TO pg_checkpoint");
+    s_describe(before);
+    cr_assert(strstr(before, "pg_monitor t t t, pg_checkpoint f t f, pg_signal_backend f f f"),
+              "%s", before);
+    const char *place = "SELECT pg_relation_filenode('ixn.interaction_history_20260131')";
+    char node[40];
+    snprintf(node, sizeof node, "%s", pair_ask(s_pair.pq, "%s", place));
+    cr_assert(database_migrate(s_pair.database, &applied, &error), "%s", error.text);
+    cr_assert_eq(applied, schema_migrations_len - 10);
+    s_describe(after);
+    cr_assert_str_eq(after, before);
+    cr_assert_str_eq(pair_ask(s_pair.pq, "%s", place), node, "it was rewritten");
+    cr_assert_str_eq(pair_ask(s_pair.pq,
+                              "SELECT count(*) FROM pg_attribute AS a WHERE attnum > 0 AND "
+                              "attrelid = 'ixn.interaction_finished'::regclass "
+                              "AND col_description(attrelid, attnum) IS NULL"),
+                     "0");
+}
+
+/* It would go on with the old table alone. */
+Test(schema, of_version_10_with_a_view_of_somebody_else_says_so)
+{
+    identity_t identity;
+    error_t error = {0};
+    uint32_t applied;
+    cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
+    s_go_back(10);
+    pair_ask(s_pair.pq,
+             "CREATE VIEW public.mine AS SELECT queue FROM ixn.interaction_history;"
+             "CREATE VIEW public.hours AS SELECT hour FROM ixn.throughput_hourly");
+    cr_assert(!database_migrate(s_pair.database, &applied, &error));
+    cr_assert(strstr(error.text, "from now on: mine; keep"), "%s", error.text);
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT max(version) FROM ixn.schema_migration"), "10");
+    pair_ask(s_pair.pq, "DROP VIEW public.mine");
+    cr_assert(database_migrate(s_pair.database, &applied, &error), "%s", error.text);
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT count(*) FROM public.hours"), "0");
+}
