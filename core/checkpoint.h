@@ -15,9 +15,10 @@ typedef struct {
     usec_t log_time;                  /* log time at `to` */
     const interaction_row_t *changed; /* rows of ixn.interaction to insert or update */
     size_t changed_len;
+    size_t added_len;    /* of these, the first so many are in no table yet */
     const id128_t *gone; /* ids whose row leaves ixn.interaction; none of them is in `changed` */
     size_t gone_len;
-    const interaction_row_t *finished; /* rows to insert into ixn.interaction_history */
+    const interaction_row_t *finished; /* rows to add to ixn.interaction_history */
     size_t finished_len;
     const service_row_t *services; /* rows of ixn.service_request to insert or update */
     size_t services_len;

@@ -228,11 +228,16 @@ static void s_copy_changed(state_t *self, interaction_t *interaction)
 {
     image_t *image = self->image;
     collection_t *work = image->work;
+    const bool added = !(interaction->flags & INTERACTION_IN_TABLE);
     interaction->flags = (uint8_t)((interaction->flags & ~image->work_bit) | INTERACTION_IN_TABLE);
-    interaction_row_t *row = s_push_row(&work->changed, work->image.changed_len,
+    interaction_row_t *row = s_push_row(&work->changed, work->image.changed_len++,
                                         &work->changed_capacity, image->usual_changed);
+    if (added) { /* before those that are in the table already */
+        interaction_row_t *place = &work->changed[work->image.added_len++];
+        *row = *place;
+        row = place;
+    }
     s_copy(self, &work->arena, interaction, row);
-    work->image.changed_len++;
 }
 
 void image_touch(state_t *self, interaction_t *interaction)

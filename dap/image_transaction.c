@@ -329,7 +329,7 @@ static bool s_send_changed(attempt_t *self, error_t *ret_error)
 {
     rows_t *encoder = &self->self->rows;
     const checkpoint_image_t *image = self->image;
-    for (size_t at = 0, count; at < image->changed_len; at += count) {
+    for (size_t at = image->added_len, count; at < image->changed_len; at += count) {
         const interaction_row_t *rows = image->changed + at;
         size_t bytes;
         count = rows_chunk(rows, image->changed_len - at, &bytes);
@@ -342,19 +342,19 @@ static bool s_send_changed(attempt_t *self, error_t *ret_error)
     return true;
 }
 
-/* The finished rows go by COPY, which costs the server half of what an INSERT from arrays does. In
- * chunks, so that a refused row is looked for among few. */
+/* Rows that are in no table yet go by COPY, which costs the server half of what an INSERT from
+ * arrays does. In chunks, so that a refused row is looked for among few. */
 static bool s_copy_chunk(attempt_t *self, const chunk_t *chunk, size_t bytes, error_t *ret_error)
 {
     rows_t *encoder = &self->self->rows;
     copy_in_t copy;
-    if (!copy_in_begin(&copy, self->connection, rows_copy_sql(encoder),
+    if (!copy_in_begin(&copy, self->connection, rows_copy_sql(encoder, chunk->table),
                        s_timeout_ms(self->self, bytes, chunk->len), ret_error) ||
         !copy_in_send(&copy, copy_in_head, copy_in_head_len, ret_error))
         return false;
     for (size_t at = 0, count; at < chunk->len; at += count) {
         const buffer_t *piece =
-            rows_encode_copy(encoder, chunk->rows + at, chunk->len - at, &count);
+            rows_encode_copy(encoder, chunk->table, chunk->rows + at, chunk->len - at, &count);
         if (!copy_in_send(&copy, piece->bytes, piece->len, ret_error))
             return false;
     }
@@ -363,13 +363,12 @@ static bool s_copy_chunk(attempt_t *self, const chunk_t *chunk, size_t bytes, er
 }
 
 /* `ret_chunk`: the one that failed. */
-static bool s_copy_finished(attempt_t *self, chunk_t *ret_chunk, error_t *ret_error)
+static bool s_copy(attempt_t *self, const chunk_t *all, chunk_t *ret_chunk, error_t *ret_error)
 {
-    const checkpoint_image_t *image = self->image;
-    for (size_t at = 0, count; at < image->finished_len; at += count) {
+    for (size_t at = 0, count; at < all->len; at += count) {
         size_t bytes;
-        count = rows_chunk(image->finished + at, image->finished_len - at, &bytes);
-        *ret_chunk = (chunk_t){ROWS_HISTORY, image->finished + at, count};
+        count = rows_chunk(all->rows + at, all->len - at, &bytes);
+        *ret_chunk = (chunk_t){all->table, all->rows + at, count};
         if (!s_copy_chunk(self, ret_chunk, bytes, ret_error))
             return false;
     }
@@ -409,12 +408,16 @@ static bool s_send_catalog(attempt_t *self, error_t *ret_error)
 /* `ret_chunk`: the rows that were not taken, if it is about rows. */
 static bool s_send_all(attempt_t *self, chunk_t *ret_chunk, error_t *ret_error)
 {
+    const checkpoint_image_t *image = self->image;
+    const chunk_t added = {ROWS_LIVE, image->changed, image->added_len};
+    const chunk_t finished = {ROWS_HISTORY, image->finished, image->finished_len};
     if (!pipeline_begin(&self->pipeline, self->connection, ret_error))
         return false;
     if (s_send_gone(self, ret_error) && s_send_changed(self, ret_error) &&
         s_send_services(self, ret_error) && s_send_configuration(self, ret_error) &&
         s_send_catalog(self, ret_error) && pipeline_end(&self->pipeline, ret_error))
-        return s_copy_finished(self, ret_chunk, ret_error);
+        return s_copy(self, &added, ret_chunk, ret_error) &&
+               s_copy(self, &finished, ret_chunk, ret_error);
     if (self->pipeline.failed)
         *ret_chunk = self->chunks[self->pipeline.failed_number % PIPELINE_WINDOW];
     return false;

@@ -116,6 +116,11 @@ static bool s_has(rows_table_t table, const column_t *column)
     return (column->tables & (table == ROWS_LIVE ? IN_LIVE : IN_HISTORY)) != 0;
 }
 
+static const char *s_name(rows_table_t table)
+{
+    return table == ROWS_LIVE ? "interaction" : "interaction_finished";
+}
+
 static void s_print_names(buffer_t *out, rows_table_t table)
 {
     const char *comma = "";
@@ -135,8 +140,7 @@ static void s_make_insert(buffer_t *out, rows_table_t table)
         [ARRAY_INT8] = "int8",   [ARRAY_BOOL] = "bool",
         [ARRAY_JSONB] = "jsonb", [ARRAY_TIMESTAMPTZ] = "timestamptz",
     };
-    buffer_printf(out, "INSERT INTO ixn.%s (",
-                  table == ROWS_LIVE ? "interaction" : "interaction_finished");
+    buffer_printf(out, "INSERT INTO ixn.%s (", s_name(table));
     s_print_names(out, table);
     buffer_printf(out, ") SELECT * FROM unnest(");
     int number = 0;
@@ -158,10 +162,10 @@ static void s_make_insert(buffer_t *out, rows_table_t table)
     buffer_append(out, "", 1);
 }
 
-static void s_make_copy(buffer_t *out)
+static void s_make_copy(buffer_t *out, rows_table_t table)
 {
-    buffer_printf(out, "COPY ixn.interaction_finished (");
-    s_print_names(out, ROWS_HISTORY);
+    buffer_printf(out, "COPY ixn.%s (", s_name(table));
+    s_print_names(out, table);
     buffer_printf(out, ") FROM STDIN (FORMAT binary)");
     buffer_append(out, "", 1);
 }
@@ -169,20 +173,22 @@ static void s_make_copy(buffer_t *out)
 void rows_init(rows_t *self)
 {
     *self = (rows_t){0};
-    s_make_insert(&self->sql[ROWS_LIVE], ROWS_LIVE);
-    s_make_insert(&self->sql[ROWS_HISTORY], ROWS_HISTORY);
-    s_make_copy(&self->copy_sql);
-    for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++)
-        self->history_columns += s_has(ROWS_HISTORY, column);
+    for (rows_table_t table = ROWS_LIVE; table <= ROWS_HISTORY; table++) {
+        s_make_insert(&self->sql[table], table);
+        s_make_copy(&self->copy_sql[table], table);
+        for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++)
+            self->columns[table] += s_has(table, column);
+    }
 }
 
 void rows_free(rows_t *self)
 {
     for (size_t i = 0; i < ROWS_COLUMNS; i++)
         array_free(&self->arrays[i]);
-    buffer_free(&self->sql[ROWS_LIVE]);
-    buffer_free(&self->sql[ROWS_HISTORY]);
-    buffer_free(&self->copy_sql);
+    for (rows_table_t table = ROWS_LIVE; table <= ROWS_HISTORY; table++) {
+        buffer_free(&self->sql[table]);
+        buffer_free(&self->copy_sql[table]);
+    }
     array_free(&self->copy);
     *self = (rows_t){0};
 }
@@ -192,9 +198,9 @@ const char *rows_sql(const rows_t *self, rows_table_t table)
     return (const char *)self->sql[table].bytes;
 }
 
-const char *rows_copy_sql(const rows_t *self)
+const char *rows_copy_sql(const rows_t *self, rows_table_t table)
 {
-    return (const char *)self->copy_sql.bytes;
+    return (const char *)self->copy_sql[table].bytes;
 }
 
 static size_t s_row_bytes(const interaction_row_t *row)
@@ -337,21 +343,22 @@ const connection_params_t *rows_encode_ids(rows_t *self, const id128_t *ids, siz
     return rows_bind(self, 1);
 }
 
-const buffer_t *rows_encode_copy(rows_t *self, const interaction_row_t *rows, size_t len,
-                                 size_t *ret_count)
+const buffer_t *rows_encode_copy(rows_t *self, rows_table_t table, const interaction_row_t *rows,
+                                 size_t len, size_t *ret_count)
 {
-    uint8_t columns[2] = {0, self->history_columns};
+    uint8_t columns[2] = {0, self->columns[table]};
     array_t *copy = &self->copy;
     size_t count = 0;
     buffer_clear(&copy->bytes);
     while (count < len && copy->bytes.len < ROWS_COPY_BYTES) {
         const interaction_row_t *row = &rows[count++];
-        CHECK(row->state == INTERACTION_COMPLETED); /* the view says that it is */
+        /* The view says of what is in the history that it is. */
+        CHECK((row->state == INTERACTION_COMPLETED) == (table == ROWS_HISTORY));
         buffer_append(&copy->bytes, columns, sizeof columns);
         for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++) {
-            if (!s_has(ROWS_HISTORY, column))
+            if (!s_has(table, column))
                 continue;
-            copy->kind = s_kind(ROWS_HISTORY, column->field);
+            copy->kind = s_kind(table, column->field);
             s_add(copy, column->field, (const char *)row + column->offset);
         }
     }

@@ -20,8 +20,8 @@ enum { ROWS_COLUMNS = 40 }; /* room for the columns of either table */
 
 typedef struct {
     buffer_t sql[2]; /* by rows_table_t; terminated */
-    buffer_t copy_sql;
-    uint8_t history_columns;
+    buffer_t copy_sql[2];
+    uint8_t columns[2];
     array_t copy; /* a field of COPY is written as an element of an array is */
     array_t arrays[ROWS_COLUMNS];
     Oid types[ROWS_COLUMNS];
@@ -48,12 +48,12 @@ const connection_params_t *rows_encode_ids(rows_t *self, const id128_t *ids, siz
 /* The statement: inserts or replaces (LIVE), inserts (HISTORY; an interaction that is there already
  * with the same time is an error: the state has finished it twice, and nobody should hide that). */
 const char *rows_sql(const rows_t *self, rows_table_t table);
-/* The cheaper way into the history: rows for rows_copy_sql, a piece of about ROWS_COPY_BYTES at a
- * time; `ret_count`: how many of them the piece holds. (Not the head and tail of the format:
- * dap/copy_in.h.) */
-const buffer_t *rows_encode_copy(rows_t *self, const interaction_row_t *rows, size_t len,
-                                 size_t *ret_count);
-const char *rows_copy_sql(const rows_t *self);
+/* The cheaper way in for rows that are in no table yet: rows for rows_copy_sql, a piece of about
+ * ROWS_COPY_BYTES at a time; `ret_count`: how many of them the piece holds. (Not the head and tail
+ * of the format: dap/copy_in.h.) */
+const buffer_t *rows_encode_copy(rows_t *self, rows_table_t table, const interaction_row_t *rows,
+                                 size_t len, size_t *ret_count);
+const char *rows_copy_sql(const rows_t *self, rows_table_t table);
 
 /* DELETE of live rows by their ids. */
 extern const char rows_gone_sql[];

@@ -210,6 +210,12 @@ void test_image_change(test_image_t *self, const interaction_row_t *row)
     self->image.changed = self->changed;
 }
 
+void test_image_add(test_image_t *self, const interaction_row_t *row)
+{
+    cr_assert_eq(self->image.added_len++, self->image.changed_len);
+    test_image_change(self, row);
+}
+
 void test_image_finish(test_image_t *self, const interaction_row_t *row)
 {
     size_t len = self->image.finished_len++;

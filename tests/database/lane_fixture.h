@@ -55,6 +55,8 @@ typedef struct {
     id128_t *gone;
 } test_image_t;
 test_image_t *test_image_new(uint64_t from, uint64_t to);
+/* Rows that are in no table yet: before those that may be. */
+void test_image_add(test_image_t *self, const interaction_row_t *row);
 void test_image_change(test_image_t *self, const interaction_row_t *row);
 void test_image_finish(test_image_t *self, const interaction_row_t *row);
 void test_image_gone(test_image_t *self, id128_t id);

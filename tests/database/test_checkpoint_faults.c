@@ -223,21 +223,19 @@ Test(checkpoint_faults, it_can_be_stopped_in_the_middle_of_an_image)
 /* ---- Rows that are refused ---- */
 
 /* An image of many rows, one of which is told apart by `spoil`; its id. */
-static id128_t s_write_spoiled(rows_table_t table, void (*spoil)(interaction_row_t *))
+static id128_t s_write_spoiled(void (*put)(test_image_t *, const interaction_row_t *),
+                               void (*spoil)(interaction_row_t *))
 {
     test_image_t *image = test_image_new(0, 2);
     usec_t now = test_wall();
     id128_t id = {{0}};
     for (uint64_t i = 0; i < 6000; i++) {
-        interaction_row_t row = table == ROWS_LIVE ? test_row(i) : test_finished(i, now);
+        interaction_row_t row = put == test_image_finish ? test_finished(i, now) : test_row(i);
         if (i == 5432) {
             spoil(&row);
             id = row.id;
         }
-        if (table == ROWS_LIVE)
-            test_image_change(image, &row);
-        else
-            test_image_finish(image, &row);
+        put(image, &row);
     }
     checkpoint_writer_write(s_fixture.writer, &image->image);
     return id;
@@ -279,19 +277,38 @@ static void s_spoil_time(interaction_row_t *row)
 Test(checkpoint_faults, json_that_the_database_does_not_take)
 {
     fixture_start(&s_fixture);
-    s_expect_refused(s_write_spoiled(ROWS_LIVE, s_spoil_attributes), "json");
+    s_expect_refused(s_write_spoiled(test_image_add, s_spoil_attributes), "json");
 }
 
 Test(checkpoint_faults, text_that_the_database_does_not_take)
 {
     fixture_start(&s_fixture);
-    s_expect_refused(s_write_spoiled(ROWS_HISTORY, s_spoil_text), "0x00");
+    s_expect_refused(s_write_spoiled(test_image_finish, s_spoil_text), "0x00");
 }
 
 Test(checkpoint_faults, a_time_that_the_database_does_not_take)
 {
     fixture_start(&s_fixture);
-    s_expect_refused(s_write_spoiled(ROWS_HISTORY, s_spoil_time), "no partition");
+    s_expect_refused(s_write_spoiled(test_image_finish, s_spoil_time), "no partition");
+}
+
+/* The state has finished it twice, and nobody should hide that: whatever the time of day. */
+Test(checkpoint_faults, what_is_finished_twice_in_a_day_is_refused)
+{
+    checkpoint_event_t event;
+    const usec_t day = (usec_t)24 * 3600 * USEC_PER_SECOND;
+    interaction_row_t row = test_finished(1, test_wall() / day * day);
+    fixture_start(&s_fixture);
+    for (uint64_t i = 0; i < 2; i++) {
+        test_image_t *image = test_image_new(i, i + 1);
+        test_image_finish(image, &row);
+        checkpoint_writer_write(s_fixture.writer, &image->image);
+        fixture_next(&s_fixture, &event);
+        row.completed_at++;
+    }
+    cr_assert_eq(event.kind, CHECKPOINT_REFUSED, "event %d: %s", event.kind, event.error.text);
+    cr_expect(strstr(event.error.text, "_id_idx"), "%s", event.error.text);
+    cr_expect_eq(s_count("interaction_history"), 1);
 }
 
 Test(checkpoint_faults, a_mended_schema_lets_it_go_on)
@@ -300,7 +317,7 @@ Test(checkpoint_faults, a_mended_schema_lets_it_go_on)
                 "ALTER TABLE ixn.interaction ADD CONSTRAINT small "
                 "CHECK (priority < 10000)");
     fixture_start(&s_fixture);
-    s_expect_refused(s_write_spoiled(ROWS_LIVE, s_spoil_priority), "small");
+    s_expect_refused(s_write_spoiled(test_image_change, s_spoil_priority), "small");
     fixture_ask(s_fixture.pq, "ALTER TABLE ixn.interaction DROP CONSTRAINT small");
     checkpoint_event_t event;
     fixture_next(&s_fixture, &event);

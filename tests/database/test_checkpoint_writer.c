@@ -246,9 +246,14 @@ Test(checkpoint_writer, rows_are_replaced_and_leave)
     interaction_row_t stays = s_full_row();
     interaction_row_t leaves = s_full_row();
     test_image_t *first = test_image_new(0, 10);
-    test_image_change(first, &stays);
+    interaction_row_t empty = s_empty_row();
+    test_image_add(first, &stays);
+    test_image_add(first, &empty);
     test_image_change(first, &leaves);
     fixture_write(&s_fixture, &first->image);
+    s_expect_row(&stays, true);
+    s_expect_row(&empty, true);
+    s_expect_row(&leaves, true);
     id128_t id = stays.id;
     stays = s_empty_row();
     stays.id = id;
@@ -257,6 +262,7 @@ Test(checkpoint_writer, rows_are_replaced_and_leave)
     test_image_t *second = test_image_new(10, 20);
     test_image_change(second, &stays);
     test_image_gone(second, leaves.id);
+    test_image_gone(second, empty.id);
     test_image_gone(second, id_random()); /* came and went between two images */
     test_image_finish(second, &leaves);
     fixture_write(&s_fixture, &second->image);
@@ -299,7 +305,7 @@ Test(checkpoint_writer, many_chunks_make_one_transaction)
     for (uint64_t i = 0; i < 12000; i++) {
         interaction_row_t row = i % 2 ? test_row(i) : test_finished(i, now);
         if (i % 2)
-            test_image_change(image, &row);
+            (i < 6000 ? test_image_add : test_image_change)(image, &row);
         else
             test_image_finish(image, &row);
     }

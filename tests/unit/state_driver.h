@@ -521,8 +521,11 @@ static inline void tables_write(tables_t *self, const checkpoint_image_t *image,
         if (gone)
             table_delete(&self->rows, gone);
     }
-    for (size_t i = 0; i < image->changed_len; i++)
+    for (size_t i = 0; i < image->changed_len; i++) {
+        cr_assert(i >= image->added_len || !table_find(self->rows, &image->changed[i].id),
+                  "a row is added that is there");
         table_put(&self->rows, &image->changed[i]);
+    }
     for (size_t i = 0; i < image->finished_len; i++) {
         cr_assert_null(table_find(self->history, &image->finished[i].id), "it is finished twice");
         table_put(&self->history, &image->finished[i]);

@@ -65,6 +65,7 @@ static void s_take_live(observer_t *self, const checkpoint_image_t *image)
         const interaction_row_t *row = &image->changed[i];
         kept_row_t *old = table_find(database->rows, &row->id);
         cr_assert(!old || row_differs(&old->row, row), "a row that did not change is written");
+        cr_assert_eq(i < image->added_len, !old, "those in no table come first, and no others");
         cr_assert_null(table_find(seen, &row->id), "a row is written twice in one image");
         table_put(&seen, row);
         table_put(&database->rows, row);
