@@ -200,6 +200,14 @@ class World:
         return self
 
     def __exit__(self, kind, error, traceback):
+        # An interrupt in the middle would leave servers behind; it comes afterwards.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            return self._end(kind)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _end(self, kind):
         problems = []
         for process in reversed(self.processes):
             # Clients before the node; when all went well so far, each has to end orderly.
