@@ -1,0 +1,118 @@
+/* The client port with a real client: a frame that has arrived is never kept back unseen. libzmq's
+ * descriptor tells of changes only, and whatever is sent may use up what it had to tell.
+ */
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <string.h>
+
+#include "apps/ixnd/transport.h"
+#include "core/base/alloc.h"
+#include "tests/unit/own_address.h"
+
+enum { PATIENCE_MS = 60000, LONGER_THAN_LIBZMQ_WAITS_MS = 5 };
+
+static transport_t *s_transport;
+static void *s_context;
+static void *s_client;
+
+static void s_begin(void)
+{
+    char any[OWN_ADDRESS_SIZE];
+    error_t error = {0};
+    s_transport = transport_new(own_address(any), &error);
+    cr_assert(s_transport, "%s", error.text);
+    s_context = zmq_ctx_new();
+    s_client = zmq_socket(s_context, ZMQ_DEALER);
+    cr_assert_eq(zmq_connect(s_client, transport_endpoint(s_transport)), 0);
+}
+
+static void s_end(void)
+{
+    zmq_close(s_client);
+    zmq_ctx_term(s_context);
+    transport_destroy(&s_transport);
+}
+
+TestSuite(transport, .init = s_begin, .fini = s_end, .timeout = 300);
+
+static int s_fd(void)
+{
+    int fd = -1;
+    size_t size = sizeof fd;
+    cr_assert_eq(zmq_getsockopt(transport_socket(s_transport), ZMQ_FD, &fd, &size), 0);
+    return fd;
+}
+
+static bool s_is_told(int timeout_ms)
+{
+    struct pollfd item = {.fd = s_fd(), .events = POLLIN};
+    return poll(&item, 1, timeout_ms) > 0;
+}
+
+static bool s_has_frame(void)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    cr_assert_eq(zmq_getsockopt(transport_socket(s_transport), ZMQ_EVENTS, &events, &size), 0);
+    return events & ZMQ_POLLIN;
+}
+
+/* The client has spoken and is known as a session; the socket is read to its end. */
+static void s_meet(session_t session)
+{
+    transport_frame_t frame;
+    cr_assert_eq(zmq_send(s_client, "hello", 5, 0), 5);
+    while (!transport_receive(s_transport, &frame))
+        s_is_told(PATIENCE_MS);
+    transport_bind_session(s_transport, session);
+    cr_assert(!transport_receive(s_transport, &frame));
+    transport_has_sent(s_transport);
+}
+
+static engine_frame_t s_frame(session_t session)
+{
+    engine_frame_t frame = {session, memory_new(4), 4};
+    memcpy(frame.bytes, "word", 4);
+    return frame;
+}
+
+static void s_broadcast(void)
+{
+    transport_broadcast(s_transport, s_frame(0).bytes, 4);
+}
+
+static void s_send(void)
+{
+    engine_frame_t frame = s_frame(1);
+    cr_assert(transport_send(s_transport, &frame));
+}
+
+static void s_answer(void)
+{
+    engine_frame_t frame = s_frame(0);
+    transport_answer(s_transport, &frame);
+}
+
+/* Another frame arrives, unread, and something is sent: the transport says so, for when that was
+ * all that the descriptor had to tell. */
+static void s_expect_said(void (*send)(void), const char *what)
+{
+    transport_frame_t frame;
+    cr_assert_eq(zmq_send(s_client, "again", 5, 0), 5);
+    cr_assert(s_is_told(PATIENCE_MS), "%s", what);
+    poll(NULL, 0, LONGER_THAN_LIBZMQ_WAITS_MS); /* then a send looks for what has arrived */
+    send();
+    cr_assert(transport_has_sent(s_transport), "%s", what);
+    cr_assert(s_has_frame(), "%s", what);
+    cr_assert(transport_receive(s_transport, &frame), "%s", what);
+    cr_assert(!transport_receive(s_transport, &frame), "%s", what);
+    cr_assert(!transport_has_sent(s_transport), "%s: nothing was sent since", what);
+}
+
+Test(transport, says_that_something_was_sent)
+{
+    s_meet(1);
+    s_expect_said(s_send, "an answer to a session");
+    s_expect_said(s_answer, "an answer to the frame before");
+    s_expect_said(s_broadcast, "a broadcast"); /* the last: sessions are over after it */
+}
