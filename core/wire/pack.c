@@ -37,7 +37,7 @@ size_t pack_size(const pack_t *self)
 }
 
 /* What is there moves to the new end. */
-static void s_grow(pack_t *self, size_t extra)
+static __attribute__((noinline)) void s_grow(pack_t *self, size_t extra)
 {
     buffer_t *buffer = self->buffer;
     size_t size = pack_size(self);
@@ -58,7 +58,8 @@ static inline uint8_t *s_make_room(pack_t *self, uint8_t *at, size_t bytes)
     return self->at;
 }
 
-static uint8_t *s_put_long_varint(uint8_t *at, uint64_t value)
+/* Out of line, like s_grow: what is rare does not make what is usual save more registers. */
+static __attribute__((noinline)) uint8_t *s_put_long_varint(uint8_t *at, uint64_t value)
 {
     at -= (unsigned)(63 - __builtin_clzll(value)) / VARINT_BITS + 1;
     uint8_t *out = at;
