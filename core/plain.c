@@ -148,7 +148,12 @@ bool plain_object(text_t json)
      * colon. */
     if (json.len > LIMIT_ATTRIBUTES_STORED / 2)
         return false;
-    scan_t scan = {.at = json.data, .end = json.data + json.len, .ascii = true};
+    scan_t scan; /* its names are not cleared: that takes as long as a short text */
+    scan.at = json.data;
+    scan.end = json.data + json.len;
+    scan.depth = 0;
+    scan.ascii = true;
+    scan.names_len = 0;
     s_skip_space(&scan);
     if (scan.at == scan.end || *scan.at != '{' || !s_members(&scan, true))
         return false;
