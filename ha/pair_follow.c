@@ -182,7 +182,7 @@ bool pair_reports_ready(const pair_t *self, char *reason, size_t size)
     const state_t *state = replica_state(self->replica);
     if (!pair_is_ready(self, reason, size))
         return false;
-    if (self->peer.other_version && role_follows(self->role)) {
+    if (self->peer.other_version && self->peer.up && role_follows(self->role)) {
         snprintf(reason, size,
                  "the other node speaks version %" PRIu32
                  " of the nodes' protocol, this one "

@@ -112,6 +112,8 @@ typedef struct {
 const char *pair_world_heal(pair_world_t *self, int node, const pair_world_heal_t *heal);
 /* What the node says of it, valid until the next question. */
 const Ixn__V1__PairHeal *pair_world_healed(pair_world_t *self, int node);
+/* Why it says that it is not ready; "": it is. Valid until the next question. */
+const char *pair_world_unready(pair_world_t *self, int node);
 
 /* ---- What they did: a line each ---- */
 

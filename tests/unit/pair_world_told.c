@@ -119,7 +119,7 @@ const char *pair_world_heal(pair_world_t *self, int node, const pair_world_heal_
     return strncmp(answer, "status: ", 8) == 0 ? "taken" : answer;
 }
 
-const Ixn__V1__PairHeal *pair_world_healed(pair_world_t *self, int node)
+static const Ixn__V1__PairStatus *s_status(pair_world_t *self, int node)
 {
     Ixn__V1__PairStatusRequest status = IXN__V1__PAIR_STATUS_REQUEST__INIT;
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
@@ -127,7 +127,18 @@ const Ixn__V1__PairHeal *pair_world_healed(pair_world_t *self, int node)
     request.pair_status = &status;
     const Ixn__V1__Message *message = s_ask(self, node, &request);
     CHECK(message && message->body_case == IXN__V1__MESSAGE__BODY_PAIR_STATUS);
-    return message->pair_status->heal;
+    return message->pair_status;
+}
+
+const Ixn__V1__PairHeal *pair_world_healed(pair_world_t *self, int node)
+{
+    return s_status(self, node)->heal;
+}
+
+const char *pair_world_unready(pair_world_t *self, int node)
+{
+    const Ixn__V1__PairNode *own = s_status(self, node)->own;
+    return own->ready ? "" : own->readiness;
 }
 
 /* ---- What they did ---- */

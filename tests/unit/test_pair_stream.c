@@ -103,19 +103,26 @@ Test(stream, a_commit_that_a_batch_follows_is_said_by_it)
     cr_assert_eq(pair_state(pair_world_pair(w, B))->index, pair_world_head(w));
 }
 
+/* A frame that B has heard, as the next version of the protocol would begin it. */
+static size_t s_other_frame(uint8_t *ret_bytes, size_t size)
+{
+    enum { VERSION_AT = 1 };
+    const uint8_t *bytes;
+    size_t len;
+    cr_assert(pair_world_heard(w, B, 0, &bytes, &len) && len <= size);
+    memcpy(ret_bytes, bytes, len);
+    cr_assert_eq(ret_bytes[VERSION_AT], 1);
+    ret_bytes[VERSION_AT] = 2;
+    return len;
+}
+
 /* Nothing of it may be read. It is said once, however many come, and once more when that is over.
  */
 Test(stream, frames_of_another_protocol_are_not_read)
 {
-    enum { VERSION_AT = 1, MOST = 4096 };
-    uint8_t other[MOST];
-    const uint8_t *bytes;
-    size_t len;
+    uint8_t other[4096];
     pair_world_pass(w, 200);
-    cr_assert(pair_world_heard(w, B, 0, &bytes, &len) && len <= MOST);
-    memcpy(other, bytes, len);
-    cr_assert_eq(other[VERSION_AT], 1);
-    other[VERSION_AT] = 2;
+    size_t len = s_other_frame(other, sizeof other);
     pair_world_forget(w);
     for (int i = 0; i < 3; i++)
         pair_peer_receive(pair_world_pair(w, B), other, len);
@@ -123,4 +130,18 @@ Test(stream, frames_of_another_protocol_are_not_read)
     cr_assert_str_eq(pair_world_told(w),
                      "B: another protocol: 2, not 1\n"
                      "B: the same protocol again\n");
+}
+
+/* … and who waits for an operator's word to take over is not kept by a node that is gone. */
+Test(stream, another_protocol_is_in_the_way_only_while_it_is_there)
+{
+    uint8_t other[4096];
+    pair_world_pass(w, 200);
+    size_t len = s_other_frame(other, sizeof other);
+    cr_assert_str_empty(pair_world_unready(w, B));
+    pair_peer_receive(pair_world_pair(w, B), other, len);
+    cr_assert(strstr(pair_world_unready(w, B), "the other node speaks version 2"), "%s",
+              pair_world_unready(w, B));
+    pair_peer_link(pair_world_pair(w, B), PEER_LINK_CLOSED);
+    cr_assert_str_empty(pair_world_unready(w, B));
 }
