@@ -362,13 +362,29 @@ bool balancer_runs(const balancer_t *self, balancer_router_t router, balancer_st
 }
 
 /* Lone work no longer waits for this router. */
-static void s_end_drain(balancer_t *self, uint32_t handle)
+static void s_forget_drained(balancer_t *self, uint32_t handle)
 {
     for (size_t i = 0; i < self->routers[handle].loaded_len; i++) {
         strategy_t *strategy = self->strategies[self->routers[handle].loaded[i]];
         if (strategy->drained == handle)
             strategy->drained = NONE;
     }
+}
+
+/* Lone work of the strategy waits no longer. The router that was being emptied takes part again,
+ * and the strategy need not stay in the lines of others, where it waited for them to be idle. */
+static void s_give_up_drain(balancer_t *self, strategy_t *strategy)
+{
+    if (strategy->drained != NONE)
+        self->routers[strategy->drained].exclusive = false;
+    strategy->drained = NONE;
+    for (size_t i = 0; i < strategy->members_len; i++)
+        s_note_room(self, &self->routers[strategy->members[i].router]);
+}
+
+void balancer_end_drain(balancer_t *self, balancer_strategy_t number)
+{
+    s_give_up_drain(self, self->strategies[number]);
 }
 
 static void s_leave(balancer_t *self, strategy_t *strategy, uint32_t handle)
@@ -383,9 +399,8 @@ static void s_leave(balancer_t *self, strategy_t *strategy, uint32_t handle)
     memmove(strategy->members + at, strategy->members + at + 1,
             (strategy->members_len - at) * sizeof *strategy->members);
     if (strategy->drained == handle) {
-        strategy->drained = NONE;
-        router->exclusive = false;
-        s_note_room(self, router);
+        s_give_up_drain(self, strategy);
+        s_note_room(self, router); /* it is no member any more */
     }
     s_outdate(self, strategy);
 }
@@ -493,12 +508,7 @@ static balancer_result_t s_choose_alone(balancer_t *self, strategy_t *strategy, 
         s_queue_up(self, strategy, best);
         return BALANCER_DRAINING;
     }
-    if (strategy->drained != NONE && strategy->drained != handle) {
-        /* Another one became idle first: the drained one goes back to work. */
-        self->routers[strategy->drained].exclusive = false;
-        s_note_room(self, &self->routers[strategy->drained]);
-    }
-    strategy->drained = NONE;
+    s_give_up_drain(self, strategy); /* another one may have become idle first */
     router->exclusive = true;
     *ret_at = best;
     return BALANCER_CHOSEN;
@@ -542,7 +552,7 @@ void balancer_give_back(balancer_t *self, balancer_router_t handle)
             return;
         /* Drained (lone work waits for exactly this), or the lone work is done. */
         router->exclusive = false;
-        s_end_drain(self, handle);
+        s_forget_drained(self, handle);
     }
     s_note_room(self, router);
 }

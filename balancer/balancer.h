@@ -66,6 +66,8 @@ void balancer_set_configured(balancer_t *self, balancer_router_t router, bool co
 /* Chooses, and counts the work as given. `alone`: the work may be poison. */
 balancer_result_t balancer_choose(balancer_t *self, balancer_strategy_t strategy, bool alone,
                                   balancer_router_t *ret_router);
+/* The work that had to be alone is gone: no router is emptied for it any more. */
+void balancer_end_drain(balancer_t *self, balancer_strategy_t strategy);
 /* A router holds one more (work that it brought along), or one less. */
 void balancer_hold(balancer_t *self, balancer_router_t router);
 void balancer_give_back(balancer_t *self, balancer_router_t router);

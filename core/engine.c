@@ -81,6 +81,7 @@ void engine_destroy(engine_t **self_p)
     free(self->strategies);
     free(self->dirty_strategies);
     free(self->gated);
+    free(self->draining);
     free(self->balanced_sessions);
     free(self->dirty_queues);
     free(self->returning);

@@ -74,6 +74,7 @@ engine_strategy_t *engine_strategy(engine_t *self, uint16_t tenant, text_t name)
     self->dirty_strategies =
         memory_resize(self->dirty_strategies, len * sizeof *self->dirty_strategies);
     self->gated = memory_resize(self->gated, len * sizeof *self->gated);
+    self->draining = memory_resize(self->draining, len * sizeof *self->draining);
     strategy = memory_zero(1, sizeof *strategy);
     strategy->key = key;
     strategy->number =
@@ -256,6 +257,30 @@ static void s_dispatch_one(engine_t *self, interaction_t *interaction, engine_st
     s_say_route(self, interaction, dispatched.version);
 }
 
+static void s_drains_for(engine_t *self, engine_strategy_t *strategy, const interaction_t *lone)
+{
+    strategy->lone = lone->id;
+    if (!strategy->drains)
+        self->draining[self->draining_len++] = strategy->number;
+    strategy->drains = true;
+}
+
+/* Lone work may end, or be taken elsewhere, before the router is empty that is kept for it. */
+static void s_end_drains(engine_t *self)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < self->draining_len; i++) {
+        engine_strategy_t *strategy = self->strategies[self->draining[i]];
+        const interaction_t *lone = state_find(self->state, &strategy->lone);
+        strategy->drains = lone && lone->state == INTERACTION_QUEUED;
+        if (strategy->drains)
+            self->draining[len++] = self->draining[i];
+        else
+            balancer_end_drain(self->balancer, strategy->number);
+    }
+    self->draining_len = len;
+}
+
 /* Routes what waits for one strategy; false when the budget ended first. */
 static bool s_dispatch_strategy(engine_t *self, balancer_strategy_t number, size_t *budget)
 {
@@ -272,6 +297,8 @@ static bool s_dispatch_strategy(engine_t *self, balancer_strategy_t number, size
         if (MUTATION(TURNS_FORGOTTEN))
             balancer_set_last(self->balancer, number, TEXT(""));
         strategy->result = balancer_choose(self->balancer, number, alone, &chosen);
+        if (strategy->result == BALANCER_DRAINING)
+            s_drains_for(self, strategy, interaction);
         if (strategy->result != BALANCER_CHOSEN)
             return true;
         s_dispatch_one(self, interaction, strategy, chosen);
@@ -283,6 +310,7 @@ static bool s_dispatch_strategy(engine_t *self, balancer_strategy_t number, size
 
 void engine_dispatch(engine_t *self, size_t budget)
 {
+    s_end_drains(self);
     s_refresh_dirty(self);
     /* The oldest first; what the budget left undone goes to the end, so that no strategy waits for
      * another to have nothing to do. */

@@ -104,7 +104,9 @@ typedef struct {
     const strategy_record_t *record; /* NULL: not looked up yet, or never stored or dispatched */
     uint32_t limit;                  /* most pieces of work at once */
     rate_t rate;
-    bool gated; /* in `gated` */
+    bool gated;   /* in `gated` */
+    bool drains;  /* in `draining`: a router is emptied … */
+    id128_t lone; /* … for this interaction */
     struct turns turns;
     bool dirty;               /* a choice may have become possible */
     balancer_result_t result; /* of the last choice */
@@ -218,6 +220,8 @@ struct engine {
     size_t dirty_len;
     uint32_t *gated; /* strategies at their own limits */
     size_t gated_len;
+    uint32_t *draining; /* strategies for whose lone work a router is emptied */
+    size_t draining_len;
     session_t *balanced_sessions; /* by balancer_router_t */
     size_t balanced_sessions_len;
     /* agents */

@@ -201,6 +201,53 @@ Test(balancer, work_that_may_be_poison_is_alone)
     balancer_destroy(&b);
 }
 
+/* a and c have one each, c is emptied; asking again puts the strategy into a's line. */
+Test(balancer, lone_work_that_was_given_leaves_the_lines_of_others)
+{
+    balancer_t *b = balancer_new();
+    balancer_strategy_t s = balancer_strategy(b, TEXT("s")), woken;
+    balancer_router_t a = s_router(b, "a", 10), c = s_router(b, "c", 10), chosen;
+    balancer_load(b, a, s);
+    balancer_load(b, c, s);
+    cr_assert_str_eq(s_next(b, s, 3), "aca");
+    cr_assert_eq(balancer_choose(b, s, true, &chosen), BALANCER_DRAINING);
+    balancer_give_back(b, a);
+    cr_assert_eq(balancer_choose(b, s, true, &chosen), BALANCER_DRAINING);
+    balancer_give_back(b, c);
+    cr_assert_eq(balancer_choose(b, s, true, &chosen), BALANCER_CHOSEN);
+    cr_assert_eq(chosen, c);
+    balancer_wake(b);
+    while (balancer_next_woken(b, &woken))
+        continue;
+    cr_assert_str_eq(s_next(b, s, 1), "a");
+    balancer_destroy(&b);
+}
+
+Test(balancer, a_router_takes_part_again_when_the_lone_work_is_gone)
+{
+    balancer_t *b = balancer_new();
+    balancer_strategy_t s = balancer_strategy(b, TEXT("s")),
+                        other = balancer_strategy(b, TEXT("t"));
+    balancer_router_t a = s_router(b, "a", 10), c = s_router(b, "c", 10), chosen;
+    balancer_load(b, a, s);
+    balancer_load(b, c, s);
+    balancer_load(b, c, other);
+    cr_assert_str_eq(s_next(b, s, 3), "aca");
+    cr_assert_eq(balancer_choose(b, s, true, &chosen), BALANCER_DRAINING);
+    cr_assert_eq(balancer_choose(b, other, false, &chosen), BALANCER_ALL_FULL);
+    balancer_end_drain(b, s);
+    balancer_wake(b);
+    balancer_strategy_t woken;
+    bool other_is_woken = false;
+    while (balancer_next_woken(b, &woken))
+        other_is_woken = other_is_woken || woken == other;
+    cr_assert(other_is_woken);
+    cr_assert_eq(balancer_choose(b, other, false, &chosen), BALANCER_CHOSEN);
+    cr_assert_str_eq(s_next(b, s, 2), "ca");
+    balancer_end_drain(b, s); /* there is none */
+    balancer_destroy(&b);
+}
+
 /* Nanoseconds of one choice and its return, with every router full but the one that has just given
  * back, and work waiting for every strategy. */
 static double s_cost(size_t routers, size_t strategies)
