@@ -371,15 +371,32 @@ static void s_forget_drained(balancer_t *self, uint32_t handle)
     }
 }
 
-/* Lone work of the strategy waits no longer. The router that was being emptied takes part again,
- * and the strategy need not stay in the lines of others, where it waited for them to be idle. */
+/* Lone work lines up where there is room, too, to be told when that is idle. For other work it is
+ * room all the same. */
+static void s_leave_lines_with_room(balancer_t *self, strategy_t *strategy)
+{
+    for (size_t i = 0; i < strategy->members_len; i++) {
+        member_t *member = &strategy->members[i];
+        router_t *router = &self->routers[member->router];
+        if (!member->waits || !s_can_take(self, router))
+            continue;
+        s_leave_line(router, strategy->number);
+        member->waits = false;
+        if (!strategy->stale && s_takes_part(self, strategy, i))
+            s_set_bit(strategy, i, true);
+    }
+}
+
+/* Lone work of the strategy waits no longer; the router that was being emptied takes part again. */
 static void s_give_up_drain(balancer_t *self, strategy_t *strategy)
 {
-    if (strategy->drained != NONE)
-        self->routers[strategy->drained].exclusive = false;
+    if (strategy->drained != NONE) {
+        router_t *router = &self->routers[strategy->drained];
+        router->exclusive = false;
+        s_note_room(self, router);
+    }
     strategy->drained = NONE;
-    for (size_t i = 0; i < strategy->members_len; i++)
-        s_note_room(self, &self->routers[strategy->members[i].router]);
+    s_leave_lines_with_room(self, strategy);
 }
 
 void balancer_end_drain(balancer_t *self, balancer_strategy_t number)
@@ -398,10 +415,8 @@ static void s_leave(balancer_t *self, strategy_t *strategy, uint32_t handle)
     strategy->members_len--;
     memmove(strategy->members + at, strategy->members + at + 1,
             (strategy->members_len - at) * sizeof *strategy->members);
-    if (strategy->drained == handle) {
+    if (strategy->drained == handle)
         s_give_up_drain(self, strategy);
-        s_note_room(self, router); /* it is no member any more */
-    }
     s_outdate(self, strategy);
 }
 
@@ -528,6 +543,8 @@ balancer_result_t balancer_choose(balancer_t *self, balancer_strategy_t number, 
         if (result != BALANCER_CHOSEN)
             return result;
     } else {
+        if (strategy->drained != NONE)
+            s_leave_lines_with_room(self, strategy);
         at = s_next_in_turn(self, strategy);
         if (at == NONE)
             return BALANCER_ALL_FULL;

@@ -223,6 +223,22 @@ Test(balancer, lone_work_that_was_given_leaves_the_lines_of_others)
     balancer_destroy(&b);
 }
 
+/* Lone work waits until c is empty, and asks again; a has room for what comes before it. */
+Test(balancer, a_router_with_room_is_not_kept_by_lone_work_that_waits_for_another)
+{
+    balancer_t *b = balancer_new();
+    balancer_strategy_t s = balancer_strategy(b, TEXT("s"));
+    balancer_router_t a = s_router(b, "a", 10), c = s_router(b, "c", 10), chosen;
+    balancer_load(b, a, s);
+    balancer_load(b, c, s);
+    cr_assert_str_eq(s_next(b, s, 3), "aca");
+    cr_assert_eq(balancer_choose(b, s, true, &chosen), BALANCER_DRAINING);
+    balancer_give_back(b, a);
+    cr_assert_eq(balancer_choose(b, s, true, &chosen), BALANCER_DRAINING);
+    cr_assert_str_eq(s_next(b, s, 2), "aa");
+    balancer_destroy(&b);
+}
+
 Test(balancer, a_router_takes_part_again_when_the_lone_work_is_gone)
 {
     balancer_t *b = balancer_new();
