@@ -1,6 +1,6 @@
 /* Journal: commits batches in order, through one DAP at a time, in the turns of its owner's loop:
  * it never waits, and a batch leaves for the database within journal_append. Connections are opened
- * by a thread of its own (dap/dialer.h).
+ * by threads of their own (dap/dialer.h).
  *
  * Promises: a batch is one statement and one round trip that locks the pair's row under database
  * id, epoch and generation, requires the journal's last row to be the batch before, and inserts. A

@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "apps/ixnd/server_internal.h"
+#include "core/base/zeromq.h"
 #include "dap/connection.h"
 
 enum {
@@ -34,28 +35,14 @@ static void *s_socket(const server_t *self, size_t inlet)
     }
 }
 
-static bool s_has_input(void *socket)
-{
-    int events = 0;
-    size_t size = sizeof events;
-    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
-}
-
-static int s_fd(void *socket)
-{
-    int fd = -1;
-    size_t size = sizeof fd;
-    return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
-}
-
 /* Adds what is to be polled of it; true when it has something already. */
 static bool s_watch(server_t *self, size_t inlet)
 {
     void *socket = s_socket(self, inlet);
     bool read = socket && (inlet != INLET_CLIENTS || pair_may_receive(self->pair));
-    self->items[inlet] = (struct pollfd){.fd = read ? s_fd(socket) : -1, .events = POLLIN};
+    self->items[inlet] = (struct pollfd){.fd = read ? zeromq_fd(socket) : -1, .events = POLLIN};
     if (read && self->stirred[inlet])
-        self->stirred[inlet] = s_has_input(socket);
+        self->stirred[inlet] = zeromq_has_input(socket);
     return read && self->stirred[inlet];
 }
 

@@ -12,6 +12,7 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/base/zeromq.h"
 
 enum {
     RECONNECT_MS = 20,      /* doubles … */
@@ -25,14 +26,6 @@ enum {
 static void s_set(void *socket, int option, int value)
 {
     CHECK(zmq_setsockopt(socket, option, &value, sizeof value) == 0);
-}
-
-static int s_fd(void *socket)
-{
-    int fd = -1;
-    size_t size = sizeof fd;
-    CHECK(zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0);
-    return fd;
 }
 
 static void s_poll(const endpoint_t *self, int fd, uint32_t tag)
@@ -78,8 +71,8 @@ bool endpoint_open(endpoint_t *self, error_t *ret_error)
         endpoint_close(self, 0);
         return false;
     }
-    self->socket_fd = s_fd(self->socket);
-    self->monitor_fd = s_fd(self->monitor);
+    self->socket_fd = zeromq_fd(self->socket);
+    self->monitor_fd = zeromq_fd(self->monitor);
     s_poll(self, self->socket_fd, self->number * 2);
     s_poll(self, self->monitor_fd, self->number * 2 + 1);
     self->unread = true;
@@ -174,10 +167,7 @@ bool endpoint_receive(endpoint_t *self, zmq_msg_t *ret_message)
 
 bool endpoint_readable(const endpoint_t *self)
 {
-    int events = 0;
-    size_t size = sizeof events;
-    return self->socket && self->unread &&
-           zmq_getsockopt(self->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
+    return self->socket && self->unread && zeromq_has_input(self->socket);
 }
 
 /* An event has two frames: 16 bits of event and 32 of value, then an address. */

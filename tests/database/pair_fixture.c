@@ -111,13 +111,19 @@ void pair_make(pair_t *self)
     pair_set_dap(self, 0, conninfo);
 }
 
-void pair_init(pair_t *self)
+void pair_open(pair_t *self)
 {
-    identity_t identity;
     error_t error = {0};
     pair_make(self);
     self->database = database_open(&self->config, &error);
     cr_assert(self->database, "%s", error.text);
+}
+
+void pair_init(pair_t *self)
+{
+    identity_t identity;
+    error_t error = {0};
+    pair_open(self);
     cr_assert(database_init(self->database, &identity, &error), "%s", error.text);
     cr_assert(database_status(self->database, NULL, &self->status, &error), "%s", error.text);
     cr_assert(identity_equal(&identity, &self->status.identity));

@@ -27,7 +27,9 @@ typedef struct {
 
 /* Makes an empty database; skips the test, loudly, when there is no cluster. */
 void pair_make(pair_t *self);
-/* … and opens, initialises and claims it. */
+/* … and opens it. */
+void pair_open(pair_t *self);
+/* … and initialises and claims it. */
 void pair_init(pair_t *self);
 void pair_free(pair_t *self);
 /* DAP `number` (0, 1) leads to the test's database by this way. */

@@ -9,10 +9,7 @@ static pair_t s_pair;
 
 static void s_init(void)
 {
-    error_t error = {0};
-    pair_make(&s_pair);
-    s_pair.database = database_open(&s_pair.config, &error);
-    cr_assert(s_pair.database, "%s", error.text);
+    pair_open(&s_pair);
 }
 
 static void s_free(void)

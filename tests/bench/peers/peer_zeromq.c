@@ -13,6 +13,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/zeromq.h"
 #include "tests/bench/peers/peer.h"
 #include "tests/bench/peers/relay.h"
 
@@ -50,8 +51,7 @@ static void *s_open(const peer_target_t *target, peer_side_t side, uint32_t numb
     snprintf(endpoint, sizeof endpoint, "tcp://%s", target->at[0]);
     if (zmq_connect(self->socket, endpoint) != 0)
         peer_fail("cannot connect to %s: %s", endpoint, zmq_strerror(errno));
-    size_t size = sizeof self->fd;
-    CHECK(zmq_getsockopt(self->socket, ZMQ_FD, &self->fd, &size) == 0);
+    self->fd = zeromq_fd(self->socket);
     if (side == PEER_WORKER) {
         char answer[RELAY_HEADER];
         s_send(self, RELAY_WORKER, number, NULL, 0);
