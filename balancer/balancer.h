@@ -9,7 +9,8 @@
  *   - among those that take part and are under their limits (how many at once, how many in a time):
  *     round robin by name, after the one that was chosen last for this strategy;
  *   - work that may be poison is given to a router that has nothing else, and nothing else is given
- *     to it meanwhile. If all are busy, one is drained for it.
+ *     to it meanwhile. If all are busy, one is drained for it, until it is given or gone
+ *     (balancer_end_drain); the others go on with other work.
  *
  * What one choice costs does not depend on how many routers and strategies there are. A router that
  * is full remembers which strategies would have chosen it; when it has room it wakes as many of
