@@ -14,7 +14,7 @@ import sys
 import bench_peers
 import stores
 from waiting import Failure
-from world import TOP
+from world import TOP, World
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -47,6 +47,8 @@ def parse():
                        default=[], help=f"may be repeated: {' '.join(bench_peers.WORKS)}")
     peers.add_argument("--payload", action="append", type=int, metavar="BYTES",
                        help="may be repeated (default 300 and 1000)")
+    parser.add_argument("--batch", action="store_true",
+                        help="run our nodes under the policy SCHED_BATCH of the kernel")
     parser.add_argument("--keep", action="store_true", help="do not remove the folders")
     parser.add_argument("name", nargs="*", metavar="NAME")
     options = parser.parse_args()
@@ -99,6 +101,8 @@ def main():
         for name in names():
             print(f"{name:<18} {load(name).__doc__.strip().splitlines()[0]}")
         return 0
+    if options.batch:
+        World.node_prefix = ("chrt", "--batch", "0")
     signal.signal(signal.SIGTERM, interrupt)  # what runs is ended, what is frozen too
     print(f"{'':<44} {'ours':>14} {'':<8} {'compared to':>14} {'ratio':>8} {'goal':>10}")
     rows, failed = [], False

@@ -45,7 +45,7 @@ class Pair:
             pair = {"bind": peers[name], "peer": peers[other], "certificate": key,
                     "preferred": name == "node-a", **section}
             node = Node(world, name, address=address[name], pair=pair, **given)
-            node.prefix = network.prefix(hosts[name]) if network else []
+            node.prefix += network.prefix(hosts[name]) if network else []
             node.host = hosts[name]
             if daps:
                 node.config["database"]["daps"] = daps(node)

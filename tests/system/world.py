@@ -22,7 +22,7 @@ class Node:
     def __init__(self, world, name="node-1", address="127.0.0.1", **overrides):
         self.world = world
         self.name = name
-        self.prefix = []  # of its command: where it runs
+        self.prefix = list(world.node_prefix)  # of its command: where it runs, and how
         self.endpoint = f"tcp://{address}:{free_port()}"
         self.state_dir = os.path.join(world.folder, name)
         self.config_path = os.path.join(world.folder, f"{name}.yaml")
@@ -79,6 +79,8 @@ class Node:
 
 class World:
     """`with World(options, "crash") as world:`"""
+
+    node_prefix = ()  # of the commands of its nodes
 
     def __init__(self, options, case):
         self.options = options
