@@ -6,10 +6,11 @@
 #include <stdlib.h>
 
 #include "apps/ixn-bench/parts/pending.h"
-#include "apps/ixn-bench/poller.h"
+#include "apps/ixn-bench/parts/poller.h"
 #include "apps/ixn-bench/record.h"
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/client/client.h"
 #include "core/wire/wire.h"
 
 #define S_WAIT_MS 20 /* how soon a change of the run's phase is seen */
@@ -27,7 +28,7 @@ struct sink {
     pthread_t thread;
     bool started;
     worker_t *workers;
-    ixn_client_t **clients; /* the same, for the poller */
+    poller_t *poller; /* of the same numbers */
     uint32_t len;
     record_t *record;
     figures_t figures;
@@ -196,24 +197,32 @@ static void s_drain(sink_t *self, worker_t *worker)
     }
 }
 
+/* One router's turn; true when something was sent. */
+static bool s_serve(sink_t *self, uint32_t number)
+{
+    worker_t *worker = &self->workers[number];
+    bool loading = worker->loading != 0;
+    s_drain(self, worker);
+    bool sent = s_complete(worker) || (!loading && worker->loading != 0);
+    if (sent) {
+        ixn_client_flush(worker->client);
+        poller_look(self->poller, number); /* sending may have swallowed the edge */
+    }
+    poller_due(self->poller, number, ixn_client_wait_ms(worker->client));
+    return sent;
+}
+
 static void *s_thread(void *argument)
 {
     sink_t *self = argument;
     while (run_phase(self->run) != RUN_ENDING) {
+        uint32_t len;
+        const uint32_t *numbers = poller_wait(self->poller, S_WAIT_MS, &len);
         bool sent = false;
-        for (uint32_t i = 0; i < self->len; i++) {
-            worker_t *worker = &self->workers[i];
-            bool loading = worker->loading != 0;
-            s_drain(self, worker);
-            if (s_complete(worker) || (!loading && worker->loading != 0)) {
-                ixn_client_flush(worker->client);
-                sent = true;
-            }
-        }
-        if (sent)
-            continue; /* sending may have swallowed the edge: drain once more before sleeping */
-        record_flush(self->record);
-        poller_wait(self->clients, self->len, S_WAIT_MS);
+        for (uint32_t i = 0; i < len; i++)
+            sent |= s_serve(self, numbers[i]);
+        if (!sent)
+            record_flush(self->record);
     }
     return NULL;
 }
@@ -243,7 +252,7 @@ sink_t *sink_new(run_t *run, uint32_t first, uint32_t len)
     sink_t *self = memory_zero(1, sizeof *self);
     self->run = run;
     self->workers = memory_zero(len, sizeof *self->workers);
-    self->clients = memory_zero(len, sizeof(ixn_client_t *));
+    self->poller = poller_new(len);
     bool ok = true;
     if (run->options->log_path) {
         self->record = record_new(run->options->log_path);
@@ -253,8 +262,9 @@ sink_t *sink_new(run_t *run, uint32_t first, uint32_t len)
         worker_t *worker = &self->workers[self->len];
         worker->client = s_client(run, first + self->len);
         worker->pending = pending_table_new();
-        self->clients[self->len] = worker->client;
-        if (!worker->client)
+        if (worker->client)
+            poller_watch(self->poller, self->len, ixn_client_fd(worker->client), true);
+        else
             ok = false;
     }
     if (ok) {
@@ -275,6 +285,7 @@ void sink_destroy(sink_t **self_p, figures_t *figures)
         CHECK(pthread_join(self->thread, NULL) == 0);
     if (figures)
         figures_merge(figures, &self->figures);
+    poller_destroy(&self->poller);
     for (uint32_t i = 0; i < self->len; i++) {
         ixn_client_destroy(&self->workers[i].client);
         pending_table_destroy(&self->workers[i].pending);
@@ -282,7 +293,6 @@ void sink_destroy(sink_t **self_p, figures_t *figures)
     }
     record_destroy(&self->record);
     free(self->workers);
-    free(self->clients);
     free(self);
     *self_p = NULL;
 }

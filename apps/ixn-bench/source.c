@@ -6,10 +6,11 @@
 #include <stdlib.h>
 
 #include "apps/ixn-bench/parts/pending.h"
-#include "apps/ixn-bench/poller.h"
+#include "apps/ixn-bench/parts/poller.h"
 #include "apps/ixn-bench/record.h"
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/client/client.h"
 #include "core/wire/wire.h"
 
 #define S_WAIT_MS 20            /* how soon a change of the run's phase is seen */
@@ -26,11 +27,12 @@ struct source {
     pthread_t thread;
     bool started;
     submitter_t *submitters;
-    ixn_client_t **clients; /* the same, for the poller */
+    poller_t *poller; /* of the same numbers */
     uint32_t len;
     record_t *record;
     char *attributes;
     size_t attributes_len;
+    uint64_t unanswered;
     usec_t last_answer; /* or since when an answer is due */
     figures_t figures;
 };
@@ -115,6 +117,7 @@ static bool s_submit(source_t *self, submitter_t *submitter, uint64_t sequence, 
         return false;
     pending_table_put(submitter->pending, id, &(pending_t){.start = due, .sequence = sequence});
     self->figures.sent++;
+    self->unanswered++;
     return true;
 }
 
@@ -163,6 +166,7 @@ static void s_answer(source_t *self, submitter_t *submitter, const ixn_event_t *
     pending_t pending;
     if (!pending_table_take(submitter->pending, event->request_id, &pending))
         return;
+    self->unanswered--;
     usec_t now = run_now();
     if (now - self->last_answer > self->figures.silence)
         self->figures.silence = now - self->last_answer;
@@ -231,28 +235,34 @@ static int s_wait_ms(source_t *self)
     return wait_ms < S_WAIT_MS ? wait_ms : S_WAIT_MS;
 }
 
+/* One submitter's turn; true when something was sent. */
+static bool s_serve(source_t *self, uint32_t number)
+{
+    submitter_t *submitter = &self->submitters[number];
+    s_drain(self, submitter);
+    bool sent = s_fill(self, submitter);
+    if (sent) {
+        ixn_client_flush(submitter->client);
+        poller_look(self->poller, number); /* sending may have swallowed the edge */
+    }
+    poller_due(self->poller, number, ixn_client_wait_ms(submitter->client));
+    return sent;
+}
+
 static void *s_thread(void *argument)
 {
     source_t *self = argument;
     self->last_answer = run_now();
     while (run_phase(self->run) != RUN_ENDING) {
+        uint32_t len;
+        const uint32_t *numbers = poller_wait(self->poller, s_wait_ms(self), &len);
         bool sent = false;
-        size_t waiting = 0;
-        for (uint32_t i = 0; i < self->len; i++) {
-            submitter_t *submitter = &self->submitters[i];
-            s_drain(self, submitter);
-            if (s_fill(self, submitter)) {
-                ixn_client_flush(submitter->client);
-                sent = true;
-            }
-            waiting += pending_table_len(submitter->pending);
-        }
-        if (waiting == 0)
+        for (uint32_t i = 0; i < len; i++)
+            sent |= s_serve(self, numbers[i]);
+        if (self->unanswered == 0)
             self->last_answer = run_now();
-        if (sent)
-            continue; /* sending may have swallowed the edge: drain once more before sleeping */
-        record_flush(self->record);
-        poller_wait(self->clients, self->len, s_wait_ms(self));
+        if (!sent)
+            record_flush(self->record);
     }
     for (uint32_t i = 0; i < self->len; i++) {
         pending_t pending;
@@ -288,7 +298,7 @@ source_t *source_new(run_t *run, uint32_t first, uint32_t len)
     source_t *self = memory_zero(1, sizeof *self);
     self->run = run;
     self->submitters = memory_zero(len, sizeof *self->submitters);
-    self->clients = memory_zero(len, sizeof(ixn_client_t *));
+    self->poller = poller_new(len);
     s_make_attributes(self);
     bool ok = true;
     if (run->options->log_path) {
@@ -299,8 +309,9 @@ source_t *source_new(run_t *run, uint32_t first, uint32_t len)
         submitter_t *submitter = &self->submitters[self->len];
         submitter->client = s_client(run, first + self->len);
         submitter->pending = pending_table_new();
-        self->clients[self->len] = submitter->client;
-        if (!submitter->client)
+        if (submitter->client)
+            poller_watch(self->poller, self->len, ixn_client_fd(submitter->client), true);
+        else
             ok = false;
     }
     if (ok) {
@@ -321,6 +332,7 @@ void source_destroy(source_t **self_p, figures_t *figures)
         CHECK(pthread_join(self->thread, NULL) == 0);
     if (figures)
         figures_merge(figures, &self->figures);
+    poller_destroy(&self->poller);
     for (uint32_t i = 0; i < self->len; i++) {
         ixn_client_destroy(&self->submitters[i].client);
         pending_table_destroy(&self->submitters[i].pending);
@@ -329,7 +341,6 @@ void source_destroy(source_t **self_p, figures_t *figures)
     figures_free(&self->figures);
     free(self->attributes);
     free(self->submitters);
-    free(self->clients);
     free(self);
     *self_p = NULL;
 }

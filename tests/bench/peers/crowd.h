@@ -4,18 +4,15 @@
 #ifndef IXN_BENCH_PEERS_CROWD_H
 #define IXN_BENCH_PEERS_CROWD_H
 
+#include "apps/ixn-bench/parts/poller.h"
 #include "tests/bench/peers/peer.h"
 
 typedef struct {
     const peer_t *peer;
     void **links;
     uint32_t len;
-    int epoll;
-    bool woken;     /* in this turn, by the descriptor that wakes it */
-    bool *look;     /* by link: it is to be drained before the crowd sleeps … */
-    uint32_t *next; /* … and these are those links */
-    uint32_t next_len;
-    uint32_t *now; /* the same list, while it is worked through */
+    poller_t *poller;
+    bool woken; /* in this turn, by the descriptor that wakes it */
     peer_news_t news;
 } crowd_t;
 
