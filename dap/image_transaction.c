@@ -20,9 +20,10 @@ enum {
     TIMEOUT_MOST_MS = 600000,
 };
 
-/* Rows of one INSERT, to be found again when it is refused. */
+/* Rows of one statement, to be found again when it is refused. */
 typedef struct {
-    rows_table_t table;
+    enum { CHUNK_UPSERT, CHUNK_COPY } way;
+    rows_table_t table; /* for a COPY; an upsert is of live rows */
     const interaction_row_t *rows;
     size_t len;
 } chunk_t;
@@ -333,9 +334,8 @@ static bool s_send_changed(attempt_t *self, error_t *ret_error)
         const interaction_row_t *rows = image->changed + at;
         size_t bytes;
         count = rows_chunk(rows, image->changed_len - at, &bytes);
-        chunk_t chunk = {ROWS_LIVE, rows, count};
-        if (!s_send(self, rows_sql(encoder, ROWS_LIVE),
-                    rows_encode(encoder, ROWS_LIVE, rows, count), &chunk,
+        chunk_t chunk = {CHUNK_UPSERT, ROWS_LIVE, rows, count};
+        if (!s_send(self, rows_upsert_sql(encoder), rows_encode(encoder, rows, count), &chunk,
                     s_timeout_ms(self->self, bytes, count), ret_error))
             return false;
     }
@@ -344,12 +344,13 @@ static bool s_send_changed(attempt_t *self, error_t *ret_error)
 
 /* Rows that are in no table yet go by COPY, which costs the server half of what an INSERT from
  * arrays does. In chunks, so that a refused row is looked for among few. */
-static bool s_copy_chunk(attempt_t *self, const chunk_t *chunk, size_t bytes, error_t *ret_error)
+static bool s_copy_chunk(attempt_t *self, const chunk_t *chunk, uint32_t timeout_ms,
+                         error_t *ret_error)
 {
     rows_t *encoder = &self->self->rows;
     copy_in_t copy;
-    if (!copy_in_begin(&copy, self->connection, rows_copy_sql(encoder, chunk->table),
-                       s_timeout_ms(self->self, bytes, chunk->len), ret_error) ||
+    if (!copy_in_begin(&copy, self->connection, rows_copy_sql(encoder, chunk->table), timeout_ms,
+                       ret_error) ||
         !copy_in_send(&copy, copy_in_head, copy_in_head_len, ret_error))
         return false;
     for (size_t at = 0, count; at < chunk->len; at += count) {
@@ -368,8 +369,9 @@ static bool s_copy(attempt_t *self, const chunk_t *all, chunk_t *ret_chunk, erro
     for (size_t at = 0, count; at < all->len; at += count) {
         size_t bytes;
         count = rows_chunk(all->rows + at, all->len - at, &bytes);
-        *ret_chunk = (chunk_t){all->table, all->rows + at, count};
-        if (!s_copy_chunk(self, ret_chunk, bytes, ret_error))
+        *ret_chunk = (chunk_t){CHUNK_COPY, all->table, all->rows + at, count};
+        uint32_t timeout_ms = s_timeout_ms(self->self, bytes, count);
+        if (!s_copy_chunk(self, ret_chunk, timeout_ms, ret_error))
             return false;
     }
     return true;
@@ -409,8 +411,8 @@ static bool s_send_catalog(attempt_t *self, error_t *ret_error)
 static bool s_send_all(attempt_t *self, chunk_t *ret_chunk, error_t *ret_error)
 {
     const checkpoint_image_t *image = self->image;
-    const chunk_t added = {ROWS_LIVE, image->changed, image->added_len};
-    const chunk_t finished = {ROWS_HISTORY, image->finished, image->finished_len};
+    const chunk_t added = {CHUNK_COPY, ROWS_LIVE, image->changed, image->added_len};
+    const chunk_t finished = {CHUNK_COPY, ROWS_HISTORY, image->finished, image->finished_len};
     if (!pipeline_begin(&self->pipeline, self->connection, ret_error))
         return false;
     if (s_send_gone(self, ret_error) && s_send_changed(self, ret_error) &&
@@ -436,18 +438,20 @@ static bool s_is_about_rows(const char *sqlstate)
 
 typedef enum { PROBE_TAKEN, PROBE_REFUSED, PROBE_UNKNOWN } probe_t;
 
-/* Whether the server takes these rows, in a transaction that is rolled back. */
+/* Whether the server takes these rows the same way, in a transaction that is rolled back. */
 static probe_t s_probe(attempt_t *self, const chunk_t *chunk, error_t *ret_error)
 {
     rows_t *encoder = &self->self->rows;
+    bool copy = chunk->way == CHUNK_COPY;
     uint32_t timeout_ms = s_longest_timeout_ms(self->self, self->image);
     bool taken = pipeline_begin(&self->pipeline, self->connection, ret_error) &&
                  s_send(self, PIPELINE_BEGIN, NULL, NULL, timeout_ms, ret_error) &&
                  s_send_limits(self, ret_error) &&
-                 s_send(self, rows_sql(encoder, chunk->table),
-                        rows_encode(encoder, chunk->table, chunk->rows, chunk->len), chunk,
-                        timeout_ms, ret_error) &&
-                 pipeline_end(&self->pipeline, ret_error);
+                 (copy || s_send(self, rows_upsert_sql(encoder),
+                                 rows_encode(encoder, chunk->rows, chunk->len), chunk, timeout_ms,
+                                 ret_error)) &&
+                 pipeline_end(&self->pipeline, ret_error) &&
+                 (!copy || s_copy_chunk(self, chunk, timeout_ms, ret_error));
     s_note_session(self);
     bool refused = !taken && connection_is_open(self->connection) &&
                    s_is_about_rows(connection_sqlstate(self->connection));
@@ -462,13 +466,14 @@ static image_outcome_t s_find_refused(attempt_t *self, chunk_t chunk, error_t *r
     size_t together = chunk.len;
     probe_t probe = PROBE_UNKNOWN;
     while (chunk.len > 1) {
-        chunk_t half = {chunk.table, chunk.rows, chunk.len / 2};
+        chunk_t half = chunk;
+        half.len /= 2;
         probe = s_probe(self, &half, &words);
         if (probe == PROBE_UNKNOWN)
             break;
         if (probe == PROBE_TAKEN)
-            half = (chunk_t){chunk.table, chunk.rows + half.len, chunk.len - half.len};
-        chunk = half;
+            chunk.rows += half.len;
+        chunk.len = probe == PROBE_TAKEN ? chunk.len - half.len : half.len;
     }
     if (chunk.len == 1)
         probe = s_probe(self, &chunk, &words);

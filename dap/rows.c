@@ -131,8 +131,8 @@ static void s_print_names(buffer_t *out, rows_table_t table)
         }
 }
 
-/* INSERT INTO … (columns) SELECT * FROM unnest($1::…[], …) [ON CONFLICT …]. */
-static void s_make_insert(buffer_t *out, rows_table_t table)
+/* INSERT INTO … (columns) SELECT * FROM unnest($1::…[], …) ON CONFLICT …. */
+static void s_make_upsert(buffer_t *out)
 {
     static const char *const type_names[] = {
         [ARRAY_UUID] = "uuid",   [ARRAY_TEXT] = "text",
@@ -140,25 +140,22 @@ static void s_make_insert(buffer_t *out, rows_table_t table)
         [ARRAY_INT8] = "int8",   [ARRAY_BOOL] = "bool",
         [ARRAY_JSONB] = "jsonb", [ARRAY_TIMESTAMPTZ] = "timestamptz",
     };
-    buffer_printf(out, "INSERT INTO ixn.%s (", s_name(table));
-    s_print_names(out, table);
+    buffer_printf(out, "INSERT INTO ixn.%s (", s_name(ROWS_LIVE));
+    s_print_names(out, ROWS_LIVE);
     buffer_printf(out, ") SELECT * FROM unnest(");
     int number = 0;
     for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++)
-        if (s_has(table, column)) {
+        if (s_has(ROWS_LIVE, column)) {
             number++;
             buffer_printf(out, "%s$%d::%s[]", number > 1 ? ", " : "", number,
-                          type_names[s_kind(table, column->field)]);
+                          type_names[s_kind(ROWS_LIVE, column->field)]);
         }
-    buffer_printf(out, ")");
-    if (table == ROWS_LIVE) {
-        const char *comma = " ON CONFLICT (id) DO UPDATE SET ";
-        for (const column_t *column = s_columns + 1; column < s_columns + COLUMNS; column++)
-            if (s_has(table, column)) {
-                buffer_printf(out, "%s%s = excluded.%s", comma, column->name, column->name);
-                comma = ", ";
-            }
-    }
+    const char *comma = ") ON CONFLICT (id) DO UPDATE SET ";
+    for (const column_t *column = s_columns + 1; column < s_columns + COLUMNS; column++)
+        if (s_has(ROWS_LIVE, column)) {
+            buffer_printf(out, "%s%s = excluded.%s", comma, column->name, column->name);
+            comma = ", ";
+        }
     buffer_append(out, "", 1);
 }
 
@@ -173,8 +170,8 @@ static void s_make_copy(buffer_t *out, rows_table_t table)
 void rows_init(rows_t *self)
 {
     *self = (rows_t){0};
+    s_make_upsert(&self->upsert_sql);
     for (rows_table_t table = ROWS_LIVE; table <= ROWS_HISTORY; table++) {
-        s_make_insert(&self->sql[table], table);
         s_make_copy(&self->copy_sql[table], table);
         for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++)
             self->columns[table] += s_has(table, column);
@@ -185,17 +182,16 @@ void rows_free(rows_t *self)
 {
     for (size_t i = 0; i < ROWS_COLUMNS; i++)
         array_free(&self->arrays[i]);
-    for (rows_table_t table = ROWS_LIVE; table <= ROWS_HISTORY; table++) {
-        buffer_free(&self->sql[table]);
+    buffer_free(&self->upsert_sql);
+    for (rows_table_t table = ROWS_LIVE; table <= ROWS_HISTORY; table++)
         buffer_free(&self->copy_sql[table]);
-    }
     array_free(&self->copy);
     *self = (rows_t){0};
 }
 
-const char *rows_sql(const rows_t *self, rows_table_t table)
+const char *rows_upsert_sql(const rows_t *self)
 {
-    return (const char *)self->sql[table].bytes;
+    return (const char *)self->upsert_sql.bytes;
 }
 
 const char *rows_copy_sql(const rows_t *self, rows_table_t table)
@@ -320,15 +316,14 @@ const connection_params_t *rows_bind(rows_t *self, int count)
     return &self->params;
 }
 
-const connection_params_t *rows_encode(rows_t *self, rows_table_t table,
-                                       const interaction_row_t *rows, size_t len)
+const connection_params_t *rows_encode(rows_t *self, const interaction_row_t *rows, size_t len)
 {
     int place = 0;
     for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++) {
-        if (!s_has(table, column))
+        if (!s_has(ROWS_LIVE, column))
             continue;
         array_t *array = &self->arrays[place++];
-        array_start(array, s_kind(table, column->field));
+        array_start(array, s_kind(ROWS_LIVE, column->field));
         for (size_t i = 0; i < len; i++)
             s_add(array, column->field, (const char *)&rows[i] + column->offset);
     }

@@ -19,8 +19,8 @@ enum { ROWS_CHUNK = 5000, ROWS_CHUNK_BYTES = 16 * 1024 * 1024, ROWS_COPY_BYTES =
 enum { ROWS_COLUMNS = 40 }; /* room for the columns of either table */
 
 typedef struct {
-    buffer_t sql[2]; /* by rows_table_t; terminated */
-    buffer_t copy_sql[2];
+    buffer_t upsert_sql;  /* terminated, as the others */
+    buffer_t copy_sql[2]; /* by rows_table_t */
     uint8_t columns[2];
     array_t copy; /* a field of COPY is written as an element of an array is */
     array_t arrays[ROWS_COLUMNS];
@@ -37,20 +37,19 @@ void rows_free(rows_t *self);
  */
 size_t rows_chunk(const interaction_row_t *rows, size_t len, size_t *ret_bytes);
 
-/* The parameters that write these rows; they belong to `self` until the next call. */
-const connection_params_t *rows_encode(rows_t *self, rows_table_t table,
-                                       const interaction_row_t *rows, size_t len);
+/* The statement that inserts or replaces live rows, and its parameters for these rows; they belong
+ * to `self` until the next call. */
+const char *rows_upsert_sql(const rows_t *self);
+const connection_params_t *rows_encode(rows_t *self, const interaction_row_t *rows, size_t len);
 /* The first arrays, which the caller has started and filled, as parameters. */
 const connection_params_t *rows_bind(rows_t *self, int count);
 /* The parameter of rows_gone_sql. */
 const connection_params_t *rows_encode_ids(rows_t *self, const id128_t *ids, size_t len);
 
-/* The statement: inserts or replaces (LIVE), inserts (HISTORY; an interaction that is there already
- * with the same time is an error: the state has finished it twice, and nobody should hide that). */
-const char *rows_sql(const rows_t *self, rows_table_t table);
 /* The cheaper way in for rows that are in no table yet: rows for rows_copy_sql, a piece of about
  * ROWS_COPY_BYTES at a time; `ret_count`: how many of them the piece holds. (Not the head and tail
- * of the format: dap/copy_in.h.) */
+ * of the format: dap/copy_in.h.) A row that is there already is an error: of a finished one, the
+ * state has finished it twice, and nobody should hide that. */
 const buffer_t *rows_encode_copy(rows_t *self, rows_table_t table, const interaction_row_t *rows,
                                  size_t len, size_t *ret_count);
 const char *rows_copy_sql(const rows_t *self, rows_table_t table);

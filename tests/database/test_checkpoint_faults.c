@@ -345,6 +345,33 @@ Test(checkpoint_faults, an_interaction_that_is_finished_twice)
     cr_expect_eq(s_count("interaction_history"), 1);
 }
 
+/* Somebody put it there by hand: the row that is named is the one, and without it all is well. */
+Test(checkpoint_faults, a_new_row_that_is_in_the_table_already)
+{
+    char id[ID_TEXT_SIZE];
+    checkpoint_event_t event;
+    test_image_t *images[2] = {test_image_new(0, 1), test_image_new(1, 2)};
+    fixture_start(&s_fixture);
+    for (uint64_t i = 0; i < 1000; i++) {
+        interaction_row_t row = test_row(i);
+        if (i == 321) {
+            id_text(row.id, id);
+            test_image_add(images[0], &row);
+        }
+        test_image_add(images[1], &row);
+    }
+    fixture_write(&s_fixture, &images[0]->image);
+    checkpoint_writer_write(s_fixture.writer, &images[1]->image);
+    fixture_next(&s_fixture, &event);
+    cr_assert_eq(event.kind, CHECKPOINT_REFUSED, "event %d: %s", event.kind, event.error.text);
+    cr_expect(strstr(event.error.text, id), "%s, not %s", event.error.text, id);
+    cr_expect(strstr(event.error.text, "interaction_pkey"), "%s", event.error.text);
+    fixture_ask(s_fixture.pq, "DELETE FROM ixn.interaction");
+    fixture_next(&s_fixture, &event);
+    cr_expect_eq(event.kind, CHECKPOINT_WRITTEN, "event %d: %s", event.kind, event.error.text);
+    cr_expect_eq(s_count("interaction"), 1000);
+}
+
 Test(checkpoint_faults, an_id_twice_in_one_image)
 {
     fixture_start(&s_fixture);

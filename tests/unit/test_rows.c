@@ -24,14 +24,14 @@ Test(rows, statements_name_each_column_once)
 {
     rows_t rows;
     rows_init(&rows);
-    cr_assert(strstr(rows_sql(&rows, ROWS_LIVE), "deadline_log_us"));
-    cr_assert(strstr(rows_sql(&rows, ROWS_LIVE), "ON CONFLICT (id) DO UPDATE SET parent_id = "));
-    cr_assert(!strstr(rows_sql(&rows, ROWS_LIVE), "completed_at"));
-    cr_assert(strstr(rows_sql(&rows, ROWS_HISTORY), "completed_log_us"));
-    cr_assert(!strstr(rows_sql(&rows, ROWS_HISTORY), "token_epoch"));
-    cr_assert(strstr(rows_sql(&rows, ROWS_LIVE), " state,"));
-    cr_assert(!strstr(rows_sql(&rows, ROWS_HISTORY), " state,"), "the view says it");
-    cr_assert(!strstr(rows_sql(&rows, ROWS_HISTORY), "ON CONFLICT"));
+    cr_assert(strstr(rows_upsert_sql(&rows), "deadline_log_us"));
+    cr_assert(strstr(rows_upsert_sql(&rows), "ON CONFLICT (id) DO UPDATE SET parent_id = "));
+    cr_assert(!strstr(rows_upsert_sql(&rows), "completed_at"));
+    cr_assert(strstr(rows_copy_sql(&rows, ROWS_HISTORY), "completed_log_us"));
+    cr_assert(!strstr(rows_copy_sql(&rows, ROWS_HISTORY), "token_epoch"));
+    cr_assert(strstr(rows_upsert_sql(&rows), " state,"));
+    cr_assert(!strstr(rows_copy_sql(&rows, ROWS_HISTORY), " state,"), "the view says it");
+    cr_assert(strstr(rows_copy_sql(&rows, ROWS_LIVE), " state,"));
     rows_free(&rows);
 }
 
