@@ -137,6 +137,14 @@ bool database_read_version(connection_t *connection, uint32_t *ret_version, erro
     return checked;
 }
 
+bool database_set_no_limits(connection_t *connection, error_t *ret_error)
+{
+    return connection_command(connection,
+                              "SELECT set_config(name, '0', true) FROM pg_settings "
+                              "WHERE name IN ('statement_timeout', 'transaction_timeout')",
+                              ret_error);
+}
+
 /* All of the status in one row: one snapshot. The head is missing only where somebody emptied the
  * journal. $1, $2: index and epoch of a place that is known to be committed; `k` is the batch that
  * holds that index, or else the next one that is left; where the journal no longer reaches back so

@@ -73,6 +73,9 @@ connection_t *database_connection(database_t *self, error_t *ret_error);
  */
 bool database_status(database_t *self, const place_t *known, database_status_t *ret_status,
                      error_t *ret_error);
+/* For long work: nothing but our own deadlines ends a statement of the transaction that the caller
+ * has begun, whatever is set for the role or the database. */
+bool database_set_no_limits(connection_t *connection, error_t *ret_error);
 /* Parts of it, on any connection, inside the transaction that the caller has begun: the version of
  * the schema, whichever it is; all of it. */
 bool database_read_version(connection_t *connection, uint32_t *ret_version, error_t *ret_error);

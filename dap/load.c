@@ -308,6 +308,7 @@ bool database_load(database_t *self, const database_load_t *callbacks, error_t *
         return false;
     /* Compiling the queries would take longer than running them for a small state. */
     bool done =
+        database_set_no_limits(load.connection, ret_error) &&
         connection_command(load.connection, "SET LOCAL jit = off", ret_error) &&
         connection_command(load.connection, "SET LOCAL work_mem = '64MB'", ret_error) &&
         database_read_status(load.connection, NULL, &status, ret_error) && s_told(&load, &status) &&

@@ -106,12 +106,16 @@ bool partition_make(connection_t *connection, const partition_options_t *options
     buffer_t sql = {0};
     s_print_fenced(&sql, &options->fence, "RETURN");
     buffer_printf(&sql,
-                  "IF to_regclass('ixn.%s') IS NULL THEN "
+                  "IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = "
+                  "to_regclass('ixn.%s')) THEN "
+                  "IF to_regclass('ixn.%s') IS NOT NULL THEN RAISE EXCEPTION 'ixn.%s is there and "
+                  "is no partition of ixn.interaction_finished: attach it again, or give it "
+                  "another name'; END IF; "
                   "CREATE TABLE ixn.%s (LIKE ixn.interaction_finished INCLUDING ALL) "
                   "WITH (" GROWTH
                   "); "
                   "CREATE UNIQUE INDEX ON ixn.%s (id); ",
-                  name, name, name);
+                  name, name, name, name, name);
     s_print_samples(&sql, name);
     buffer_printf(&sql,
                   "COMMENT ON TABLE ixn.%s IS 'Interactions that were finished on %s (UTC).'; "
@@ -148,7 +152,7 @@ static bool s_next(connection_t *connection, const partition_options_t *options,
         connection,
         "SELECT c.relname::text FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid "
         "CROSS JOIN LATERAL substring(c.relname FROM "
-        "'^interaction_(?:finished|history)_(\\d{8})$') AS d(day) "
+        "'^interaction_(?:finished|history)_([0-9]{8})$') AS d(day) "
         "WHERE i.inhparent IN ('ixn.interaction_finished'::regclass, "
         "'ixn.interaction_history_before'::regclass) AND d.day IS NOT NULL "
         "AND (to_date(d.day, 'YYYYMMDD') + 1)::timestamp AT TIME ZONE 'UTC' "

@@ -97,6 +97,25 @@ static void s_learn_server(fixture_t *self)
         (uint32_t)strtoul(fixture_ask(self->pq, "SELECT current_setting('port')"), NULL, 10);
 }
 
+/* What people set for their own tools is not the lane's business. The test's own session has begun
+ * before. */
+static void s_set_otherwise(const fixture_t *self)
+{
+    static const char *const settings[] = {
+        "datestyle = 'sql, dmy'",  "intervalstyle = sql_standard", "timezone = 'Asia/Kathmandu'",
+        "bytea_output = escape",   "extra_float_digits = -15",     "search_path = nowhere",
+        "array_nulls = off",       "transform_null_equals = on",   "quote_all_identifiers = on",
+        "client_encoding = latin1"};
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        fixture_ask(self->pq, "ALTER DATABASE %s SET %s", self->name, settings[i]);
+    /* Servers from version 19 on know the one way only. */
+    fixture_ask(self->pq,
+                "DO $$ BEGIN ALTER DATABASE %s SET standard_conforming_strings = off;"
+                " EXCEPTION WHEN invalid_parameter_value OR feature_not_supported THEN NULL;"
+                " END $$",
+                self->name);
+}
+
 void fixture_init(fixture_t *self)
 {
     const char *conninfo = getenv("IXN_TEST_CONNINFO");
@@ -126,6 +145,7 @@ void fixture_init(fixture_t *self)
                 "VALUES (0, '%s', '%s', 0);",
                 id, generation, hash, generation);
     s_learn_server(self);
+    s_set_otherwise(self);
     self->config = (config_t){
         .daps = self->daps,
         .connect_timeout_ms = 20000, /* others may keep the machine busy */

@@ -403,6 +403,25 @@ Test(load, of_tables_that_somebody_changed_is_refused)
     cr_assert(strstr(error.text, "column priority of ixn.interaction"), "%s", error.text);
 }
 
+/* What people set for the statements of everybody must not keep a node from starting. */
+Test(load, takes_longer_than_the_database_allows_by_default)
+{
+    seen_t seen = {0};
+    error_t error = {0};
+    pair_ask(s_pair.pq, LIVE_ROW);
+    pair_ask(s_pair.pq,
+             "ALTER TABLE ixn.interaction RENAME TO slow;"
+             "CREATE VIEW ixn.interaction AS SELECT s.* FROM ixn.slow AS s,"
+             " (SELECT pg_sleep(1)) AS nap;"
+             "ALTER DATABASE %s SET statement_timeout = '400ms'",
+             s_pair.name);
+    database_destroy(&s_pair.database);
+    s_pair.database = database_open(&s_pair.config, &error);
+    cr_assert(s_pair.database, "%s", error.text);
+    cr_assert(s_load(&seen, 0, &error), "%s", error.text);
+    cr_assert_eq(seen.interactions, 1u);
+}
+
 Test(load, works_through_a_transaction_pooler)
 {
     const char *pooler = getenv("IXN_TEST_POOLER");

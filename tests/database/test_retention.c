@@ -250,6 +250,23 @@ Test(retention, a_day_can_be_made_twice_and_at_the_edges)
                      "FOR VALUES FROM ('1969-12-31 19:00:00-05') TO ('1970-01-01 19:00:00-05')");
 }
 
+/* Somebody took it out: its rows have no place to go, and it is said why. */
+Test(retention, a_day_that_is_no_partition_is_named)
+{
+    partition_options_t options = s_partition_options();
+    error_t error = {0};
+    s_make(12345);
+    fixture_ask(s_fixture.pq,
+                "ALTER TABLE ixn.interaction_finished "
+                "DETACH PARTITION ixn.interaction_finished_20031020");
+    cr_assert_not(partition_make(s_connection, &options, 12345, &error));
+    cr_expect(strstr(error.text, "ixn.interaction_finished_20031020 is there and is no partition"),
+              "%s", error.text);
+    fixture_ask(s_fixture.pq, "ALTER TABLE ixn.interaction_finished_20031020 RENAME TO kept");
+    cr_assert(partition_make(s_connection, &options, 12345, &error), "%s", error.text);
+    cr_expect(s_has(12345));
+}
+
 Test(retention, days_are_made_while_the_history_is_read)
 {
     PGconn *reader = fixture_connect(&s_fixture);

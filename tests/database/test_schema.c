@@ -165,6 +165,27 @@ Test(schema, of_version_10_keeps_its_history)
                      "0");
 }
 
+/* A migration takes the time that it needs. */
+Test(schema, is_migrated_whatever_the_database_allows_by_default)
+{
+    identity_t identity;
+    error_t error = {0};
+    uint32_t applied;
+    cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
+    s_go_back(10);
+    pair_ask(s_pair.pq,
+             "CREATE FUNCTION public.nap() RETURNS event_trigger LANGUAGE plpgsql AS"
+             " 'BEGIN PERFORM pg_sleep(1); END';"
+             "CREATE EVENT TRIGGER nap ON ddl_command_end WHEN tag IN ('CREATE VIEW')"
+             " EXECUTE FUNCTION public.nap();"
+             "ALTER DATABASE %s SET statement_timeout = '400ms'",
+             s_pair.name);
+    database_destroy(&s_pair.database);
+    s_pair.database = database_open(&s_pair.config, &error);
+    cr_assert(s_pair.database, "%s", error.text);
+    cr_assert(database_migrate(s_pair.database, &applied, &error), "%s", error.text);
+}
+
 /* It would go on with the old table alone. */
 Test(schema, of_version_10_with_a_view_of_somebody_else_says_so)
 {
