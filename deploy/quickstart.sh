@@ -22,6 +22,7 @@ declare -A node_pids=() # by name of the node: a, b
 declare -A ports=()
 nodes=() # --node of each, for their clients
 pids=()  # the clients
+training= # while the classifier is trained
 declare -A classifier_pids=() # by name of the application server
 failed=yes # until the end is reached
 
@@ -56,6 +57,8 @@ keep_logs() {
 cleanup() {
     trap '' INT TERM
     local pid
+    # Its session, or the process that is about to begin one.
+    [ -z "$training" ] || kill -TERM -- "-$training" "$training" 2>/dev/null || true
     for pid in "${pids[@]}" "${classifier_pids[@]}" "${node_pids[@]}"; do # clients before the nodes
         end_process "$pid"
     done
@@ -193,8 +196,7 @@ start_all() {
     dir=$(mktemp -d "${TMPDIR:-/tmp}/ixn-quickstart.XXXXXX")
     chmod 755 "$dir" # the database's user has to come through
     mailbox=$("$top/deploy/mail-corpus.sh")
-    train >"$dir/train.log" 2>&1 &
-    training=$!
+    train
     free_port
     pg_port=$port
     free_port
@@ -213,15 +215,21 @@ start_all() {
         start "$name" "$bin/ixn-router" --name "$name" "${nodes[@]}" --agent-reservation
     done
     wait "$training" || fail "the classifier was not trained: $(tail -n 3 "$dir/train.log")"
+    training=
     say "a classifier of $(tail -n 1 "$dir/train.log" | sed 's/^[^:]*: //')"
     start_classifier classifier-1
     start_classifier classifier-2
 }
 
-# The labels are the mailing lists; the model's accuracy is of mails that it has not seen.
+# The labels are the mailing lists; the model's accuracy is of mails that it has not seen. In the
+# background, as a session that cleanup ends as a whole.
 train() {
-    "$top/deploy/labelled-mail.py" "$mailbox" >"$dir/examples.jsonl" &&
-        "$bin/ixn-app" train classification --model "$dir/model" "$dir/examples.jsonl"
+    # shellcheck disable=SC2016
+    setsid bash -c '"$1" "$2" >"$3/examples.jsonl" &&
+        exec "$4" train classification --model "$3/model" "$3/examples.jsonl"' train \
+        "$top/deploy/labelled-mail.py" "$mailbox" "$dir" "$bin/ixn-app" \
+        >"$dir/train.log" 2>&1 </dev/null &
+    training=$!
 }
 
 start_classifier() { # NAME
