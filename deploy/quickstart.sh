@@ -26,7 +26,7 @@ training= # while the classifier is trained
 declare -A classifier_pids=() # by name of the application server
 failed=yes # until the end is reached
 
-say() { printf '%s\n' "$*" >&2; }
+say() { printf '%s\n' "$*" >&2 || true; } # the terminal may be gone
 
 fail() {
     say "quickstart.sh: $*"
@@ -55,7 +55,7 @@ keep_logs() {
 }
 
 cleanup() {
-    trap '' INT TERM
+    trap '' HUP INT TERM
     local pid
     # Its session, or the process that is about to begin one.
     [ -z "$training" ] || kill -TERM -- "-$training" "$training" 2>/dev/null || true
@@ -72,6 +72,7 @@ cleanup() {
     fi
 }
 trap cleanup EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
