@@ -1,5 +1,5 @@
-/* Commands on one interaction, asked of the node: get, place, hold, resume, stop. Each takes one id
- * or several; each id is one request with its own answer.
+/* Commands that change an interaction: place, hold, resume, stop. Each takes one id or several;
+ * each id is one request with its own answer.
  */
 #include "apps/ixnctl/command.h"
 
@@ -7,14 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/ixnctl/parts/show.h"
 #include "core/wire/wire.h"
-
-#define IDS_MAX 1000
 
 typedef struct {
     common_t *common;
-    const char *ids[IDS_MAX];
+    const char *ids[COMMON_IDS];
     size_t ids_len;
     bool takes_queue; /* the last argument is a queue */
     bool needs_no_id;
@@ -50,17 +47,9 @@ static int s_parse_end(input_t *input, struct argp_state *state)
 {
     if (input->takes_queue && input->ids_len > 0)
         input->queue = input->ids[--input->ids_len];
-    if (input->ids_len == 0 && !input->needs_no_id)
-        argp_error(state, input->takes_queue ? "an interaction's id and a queue are needed"
-                                             : "an interaction's id is needed");
-    for (size_t i = 0; i < input->ids_len; i++) {
-        id128_t id;
-        if (!id_parse(input->ids[i], &id))
-            argp_error(state,
-                       "\"%s\" is no interaction's id; one has 36 characters, such as "
-                       "0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a (see ixnctl list)",
-                       input->ids[i]);
-    }
+    const char *needed = input->takes_queue ? "an interaction's id and a queue are needed"
+                                            : "an interaction's id is needed";
+    common_ids(input->ids, input->ids_len, input->needs_no_id ? NULL : needed, state);
     return 0;
 }
 
@@ -69,8 +58,8 @@ static int s_parse(int key, char *argument, struct argp_state *state)
     input_t *input = state->input;
     switch (key) {
     case ARGP_KEY_ARG:
-        if (input->ids_len == IDS_MAX)
-            argp_error(state, "more than %d ids", IDS_MAX);
+        if (input->ids_len == COMMON_IDS)
+            argp_error(state, "more than %d ids", COMMON_IDS);
         else
             input->ids[input->ids_len++] = argument;
         return 0;
@@ -96,19 +85,6 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 /* Builds the request for one id and asks. */
 typedef bool ask_fn(const input_t *input, ixn_client_t *client, const id128_t *id,
                     const Ixn__V1__Message **ret_message, error_t *ret_error);
-
-static bool s_ask_get(const input_t *input, ixn_client_t *client, const id128_t *id,
-                      const Ixn__V1__Message **ret_message, error_t *ret_error)
-{
-    (void)input;
-    Ixn__V1__Get get = IXN__V1__GET__INIT;
-    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
-    get.interaction_id = wire_bytes(id);
-    get.confirmed = true;
-    request.body_case = IXN__V1__REQUEST__BODY_GET;
-    request.get = &get;
-    return ixn_client_call(client, &request, ret_message, ret_error);
-}
 
 static bool s_ask_place(const input_t *input, ixn_client_t *client, const id128_t *id,
                         const Ixn__V1__Message **ret_message, error_t *ret_error)
@@ -170,15 +146,12 @@ static bool s_ask_stop(const input_t *input, ixn_client_t *client, const id128_t
 static void s_append_answer(const input_t *input, const char *id, const Ixn__V1__Message *message,
                             buffer_t *out)
 {
-    bool json = input->common->json;
-    if (message->body_case == IXN__V1__MESSAGE__BODY_INTERACTION && json)
-        show_interaction_json(message->interaction, out);
-    else if (message->body_case == IXN__V1__MESSAGE__BODY_INTERACTION)
-        show_interaction(message->interaction, common_style(), out);
-    else if (message->body_case == IXN__V1__MESSAGE__BODY_ACK && json)
+    if (message->body_case != IXN__V1__MESSAGE__BODY_ACK)
+        return;
+    if (input->common->json)
         buffer_printf(out, "{\"id\":\"%s\",\"done\":\"%s\",\"version\":%u}\n", id, input->done,
                       message->ack->version);
-    else if (message->body_case == IXN__V1__MESSAGE__BODY_ACK)
+    else
         buffer_printf(out, "%s %s, version %u\n", id, input->done, message->ack->version);
 }
 
@@ -216,33 +189,12 @@ static int s_run(const input_t *input, ask_fn *ask)
     size_t done = 0;
     int worst = EXIT_DONE;
     for (size_t i = 0; i < input->ids_len && worst != EXIT_NOT_REACHABLE; i++) {
-        if (i > 0 && !input->done && !input->common->json)
-            puts(""); /* between interactions that are shown */
         int code = s_run_one(input, client, ask, input->ids[i]);
         done += code == EXIT_DONE;
         worst = code != EXIT_DONE ? code : worst;
     }
     ixn_client_destroy(&client);
     return worst != EXIT_DONE && done > 0 ? EXIT_PARTLY : worst;
-}
-
-int command_get(common_t *common, int argc, char **argv)
-{
-    static const struct argp argp = {
-        .parser = s_parse,
-        .args_doc = "ID...",
-        .doc =
-            "Show an interaction whole, as of now.\v"
-            "The answer is confirmed: it waits for a commit that was sent after the question, "
-            "so it is exact even while another node takes over. A completed interaction is "
-            "known for a while (the dedupe window); later see ixn.interaction_history or "
-            "ixnctl list --state completed.\n\nExample:\n"
-            "  ixnctl get 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a -o json | jq .attributes",
-        .children = common_children,
-    };
-    input_t input = {.common = common};
-    common_parse(&argp, argc, argv, &input);
-    return s_run(&input, s_ask_get);
 }
 
 int command_place(common_t *common, int argc, char **argv)

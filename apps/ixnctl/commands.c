@@ -61,7 +61,7 @@ const command_t commands[] = {
      "ixnctl apps", command_apps},
     {NULL, "clusters", NULL, "Members of clusters, and what waits for them",
      "ixnctl clusters -o json", command_clusters},
-    {NULL, "get", "One interaction (exact, asked of the node)", "Show it whole",
+    {NULL, "get", "One interaction", "Show it whole, and what happened to it; finished ones too",
      "ixnctl get 0198c2a4-… -o json", command_get},
     {NULL, "place", NULL, "Move it to a queue, also out of quarantine",
      "ixnctl place 0198c2a4-… support --reason \"wrong queue\"", command_place},

@@ -133,6 +133,21 @@ double common_seconds(const char *text, double min, double max, const char *what
     return number;
 }
 
+void common_ids(const char *const *ids, size_t len, const char *needed,
+                const struct argp_state *state)
+{
+    if (len == 0 && needed)
+        argp_error(state, "%s", needed);
+    for (size_t i = 0; i < len; i++) {
+        id128_t id;
+        if (!id_parse(ids[i], &id))
+            argp_error(state,
+                       "\"%s\" is no interaction's id; one has 36 characters, such as "
+                       "0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a (see ixnctl list)",
+                       ids[i]);
+    }
+}
+
 const char *common_reason(const char *text, const struct argp_state *state)
 {
     if (!*text || strlen(text) > LIMIT_TEXT)

@@ -46,6 +46,11 @@ long common_number(const char *text, long min, long max, const char *what,
 /* A number of seconds, also a part of one; the same. */
 double common_seconds(const char *text, double min, double max, const char *what,
                       const struct argp_state *state);
+/* Ids of interactions in arguments; the same. `needed`: what is said when there is none, NULL:
+ * there may be none. */
+#define COMMON_IDS 1000
+void common_ids(const char *const *ids, size_t len, const char *needed,
+                const struct argp_state *state);
 /* What --reason says, within its limit; the same. */
 const char *common_reason(const char *text, const struct argp_state *state);
 

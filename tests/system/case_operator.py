@@ -218,6 +218,49 @@ def check_events(pair, followed):
     return len(heard)
 
 
+def get(pair, one, code=0, seconds=10):
+    out, error, got = pair.world.ctl(*pair.node_arguments, "--config", pair.a.config_path, "get",
+                                     one, "-o", "json", "--timeout", seconds, check=False)
+    expect(got == code, f"get ended with {got}, not {code}: {out} {error}")
+    return json.loads(out)
+
+
+def check_get(pair):
+    """What is not finished is the node's, what is finished the history's, with all that was."""
+    ids = [row["id"] for row in json.loads(ctl(pair, "list", "--queue", "parked", "-o", "json"))[
+        "interactions"]]
+    pair.ctl("--name", "ann@desk", "hold", ids[0])
+    held = get(pair, ids[0])
+    expect((held["from"], held["state"], held["held"], held["attributes"]) ==
+           ("node", "queued", True, {}), f"{held}")
+    expect([(step["step"], step["by"]) for step in held["journey"]] == [("held", "ann@desk")],
+           f"{held}")
+    expect(0 < held["deadline_seconds"], f"{held}")
+    pair.ctl("resume", ids[0])
+    pair.ctl("--name", "ann@desk", "stop", ids[1], "--reason", "spam")
+
+    def told_by_tables():
+        seen = get(pair, ids[1])
+        expect(seen["state"] == "completed", f"{seen}")
+        return seen if seen["from"] == "tables" else None
+
+    ended = wait_for("the history to have it", told_by_tables)
+    expect((ended["reason"], ended["queue"], ended["attributes"], ended["journey"][-1]["by"]) ==
+           ("spam", "parked", {}, "ann@desk") and "why" not in ended, f"{ended}")
+    node = get(pair, ids[2])
+    return {name: node[name] for name in node if name not in ("from", "deadline_seconds")}
+
+
+def check_get_of_tables(pair, known):
+    """Nobody serves: what is not finished as of the checkpoint, and that it is no more than that."""
+    seen = get(pair, known["id"], code=4, seconds=2)
+    expect(seen["from"] == "tables" and "no node has answered" in seen["why"], f"{seen}")
+    expect({name: seen[name] for name in known} == known, f"{seen}, the node said {known}")
+    error = pair.world.ctl(*pair.node_arguments, "--config", pair.a.config_path, "get",
+                           "0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a", "--timeout", "1", check=False)[1]
+    expect("the tables have nothing of it as of index" in error, error)
+
+
 def check_history(pair, old, new):
     roles = json.loads(ctl(pair, "history", "-o", "json"))["roles"]
     expect([role["owner"] for role in roles] == [new.name, old.name], f"{roles}")
@@ -308,11 +351,13 @@ def run(options):
         heard = check_events(pair, followed)
         new.kill()
         wait_for("the other one to serve", lambda: pair.is_primary() is old, SECONDS)
+        known = check_get(pair)
         waiting = {name: row["waiting"] for name, row in queues(pair)[0].items()}
         wait_for("the tables to have it all", lambda: tables_have_all(pair), SECONDS)
         old.kill()
         code, seen = status(pair, 2)
         expect(code == 3, f"status ended with {code} though nobody answers: {seen}")
         check_queues_of_tables(pair, waiting)
+        check_get_of_tables(pair, known)
         check_top_alone(pair)
         return {"top_follows_s": took, "events": heard}

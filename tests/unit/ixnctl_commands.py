@@ -201,9 +201,33 @@ class One(Case):
         self.assertRegex(out, r"(?m)^state +queued$")
         self.assertNotIn("\x1b", out)
         out, _ = self.run_it("get", "-o", "json", self.ID, self.ID)
-        self.assertEqual(json.loads(out.splitlines()[1])["id"], self.ID)
+        one = json.loads(out.splitlines()[1])
+        self.assertEqual((one["id"], one["from"]), (self.ID, "node"))
+        self.assertEqual([step["step"] for step in one["journey"]], ["dispatched", "placed"])
         self.assertTrue(self.node.of("get")[0].confirmed)
         self.assertEqual(self.node.of("register")[0].role, wire.OPERATOR)
+
+    def test_get_shows_the_journey(self):
+        lines = self.run_it("get", self.ID)[0].splitlines()
+        self.assertEqual([line.split() for line in lines[-4:]], [
+            ["AT", "STEP", "QUEUE", "STRATEGY", "BY", "VERSION"],
+            ["2026-01-31T12:00:00.000000Z", "dispatched", "classify", "R1", "1"],
+            ["…", "7", "not", "kept"],
+            ["2026-01-31T12:00:01.000000Z", "placed", "inbound", "ann@desk", "9"]])
+
+    def test_get_of_what_the_node_remembers_only(self):
+        def completed(request, message):
+            Node.answer(self.node, request, message)
+            if request.WhichOneof("body") == "get":
+                message.interaction.Clear()
+                message.interaction.interaction_id = request.get.interaction_id
+                message.interaction.state = wire.COMPLETED
+            return True
+        self.node.answer = completed
+        out, error = self.run_it("--config", "/nothing/there", "get", self.ID)
+        self.assertRegex(out, r"(?m)^state +completed$")
+        self.assertRegex(error, "^ixnctl: the node remembers no more of it, and the tables cannot "
+                         "be read: /nothing/there: [^\n]*\n$")
 
     def test_changes(self):
         self.run_it("stop", self.ID, "--reason", "spam", "--if-version", "3")

@@ -102,6 +102,11 @@ class Node(threading.Thread):
             one.state = wire.QUEUED
             one.queue = "inbound"
             one.attributes = b'{"text":"hello \x1b[31m"}'.replace(b"\x1b", b"\\u001b")
+            if request.get.journey:
+                one.journey = (b'[{"at":"2026-01-31T12:00:00.000000Z","step":"dispatched","by":"R1",'
+                               b'"strategy":"classify","version":1,"dropped":7},'
+                               b'{"at":"2026-01-31T12:00:01.000000Z","step":"placed","by":"ann@desk",'
+                               b'"queue":"inbound","version":9,"change":"00000000000000ff"}]')
         elif kind == "leave":
             return False
         elif kind in ("strategy_loaded", "strategy_unloaded"):

@@ -474,18 +474,26 @@ Test(show, attributes_stay_byte_for_byte)
     one.queue = "inbound";
     one.attributes = (ProtobufCBinaryData){sizeof attributes - 1, (uint8_t *)attributes};
     buffer_t out = {0};
-    show_interaction_json(&one, &out);
+    show_interaction_json(&one, &(show_source_t){0}, &out);
     buffer_append(&out, "", 1);
     cr_assert_not_null(strstr((char *)out.bytes, attributes));
     cr_assert_not_null(strstr((char *)out.bytes, "\"state\":\"quarantined\""));
     buffer_clear(&out);
-    show_interaction(&one, (table_style_t){0}, &out);
+    show_interaction(&one, &(show_source_t){0}, (table_style_t){0}, &out);
     buffer_append(&out, "", 1);
     cr_assert_not_null(strstr((char *)out.bytes, "queue       inbound\n"), "%s", (char *)out.bytes);
+    const show_source_t tables = {true, 4711, 1.5, "no node\n\x1b[31m answers"};
+    buffer_clear(&out);
+    show_interaction(&one, &tables, (table_style_t){0}, &out);
+    buffer_append(&out, "", 1);
+    cr_assert_not_null(
+        strstr((char *)out.bytes,
+               "\nfrom the tables, as of index 4711, 1.5s ago: no node [31m answers\n"),
+        "%s", (char *)out.bytes);
     one.state = 77;
     one.attributes.len = 0;
     buffer_clear(&out);
-    show_interaction_json(&one, &out);
+    show_interaction_json(&one, &(show_source_t){0}, &out);
     json_t *json = json_loadb((const char *)out.bytes, out.len, 0, NULL);
     cr_assert_str_eq(json_string_value(json_object_get(json, "state")), "state 77");
     json_decref(json);

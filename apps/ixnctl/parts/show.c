@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "apps/ixnctl/parts/units.h"
+#include "apps/ixnctl/parts/utf8.h"
 #include "core/base/check.h"
 #include "core/wire/wire.h"
 
@@ -73,7 +74,70 @@ static void s_add_attributes(table_t *table, ProtobufCBinaryData attributes)
     json_decref(json);
 }
 
-void show_interaction(const Ixn__V1__Interaction *one, table_style_t style, buffer_t *out)
+static void s_add_member(table_t *table, const json_t *step, const char *name)
+{
+    const json_t *value = json_object_get(step, name);
+    if (json_is_integer(value))
+        table_printf(table, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else
+        table_add(table, (text_t){json_string_value(value), json_string_length(value)});
+}
+
+/* A row for each step. Where steps between the first and the next are no longer kept, it says how
+ * many. */
+static void s_append_journey(ProtobufCBinaryData journey, table_style_t style, buffer_t *out)
+{
+    static const char *const names[] = {"at", "step", "queue", "strategy", "by", "version"};
+    table_t table = {.columns = {{"AT", false, false},
+                                 {"STEP", false, false},
+                                 {"QUEUE", false, true},
+                                 {"STRATEGY", false, true},
+                                 {"BY", false, true},
+                                 {"VERSION", true, false}},
+                     .columns_len = sizeof names / sizeof names[0]};
+    json_t *steps = json_loadb((const char *)journey.data, journey.len, 0, NULL);
+    for (size_t i = 0; i < json_array_size(steps); i++) {
+        const json_t *step = json_array_get(steps, i);
+        for (size_t column = 0; column < table.columns_len; column++)
+            s_add_member(&table, step, names[column]);
+        json_int_t dropped = json_integer_value(json_object_get(step, "dropped"));
+        if (dropped == 0)
+            continue;
+        table_add(&table, TEXT("…"));
+        table_printf(&table, "%" JSON_INTEGER_FORMAT " not kept", dropped);
+        for (size_t column = 2; column < table.columns_len; column++)
+            table_add(&table, TEXT(""));
+    }
+    if (json_array_size(steps) > 0) {
+        buffer_append_text(out, "\n");
+        table_layout(&table, style, out);
+    }
+    table_free(&table);
+    json_decref(steps);
+}
+
+static void s_append_source(const show_source_t *source, buffer_t *out)
+{
+    char age[UNITS_TEXT_SIZE];
+    buffer_printf(out, "\nfrom the tables, as of index %llu, %s ago%s",
+                  (unsigned long long)source->index, units_seconds(source->age, age),
+                  *source->why ? ": " : "");
+    utf8_clean(out, text_of(source->why), UTF8_LINE); /* parts of it come from outside */
+    buffer_append_text(out, "\n");
+}
+
+static void s_add_deadline(table_t *table, int64_t in_us)
+{
+    char text[UNITS_TEXT_SIZE];
+    if (in_us == 0)
+        return;
+    table_add(table, TEXT("times out"));
+    table_printf(table, in_us < 0 ? "%s ago" : "in %s",
+                 units_seconds((double)(in_us < 0 ? -in_us : in_us) / 1e6, text));
+}
+
+void show_interaction(const Ixn__V1__Interaction *one, const show_source_t *source,
+                      table_style_t style, buffer_t *out)
 {
     table_t table = {.columns = {{0}, {.shrinks = true}}, .columns_len = 2};
     id128_t id = {0};
@@ -109,15 +173,31 @@ void show_interaction(const Ixn__V1__Interaction *one, table_style_t style, buff
         char at[UNITS_TEXT_SIZE];
         s_add(&table, moments[i].label, units_time(moments[i].at_us, at));
     }
+    s_add_deadline(&table, one->deadline_in_us);
     if (one->attributes.len > 0)
         s_add_attributes(&table, one->attributes);
     table_layout(&table, style, out);
     table_free(&table);
+    if (one->journey.len > 0)
+        s_append_journey(one->journey, style, out);
+    if (source->tables)
+        s_append_source(source, out);
 }
 
 static void s_set(json_t *object, const char *name, const char *value)
 {
     json_object_set_new(object, name, json_string(value ? value : ""));
+}
+
+static void s_set_source(json_t *json, const show_source_t *source)
+{
+    s_set(json, "from", source->tables ? "tables" : "node");
+    if (!source->tables)
+        return;
+    if (*source->why)
+        s_set(json, "why", source->why);
+    json_object_set_new(json, "as_of_index", json_integer((json_int_t)source->index));
+    json_object_set_new(json, "as_of_age_s", json_real(source->age));
 }
 
 static json_t *s_json(const Ixn__V1__Interaction *one)
@@ -153,19 +233,29 @@ static json_t *s_json(const Ixn__V1__Interaction *one)
         if (*units_time(moments[i].at_us, at))
             s_set(json, moments[i].name, at);
     }
+    if (one->deadline_in_us)
+        json_object_set_new(json, "deadline_seconds", json_real((double)one->deadline_in_us / 1e6));
     return json;
 }
 
-void show_interaction_json(const Ixn__V1__Interaction *one, buffer_t *out)
+static void s_append_member(buffer_t *out, const char *name, ProtobufCBinaryData json)
+{
+    if (json.len == 0)
+        return;
+    buffer_printf(out, ",\"%s\":", name);
+    buffer_append(out, json.data, json.len);
+}
+
+void show_interaction_json(const Ixn__V1__Interaction *one, const show_source_t *source,
+                           buffer_t *out)
 {
     json_t *json = s_json(one);
-    char *text = json_dumps(json, JSON_COMPACT);
+    s_set_source(json, source);
+    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12));
     CHECK(text);
     buffer_append(out, text, strlen(text) - 1); /* all but the last brace */
-    if (one->attributes.len > 0) {
-        buffer_append_text(out, ",\"attributes\":");
-        buffer_append(out, one->attributes.data, one->attributes.len);
-    }
+    s_append_member(out, "attributes", one->attributes);
+    s_append_member(out, "journey", one->journey);
     buffer_append_text(out, "}\n");
     free(text);
     json_decref(json);
