@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "apps/ixnctl/pair_call.h"
 #include "apps/ixnctl/parts/utf8.h"
 #include "apps/manual/manual.h"
 #include "core/base/alloc.h"
@@ -19,6 +20,7 @@
 #define CONFIG_DEFAULT "/etc/ixn/ixnd.yaml"
 #define ENDPOINT_DEFAULT "tcp://127.0.0.1:7420"
 #define TIMEOUT_MAX_S 30 /* below the time for which nodes guarantee to know a key */
+#define PEER_MS 1000     /* for the one node that is known to name the other one */
 
 enum { KEY_TENANT = 0x100, KEY_TIMEOUT, KEY_NAME };
 
@@ -219,34 +221,46 @@ static void s_make_name(char *name, size_t size)
     snprintf(name, size, "ixnctl-%s-%ld", host, (long)getpid());
 }
 
+/* The nodes to talk to, the caller's to free; how many, 0 and an error as common_endpoints. Where
+ * only one is named it is asked for the other one, so any of the pair will do. */
+static size_t s_find_nodes(common_t *self, char *ret_endpoints[COMMON_NODES], error_t *ret_error)
+{
+    pair_call_t pair;
+    size_t len = common_endpoints(self, ret_endpoints, ret_error);
+    if (len != 1 || !pair_open(&pair, self, ret_error))
+        return len;
+    if (pair.timeout_ms > PEER_MS)
+        pair.timeout_ms = PEER_MS;
+    pair_status(&pair, 0, NULL);
+    if (pair.view.len > 1)
+        ret_endpoints[len++] = memory_text(pair.endpoints[1]);
+    pair_close(&pair);
+    return len;
+}
+
 ixn_client_t *common_client(common_t *self, Ixn__V1__Role role, error_t *ret_error)
 {
     char name[LIMIT_NAME + 1];
-    s_make_name(name, sizeof name);
     char by[COMMON_OPERATOR_SIZE];
+    char *endpoints[COMMON_NODES];
+    const size_t len = s_find_nodes(self, endpoints, ret_error);
+    if (len == 0)
+        return NULL;
+    s_make_name(name, sizeof name);
     common_operator(self, by);
-    ixn_client_options_t options = {.endpoints = self->nodes,
-                                    .endpoints_len = self->nodes_len,
-                                    .role = role,
-                                    .name = self->name ? self->name : name,
-                                    .tenant = self->tenant,
-                                    .by = role == IXN__V1__ROLE__OPERATOR ? by : NULL,
-                                    .give_up_ms = self->timeout_ms};
-    char *found = NULL;
-    const char *endpoints[1];
-    if (self->nodes_len == 0) {
-        found = s_find_endpoint(self, ret_error);
-        if (!found)
-            return NULL;
-        endpoints[0] = found;
-        options.endpoints = endpoints;
-        options.endpoints_len = 1;
-    }
-    for (size_t i = 0, used = 0; i < options.endpoints_len && used < sizeof self->endpoints; i++)
+    const ixn_client_options_t options = {.endpoints = (const char *const *)endpoints,
+                                          .endpoints_len = len,
+                                          .role = role,
+                                          .name = self->name ? self->name : name,
+                                          .tenant = self->tenant,
+                                          .by = role == IXN__V1__ROLE__OPERATOR ? by : NULL,
+                                          .give_up_ms = self->timeout_ms};
+    for (size_t i = 0, used = 0; i < len && used < sizeof self->endpoints; i++)
         used += (size_t)snprintf(self->endpoints + used, sizeof self->endpoints - used, "%s%s",
-                                 i ? ", " : "", options.endpoints[i]);
+                                 i ? ", " : "", endpoints[i]);
     ixn_client_t *client = ixn_client_new(&options, ret_error);
-    free(found);
+    for (size_t i = 0; i < len; i++)
+        free(endpoints[i]);
     return client;
 }
 

@@ -58,10 +58,10 @@ const char *common_reason(const char *text, const struct argp_state *state);
  */
 const config_t *common_config(common_t *self, error_t *ret_error);
 /* A client of the nodes in --node, otherwise of the configuration's, otherwise of this machine's
- * default endpoint. Does not wait for it. */
+ * default endpoint; where that is one, also of the other one that it names. */
 ixn_client_t *common_client(common_t *self, Ixn__V1__Role role, error_t *ret_error);
 
-/* The endpoints that common_client would use, the caller's to free; how many. 0 and an error: the
+/* The endpoints that are named so, the caller's to free; how many. 0 and an error: the
  * configuration is wrong. */
 size_t common_endpoints(common_t *self, char *ret_endpoints[COMMON_NODES], error_t *ret_error);
 /* "Every address of this machine": can be bound, but is no address to connect to. */

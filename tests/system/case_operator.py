@@ -252,7 +252,7 @@ def check_get(pair):
 
 
 def check_get_of_tables(pair, known):
-    """Nobody serves: what is not finished as of the checkpoint, and that it is no more than that."""
+    """Nobody serves: what is not finished, as of the checkpoint."""
     seen = get(pair, known["id"], code=4, seconds=2)
     expect(seen["from"] == "tables" and "no node has answered" in seen["why"], f"{seen}")
     expect({name: seen[name] for name in known} == known, f"{seen}, the node said {known}")

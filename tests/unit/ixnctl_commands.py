@@ -140,7 +140,7 @@ class Submit(Case):
         self.assertEqual(error, "")
 
 
-class Pair(Case):
+class TwoNodes(Case):
     """The first node goes away in the middle of what was asked; the second one has the same log."""
 
     LINES = 3000
@@ -440,6 +440,13 @@ class Pair(unittest.TestCase):
         self.b.counts = False
         self.assertIsNone(self.status()["nodes"][1]["lag_bytes"])
         self.assertEqual(done["nodes"][0]["peer"]["daps"][1]["proven"], False)
+
+    def test_any_node_will_do(self):
+        self.run_it("routers", nodes=[self.b])
+        self.assertEqual(len(self.a.of("list")), 1)
+        self.a.mute = True
+        _, error = self.run_it("routers", "--timeout", "1", nodes=[self.b], code=3)
+        self.assertIn(f"at {self.b.endpoint}, {self.a.endpoint} within 1 s", error)
 
     def test_status_finds_the_other_node(self):
         done = self.status(nodes=[self.b])

@@ -23,6 +23,11 @@ subprocess.run(["protoc", f"--python_out={FOLDER.name}", f"-I{SOURCE}", "core/wi
 sys.path.insert(0, FOLDER.name)
 from core.wire import client_pb2 as wire  # noqa: E402
 
+# Seven steps behind the first one are no longer kept.
+JOURNEY = b"""[{"at": "2026-01-31T12:00:00.000000Z", "step": "dispatched", "by": "R1",
+"strategy": "classify", "version": 1, "dropped": 7}, {"at": "2026-01-31T12:00:01.000000Z",
+"step": "placed", "by": "ann@desk", "queue": "inbound", "version": 9}]"""
+
 
 class Log:
     """What a pair's database would keep."""
@@ -86,6 +91,8 @@ class Node(threading.Thread):
                                               if (token.epoch, token.index) not in self.log.held)
         elif kind == "ping":
             message.pong.SetInParent()
+        elif kind == "pair_status":  # it is alone
+            message.pair_status.own.name = "node"
         elif kind == "submit" and request.submit.queue == self.refuse_queue:
             message.error.code = wire.UNKNOWN_QUEUE
             message.error.sentence = 'no queue "%s"' % request.submit.queue
@@ -103,10 +110,7 @@ class Node(threading.Thread):
             one.queue = "inbound"
             one.attributes = b'{"text":"hello \x1b[31m"}'.replace(b"\x1b", b"\\u001b")
             if request.get.journey:
-                one.journey = (b'[{"at":"2026-01-31T12:00:00.000000Z","step":"dispatched","by":"R1",'
-                               b'"strategy":"classify","version":1,"dropped":7},'
-                               b'{"at":"2026-01-31T12:00:01.000000Z","step":"placed","by":"ann@desk",'
-                               b'"queue":"inbound","version":9,"change":"00000000000000ff"}]')
+                one.journey = JOURNEY
         elif kind == "leave":
             return False
         elif kind in ("strategy_loaded", "strategy_unloaded"):

@@ -238,12 +238,17 @@ static json_t *s_json(const Ixn__V1__Interaction *one)
     return json;
 }
 
+/* A line end in JSON is never in a text; a document has one, behind it. */
 static void s_append_member(buffer_t *out, const char *name, ProtobufCBinaryData json)
 {
     if (json.len == 0)
         return;
     buffer_printf(out, ",\"%s\":", name);
+    const size_t start = out->len;
     buffer_append(out, json.data, json.len);
+    for (size_t i = start; i < out->len; i++)
+        if (out->bytes[i] == '\n' || out->bytes[i] == '\r')
+            out->bytes[i] = ' ';
 }
 
 void show_interaction_json(const Ixn__V1__Interaction *one, const show_source_t *source,

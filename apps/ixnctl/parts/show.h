@@ -23,8 +23,8 @@ typedef struct {
  * out. */
 void show_interaction(const Ixn__V1__Interaction *one, const show_source_t *source,
                       table_style_t style, buffer_t *out);
-/* Appends one line of JSON; attributes and journey are in it byte for byte as they came. Where
- * there are none, there is no such member. */
+/* Appends one line of JSON; attributes and journey are in it byte for byte as they came, but for
+ * line ends. Where there are none, there is no such member. */
 void show_interaction_json(const Ixn__V1__Interaction *one, const show_source_t *source,
                            buffer_t *out);
 
