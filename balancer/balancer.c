@@ -65,7 +65,8 @@ struct balancer {
     size_t strategies_len;
     size_t strategies_capacity;
     strategy_t *by_name;
-    uint32_t *woken;
+    uint32_t *woken; /* the one that has waited longest first */
+    size_t woken_at; /* those before it were told */
     size_t woken_len;
     uint32_t *roomy; /* routers whose line is to be looked at */
     size_t roomy_len;
@@ -76,6 +77,11 @@ static void s_wake(balancer_t *self, strategy_t *strategy)
     if (strategy->woken)
         return;
     strategy->woken = true;
+    if (self->woken_len == self->strategies_capacity) {
+        self->woken_len -= self->woken_at;
+        memmove(self->woken, self->woken + self->woken_at, self->woken_len * sizeof *self->woken);
+        self->woken_at = 0;
+    }
     self->woken[self->woken_len++] = strategy->number;
 }
 
@@ -201,6 +207,14 @@ static void s_queue_up(balancer_t *self, strategy_t *strategy, size_t at)
         s_note_room(self, router); /* it opens by itself */
 }
 
+/* It has left the line, and may be chosen again. */
+static void s_let(const balancer_t *self, strategy_t *strategy, size_t at)
+{
+    strategy->members[at].waits = false;
+    if (!strategy->stale && s_takes_part(self, strategy, at))
+        s_set_bit(strategy, at, true);
+}
+
 /* The strategy that has waited longest may choose this router again. */
 static void s_let_one(balancer_t *self, router_t *router)
 {
@@ -209,9 +223,7 @@ static void s_let_one(balancer_t *self, router_t *router)
     router->line_len--;
     size_t at = s_position(self, strategy, (uint32_t)(router - self->routers));
     CHECK(at != NONE);
-    strategy->members[at].waits = false;
-    if (!strategy->stale && s_takes_part(self, strategy, at))
-        s_set_bit(strategy, at, true);
+    s_let(self, strategy, at);
     s_wake(self, strategy);
 }
 
@@ -361,13 +373,19 @@ bool balancer_runs(const balancer_t *self, balancer_router_t router, balancer_st
     return s_position(self, self->strategies[strategy], router) != NONE;
 }
 
-/* Lone work no longer waits for this router. */
-static void s_forget_drained(balancer_t *self, uint32_t handle)
+/* The router is empty, as lone work has waited for: its strategy may choose it before those that
+ * are in line, or whatever else there is would come first again and again. */
+static void s_let_drained(balancer_t *self, uint32_t handle)
 {
-    for (size_t i = 0; i < self->routers[handle].loaded_len; i++) {
-        strategy_t *strategy = self->strategies[self->routers[handle].loaded[i]];
-        if (strategy->drained == handle)
-            strategy->drained = NONE;
+    router_t *router = &self->routers[handle];
+    for (size_t i = 0; i < router->loaded_len; i++) {
+        strategy_t *strategy = self->strategies[router->loaded[i]];
+        if (strategy->drained != handle)
+            continue;
+        strategy->drained = NONE;
+        s_leave_line(router, strategy->number);
+        s_let(self, strategy, s_position(self, strategy, handle));
+        s_wake(self, strategy);
     }
 }
 
@@ -381,9 +399,7 @@ static void s_leave_lines_with_room(balancer_t *self, strategy_t *strategy)
         if (!member->waits || !s_can_take(self, router))
             continue;
         s_leave_line(router, strategy->number);
-        member->waits = false;
-        if (!strategy->stale && s_takes_part(self, strategy, i))
-            s_set_bit(strategy, i, true);
+        s_let(self, strategy, i);
     }
 }
 
@@ -554,9 +570,10 @@ balancer_result_t balancer_choose(balancer_t *self, balancer_strategy_t number, 
     return BALANCER_CHOSEN;
 }
 
-void balancer_hold(balancer_t *self, balancer_router_t handle)
+void balancer_hold(balancer_t *self, balancer_router_t handle, bool alone)
 {
     self->routers[handle].pending++;
+    self->routers[handle].exclusive |= alone;
 }
 
 void balancer_give_back(balancer_t *self, balancer_router_t handle)
@@ -569,7 +586,7 @@ void balancer_give_back(balancer_t *self, balancer_router_t handle)
             return;
         /* Drained (lone work waits for exactly this), or the lone work is done. */
         router->exclusive = false;
-        s_forget_drained(self, handle);
+        s_let_drained(self, handle);
     }
     s_note_room(self, router);
 }
@@ -598,9 +615,11 @@ void balancer_set_last(balancer_t *self, balancer_strategy_t number, text_t rout
 
 bool balancer_next_woken(balancer_t *self, balancer_strategy_t *ret_strategy)
 {
-    if (self->woken_len == 0)
+    if (self->woken_at == self->woken_len) {
+        self->woken_at = self->woken_len = 0;
         return false;
-    *ret_strategy = self->woken[--self->woken_len];
+    }
+    *ret_strategy = self->woken[self->woken_at++];
     self->strategies[*ret_strategy]->woken = false;
     return true;
 }

@@ -10,7 +10,8 @@
  *     round robin by name, after the one that was chosen last for this strategy;
  *   - work that may be poison is given to a router that has nothing else, and nothing else is given
  *     to it meanwhile. If all are busy, one is drained for it, until it is given or gone
- *     (balancer_end_drain); the others go on with other work.
+ *     (balancer_end_drain); the others go on with other work. When that one is empty the strategy
+ *     is woken, and must be tried before all others.
  *
  * What one choice costs does not depend on how many routers and strategies there are. A router that
  * is full remembers which strategies would have chosen it; when it has room it wakes as many of
@@ -69,8 +70,9 @@ balancer_result_t balancer_choose(balancer_t *self, balancer_strategy_t strategy
                                   balancer_router_t *ret_router);
 /* The work that had to be alone is gone: no router is emptied for it any more. */
 void balancer_end_drain(balancer_t *self, balancer_strategy_t strategy);
-/* A router holds one more (work that it brought along), or one less. */
-void balancer_hold(balancer_t *self, balancer_router_t router);
+/* A router holds one more (work that it brought along, which may have to be alone with it), or one
+ * less. */
+void balancer_hold(balancer_t *self, balancer_router_t router, bool alone);
 void balancer_give_back(balancer_t *self, balancer_router_t router);
 const char *balancer_name(const balancer_t *self, balancer_router_t router);
 uint32_t balancer_pending(const balancer_t *self, balancer_router_t router);
@@ -79,8 +81,9 @@ uint32_t balancer_limit(const balancer_t *self, balancer_router_t router);
 /* The round robin goes on behind this router (which need not be connected). */
 void balancer_set_last(balancer_t *self, balancer_strategy_t strategy, text_t router_name);
 
-/* Strategies for which a choice may have become possible, each once: take all of them, try each,
- * and ask again. `balancer_wake` first looks which routers have room again. */
+/* Strategies for which a choice may have become possible, each once, the one that has waited
+ * longest first: take all of them, try each in this order, and ask again. `balancer_wake` first
+ * looks which routers have room again. */
 void balancer_wake(balancer_t *self);
 bool balancer_next_woken(balancer_t *self, balancer_strategy_t *ret_strategy);
 

@@ -281,6 +281,11 @@ static void s_end_drains(engine_t *self)
     self->draining_len = len;
 }
 
+bool engine_must_be_alone(const interaction_t *interaction)
+{
+    return interaction->more && interaction->more->losses >= SUSPECT_LOSSES;
+}
+
 /* Routes what waits for one strategy; false when the budget ended first. */
 static bool s_dispatch_strategy(engine_t *self, balancer_strategy_t number, size_t *budget)
 {
@@ -292,7 +297,7 @@ static bool s_dispatch_strategy(engine_t *self, balancer_strategy_t number, size
         if (s_is_gated(self, strategy))
             return true;
         interaction_t *interaction = state_first_in_line(queue);
-        bool alone = interaction->more && interaction->more->losses >= SUSPECT_LOSSES;
+        bool alone = engine_must_be_alone(interaction);
         balancer_router_t chosen;
         if (MUTATION(TURNS_FORGOTTEN))
             balancer_set_last(self->balancer, number, TEXT(""));
@@ -308,10 +313,21 @@ static bool s_dispatch_strategy(engine_t *self, balancer_strategy_t number, size
     return true;
 }
 
+/* A router that was emptied for lone work is there for whoever comes first. */
+static void s_dispatch_lone(engine_t *self)
+{
+    for (size_t i = 0; i < self->draining_len; i++) {
+        size_t one = 1;
+        if (self->strategies[self->draining[i]]->dirty)
+            s_dispatch_strategy(self, self->draining[i], &one);
+    }
+}
+
 void engine_dispatch(engine_t *self, size_t budget)
 {
     s_end_drains(self);
     s_refresh_dirty(self);
+    s_dispatch_lone(self);
     /* The oldest first; what the budget left undone goes to the end, so that no strategy waits for
      * another to have nothing to do. */
     size_t len = self->dirty_len;

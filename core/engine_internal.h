@@ -374,6 +374,8 @@ const char *engine_strategy_gate(const engine_t *self, const engine_strategy_t *
 /* The configuration changed: limits of routers and strategies are read again. */
 void engine_configure_routing(engine_t *self);
 void engine_dispatch(engine_t *self, size_t budget); /* routes what waits */
+/* Routers were lost with it: it may be poison. */
+bool engine_must_be_alone(const interaction_t *interaction);
 void engine_queue_dirty(engine_t *self, uint16_t queue);
 void engine_all_queues_dirty(engine_t *self);
 /* A piece of work left its router (by a result, a timeout, an operator): the router has room. */

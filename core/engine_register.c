@@ -158,7 +158,7 @@ static void s_reconcile(engine_t *self, engine_session_t *slot, Ixn__V1__Token *
             tokens, tokens_len,
             (service_token_t){interaction->more->token_epoch, interaction->more->token_index});
         if (found) {
-            balancer_hold(self->balancer, slot->balanced);
+            balancer_hold(self->balancer, slot->balanced, engine_must_be_alone(interaction));
             self->reconciled[found - tokens] = true;
         } else {
             engine_return_t how = engine_return_of(self, returning, interaction);

@@ -181,6 +181,29 @@ Test(balancer, room_that_nobody_takes_wakes_the_next)
     balancer_destroy(&b);
 }
 
+/* Three strategies have more work than their router takes, which gives two back at a time. */
+Test(balancer, those_that_wait_for_one_router_take_turns)
+{
+    balancer_t *b = balancer_new();
+    balancer_router_t r = s_router(b, "r", 2), unused;
+    int given[3] = {0};
+    for (int i = 0; i < 3; i++)
+        balancer_load(b, r, balancer_strategy(b, (text_t){&"abc"[i], 1}));
+    for (int round = 0; round < 30; round++) {
+        balancer_strategy_t woken;
+        balancer_wake(b);
+        while (balancer_next_woken(b, &woken))
+            while (balancer_choose(b, woken, false, &unused) == BALANCER_CHOSEN)
+                given[woken]++;
+        cr_assert_eq(balancer_pending(b, r), 2);
+        balancer_give_back(b, r);
+        balancer_give_back(b, r);
+    }
+    for (int i = 0; i < 3; i++)
+        cr_assert(given[i] >= 18, "%c got %d of 60", "abc"[i], given[i]); /* one round less */
+    balancer_destroy(&b);
+}
+
 Test(balancer, work_that_may_be_poison_is_alone)
 {
     balancer_t *b = balancer_new();
@@ -236,6 +259,33 @@ Test(balancer, a_router_with_room_is_not_kept_by_lone_work_that_waits_for_anothe
     balancer_give_back(b, a);
     cr_assert_eq(balancer_choose(b, s, true, &chosen), BALANCER_DRAINING);
     cr_assert_str_eq(s_next(b, s, 2), "aa");
+    balancer_destroy(&b);
+}
+
+/* As many as the router takes stand in line before it. */
+Test(balancer, a_router_that_was_emptied_for_lone_work_tells_that_first)
+{
+    balancer_t *b = balancer_new();
+    balancer_strategy_t lone = balancer_strategy(b, TEXT("s")), woken;
+    const balancer_strategy_t others[] = {balancer_strategy(b, TEXT("t")),
+                                          balancer_strategy(b, TEXT("u"))};
+    balancer_router_t r = s_router(b, "r", 2), chosen;
+    balancer_load(b, r, lone);
+    for (int i = 0; i < 2; i++) {
+        balancer_load(b, r, others[i]);
+        balancer_choose(b, others[0], false, &chosen);
+    }
+    while (balancer_next_woken(b, &woken))
+        continue;
+    cr_assert_eq(balancer_choose(b, others[0], false, &chosen), BALANCER_ALL_FULL);
+    cr_assert_eq(balancer_choose(b, others[1], false, &chosen), BALANCER_ALL_FULL);
+    cr_assert_eq(balancer_choose(b, lone, true, &chosen), BALANCER_DRAINING);
+    balancer_give_back(b, r);
+    balancer_give_back(b, r);
+    balancer_wake(b);
+    cr_assert(balancer_next_woken(b, &woken) && woken == lone);
+    cr_assert_eq(balancer_choose(b, lone, true, &chosen), BALANCER_CHOSEN);
+    cr_assert_eq(balancer_choose(b, others[0], false, &chosen), BALANCER_ALL_FULL);
     balancer_destroy(&b);
 }
 

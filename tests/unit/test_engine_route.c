@@ -396,6 +396,80 @@ Test(engine_route, a_router_is_not_kept_for_a_suspect_that_is_gone)
     world_free(&w);
 }
 
+/* "s" is a suspect: two routers that had it were lost. */
+static void s_lose_twice(world_t *w)
+{
+    world_media(w, "media");
+    s_submit(w, "s", "in", 0);
+    s_submit(w, "b", "in", 0); /* so that it is not known which of them it was */
+    for (int i = 0; i < 2; i++) {
+        world_router(w, "r1", "s1");
+        world_lose(w, "r1");
+        world_settle(w);
+    }
+    STOP("media", .of = "b", .key = "k");
+    world_settle(w);
+    world_forget(w);
+}
+
+static void s_expect_alone(world_t *w, const char *who)
+{
+    world_load(w, who, "s1");
+    world_load(w, who, "s2");
+    world_settle(w);
+    cr_assert_not(strstr(world_told(w), "revoked"), "%s", world_told(w));
+    cr_assert_not(strstr(world_told(w), "route"), "not alone: %s", world_told(w));
+    world_forget(w);
+}
+
+Test(engine_route, a_suspect_stays_alone_when_its_router_comes_back)
+{
+    world_t *w = world_new(NULL);
+    s_lose_twice(w);
+    world_router(w, "r1", "s1 s2");
+    char token[40];
+    snprintf(token, sizeof token, "%s", world_last_token(w));
+    s_submit(w, "n", "work", 0);
+    REGISTER("r1:2", .role = IXN__V1__ROLE__ROUTER, .reservation = true, .tokens = token);
+    s_expect_alone(w, "r1:2");
+    world_restart(w, NULL, false);
+    REGISTER("r1:3", .role = IXN__V1__ROLE__ROUTER, .reservation = true, .tokens = token);
+    s_expect_alone(w, "r1:3");
+    world_media(w, "media");
+    STOP("r1:3", .of = "s", .token = token);
+    world_settle(w);
+    cr_assert(strstr(world_told(w), "route n"), "%s", world_told(w));
+    world_free(&w);
+}
+
+/* r1 has work of s2 whenever "s" asks for it; there is always more, before or with each result. */
+static void s_expect_given_at_last(bool before)
+{
+    world_t *w = world_new(NULL);
+    s_lose_twice(w);
+    SUBMIT("media", .key = "0", .queue = "work");
+    world_router(w, "r1", "s2");
+    world_load(w, "r1", "s1");
+    world_settle(w);
+    for (char key = '0'; key < '9' && !strstr(world_told(w), "route s"); key++) {
+        char old[2] = {key, 0}, next[2] = {(char)(key + 1), 0};
+        world_forget(w);
+        SUBMIT("media", .key = next, .queue = "work");
+        if (before)
+            world_settle(w);
+        STOP("r1", .of = old, .token = world_last_token(w));
+        world_settle(w);
+    }
+    cr_assert(strstr(world_told(w), "route s"), "%s", world_told(w));
+    world_free(&w);
+}
+
+Test(engine_route, a_suspect_is_not_overtaken_for_ever)
+{
+    s_expect_given_at_last(true);
+    s_expect_given_at_last(false);
+}
+
 /* It was decided that the router gets it, but the router was gone before it was told. */
 Test(engine_route, a_router_that_never_heard_of_it_cannot_have_died_of_it)
 {
