@@ -8,7 +8,11 @@
 /* The one rule lives here: engine_say holds, engine_committed releases, and nothing else appends
  * what depends on the state to a frame. */
 
-enum { FRAME_BYTES = 512 * 1024, RETRY_AFTER_MS = 200 };
+enum {
+    FRAME_BYTES = 512 * 1024,
+    KEPT_BYTES = 1024 * 1024, /* of a turn's messages: room for those of a later one */
+    RETRY_AFTER_MS = 200,
+};
 
 void engine_finish_frame(engine_t *self, engine_session_t *slot)
 {
@@ -115,6 +119,8 @@ void engine_committed(engine_t *self, uint64_t index)
             bytes += turn->messages[i].len;
         }
         self->figures.held_bytes -= turn->bytes.len;
+        if (turn->bytes.capacity > KEPT_BYTES)
+            buffer_free(&turn->bytes);
         self->held_first = (self->held_first + 1) % self->held_capacity;
         self->held_len--;
     }

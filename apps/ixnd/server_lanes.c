@@ -4,6 +4,7 @@
 
 #include "apps/ixnd/server_internal.h"
 #include "apps/ixnd/state_dir.h"
+#include "core/base/limits.h"
 #include "core/base/log.h"
 
 /* Of the other node in one turn: whatever it sends, this node goes on with its own work. */
@@ -304,9 +305,18 @@ static bool s_do_all(server_t *self)
 static void s_send_frames(server_t *self)
 {
     engine_frame_t frame;
-    while (pair_next_frame(self->pair, &frame))
-        if (!transport_send(self->transport, &frame))
+    while (pair_next_frame(self->pair, &frame)) {
+        transport_sent_t sent = transport_send(self->transport, &frame);
+        const node_t *node = pair_node(self->pair);
+        const char *name = node ? node_session_name(node, frame.session) : "";
+        if (sent == TRANSPORT_BEHIND && *name)
+            log_warning("client.behind",
+                        "client=\"%s\" error=\"it does not read what it is told, and its session "
+                        "ends: at most %d bytes, and 10000 frames, may be unread\"",
+                        name, LIMIT_UNREAD);
+        if (sent != TRANSPORT_SENT)
             pair_session_lost(self->pair, frame.session);
+    }
 }
 
 static void s_send_to_peer(server_t *self)

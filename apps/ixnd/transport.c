@@ -1,6 +1,8 @@
 #include "apps/ixnd/transport.h"
 
 #include <errno.h>
+#include <malloc.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,13 @@ enum {
     CONNECTIONS = 2 * LIMIT_SESSIONS, /* as many are remembered; those beyond are only answered */
 };
 
+/* Frames that libzmq has and the connection has not taken. Their memory comes back from a thread of
+ * libzmq, perhaps when the connection is forgotten here. */
+typedef struct {
+    atomic_size_t bytes;
+    atomic_size_t users; /* the peer, and each of its frames */
+} unread_t;
+
 typedef struct {
     UT_hash_handle hh; /* by routing id */
     uint8_t id[ID_BYTES];
@@ -25,6 +34,7 @@ typedef struct {
     session_t session; /* 0: it only visits */
     int descriptor;
     int probes; /* left, while it is a suspect */
+    unread_t *unread;
 } peer_t;
 
 struct transport {
@@ -43,7 +53,8 @@ struct transport {
     uint8_t last_id[ID_BYTES];
     size_t last_id_len;
     int last_descriptor;
-    bool sent; /* since transport_has_sent was asked */
+    unread_t *of_strangers; /* of connections that are not remembered */
+    bool sent;              /* since transport_has_sent was asked */
     zmq_msg_t message;
     char endpoint[600]; /* as this machine reaches it */
 };
@@ -100,13 +111,33 @@ static bool s_open(transport_t *self, const char *endpoint, error_t *ret_error)
     return true;
 }
 
+static unread_t *s_new_unread(void)
+{
+    unread_t *unread = memory_zero(1, sizeof *unread);
+    atomic_init(&unread->users, 1);
+    return unread;
+}
+
+static void s_release(unread_t *unread)
+{
+    if (atomic_fetch_sub(&unread->users, 1) == 1)
+        free(unread);
+}
+
 transport_t *transport_new(const char *endpoint, error_t *ret_error)
 {
     transport_t *self = memory_zero(1, sizeof *self);
+    self->of_strangers = s_new_unread();
     zmq_msg_init(&self->message);
     if (!s_open(self, endpoint, ret_error))
         transport_destroy(&self);
     return self;
+}
+
+static void s_free_peer(peer_t *peer)
+{
+    s_release(peer->unread);
+    free(peer);
 }
 
 void transport_destroy(transport_t **self_p)
@@ -127,8 +158,9 @@ void transport_destroy(transport_t **self_p)
     HASH_ITER(hh, self->peers, peer, next)
     {
         HASH_DEL(self->peers, peer);
-        free(peer);
+        s_free_peer(peer);
     }
+    s_release(self->of_strangers);
     free(self->by_slot);
     free(self->by_descriptor);
     free(self->suspects);
@@ -198,6 +230,7 @@ static peer_t *s_meet(transport_t *self)
     memcpy(peer->id, self->last_id, self->last_id_len);
     peer->id_len = self->last_id_len;
     peer->descriptor = -1;
+    peer->unread = s_new_unread();
     s_set_descriptor(self, peer, self->last_descriptor);
     HASH_ADD(hh, self->peers, id, peer->id_len, peer);
     self->last = peer;
@@ -241,7 +274,7 @@ static void s_drop(transport_t *self, peer_t *peer)
             self->suspects[i--] = self->suspects[--self->suspects_len];
     if (self->last == peer)
         self->last = NULL;
-    free(peer);
+    s_free_peer(peer);
 }
 
 /* ---- Receiving ---- */
@@ -287,42 +320,50 @@ bool transport_receive(transport_t *self, transport_frame_t *ret_frame)
 
 /* ---- Sending ---- */
 
-static void s_free(void *bytes, void *hint)
+/* The frame was handed to the kernel, or is dropped. */
+static void s_free_frame(void *bytes, void *hint)
 {
-    (void)hint;
+    unread_t *unread = hint;
+    atomic_fetch_sub(&unread->bytes, malloc_usable_size(bytes));
+    s_release(unread);
     free(bytes);
 }
 
-static bool s_send(transport_t *self, const uint8_t *id, size_t id_len, const engine_frame_t *frame)
+static transport_sent_t s_send(transport_t *self, const peer_t *peer, const engine_frame_t *frame)
 {
     self->sent = true;
-    if (zmq_send(self->socket, id, id_len, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
+    unread_t *unread = peer->unread;
+    bool behind = atomic_load(&unread->bytes) >= LIMIT_UNREAD;
+    if (behind || zmq_send(self->socket, peer->id, peer->id_len, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
         free(frame->bytes);
-        return false;
+        return behind || zmq_errno() == EAGAIN ? TRANSPORT_BEHIND : TRANSPORT_GONE;
     }
+    atomic_fetch_add(&unread->bytes, malloc_usable_size(frame->bytes));
+    atomic_fetch_add(&unread->users, 1);
     zmq_msg_t message;
-    CHECK(zmq_msg_init_data(&message, frame->bytes, frame->len, s_free, NULL) == 0);
+    CHECK(zmq_msg_init_data(&message, frame->bytes, frame->len, s_free_frame, unread) == 0);
     if (zmq_msg_send(&message, self->socket, ZMQ_DONTWAIT) < 0) {
         zmq_msg_close(&message);
-        return false;
+        return TRANSPORT_GONE;
     }
-    return true;
+    return TRANSPORT_SENT;
 }
 
-bool transport_send(transport_t *self, const engine_frame_t *frame)
+transport_sent_t transport_send(transport_t *self, const engine_frame_t *frame)
 {
     const peer_t *peer = s_peer(self, frame->session);
-    if (!peer) {
-        free(frame->bytes);
-        return true; /* forgotten meanwhile; nobody waits for it */
-    }
-    return s_send(self, peer->id, peer->id_len, frame);
+    if (peer)
+        return s_send(self, peer, frame);
+    free(frame->bytes); /* forgotten meanwhile; nobody waits for it */
+    return TRANSPORT_SENT;
 }
 
 void transport_answer(transport_t *self, const engine_frame_t *frame)
 {
-    s_meet(self);
-    s_send(self, self->last_id, self->last_id_len, frame);
+    peer_t stranger = {.id_len = self->last_id_len, .unread = self->of_strangers};
+    memcpy(stranger.id, self->last_id, self->last_id_len);
+    const peer_t *peer = s_meet(self);
+    s_send(self, peer ? peer : &stranger, frame);
 }
 
 void transport_broadcast(transport_t *self, uint8_t *bytes, size_t len)
@@ -333,7 +374,7 @@ void transport_broadcast(transport_t *self, uint8_t *bytes, size_t len)
         engine_frame_t frame = {0, memory_new(len), len};
         memcpy(frame.bytes, bytes, len);
         s_end_session(self, peer);
-        if (!s_send(self, peer->id, peer->id_len, &frame))
+        if (s_send(self, peer, &frame) != TRANSPORT_SENT)
             s_drop(self, peer);
     }
     free(bytes);
@@ -373,7 +414,7 @@ static bool s_is_gone(transport_t *self, const peer_t *peer)
 {
     /* An empty frame is a FromNode that says nothing. */
     engine_frame_t probe = {peer->session, memory_new(0), 0};
-    return !s_send(self, peer->id, peer->id_len, &probe);
+    return s_send(self, peer, &probe) != TRANSPORT_SENT;
 }
 
 session_t transport_next_lost(transport_t *self)

@@ -42,9 +42,14 @@ typedef struct {
 bool transport_receive(transport_t *self, transport_frame_t *ret_frame);
 void transport_bind_session(transport_t *self, session_t session); /* of the frame received last */
 
-/* Sends a frame and frees its bytes. False when the connection does not take it (gone, or so slow
- * that its queue is full): the session must end. */
-bool transport_send(transport_t *self, const engine_frame_t *frame);
+/* Sends a frame and frees its bytes. When the connection does not take it the session must end:
+ * otherwise a client that reads nothing would cost the memory of all. */
+typedef enum {
+    TRANSPORT_SENT,   /* or the session is forgotten, and nobody waits for it */
+    TRANSPORT_GONE,   /* the connection is */
+    TRANSPORT_BEHIND, /* it leaves LIMIT_UNREAD bytes unread, or 10,000 frames */
+} transport_sent_t;
+transport_sent_t transport_send(transport_t *self, const engine_frame_t *frame);
 /* Sends a frame to the connection of the frame received last, session or not; without one it is
  * remembered for transport_broadcast. */
 void transport_answer(transport_t *self, const engine_frame_t *frame);

@@ -167,6 +167,37 @@ def half_open(world, node, random):
     return len(held)
 
 
+def memory_mb(node):
+    with open(f"/proc/{node.process.pid}/status", encoding="ascii") as file:
+        return int(next(line for line in file if line.startswith("VmRSS")).split()[1]) // 1024
+
+
+def deaf(world, node, random):
+    """Asks for a gigabyte and reads nothing of it: that costs so much memory and no more, and the
+    session ends. It is let in again when it listens."""
+    asked = 4000
+    with Client(node.endpoint, name="writer") as writer:
+        answer = writer.submit(attributes=b'{"text":"' + b"x" * (250 * 1024) + b'"}')
+        interaction = answer.ack.interaction_id
+    before = memory_mb(node)
+    with Client(node.endpoint, name="deaf", frames=1) as client:
+        for _ in range(asked):
+            client.send(get=pb.Get(interaction_id=interaction))
+        node.process.wait_log(r" client\.behind client=\"deaf\"")
+        with Client(node.endpoint, name="beside-deaf") as other:
+            answer = other.submit()
+            expect(answer is not None and answer.HasField("ack"), f"beside a deaf one: {answer}")
+        grown = memory_mb(node) - before
+        expect(grown < 600, f"a client that reads nothing cost the node {grown} MB")
+        heard = 0
+        while messages := client.receive(2):
+            heard += sum(message.HasField("interaction") for message in messages)
+        expect(0 < heard < asked, f"{heard} of {asked} answers were heard")
+        answer = client.register()
+        expect(answer is not None and answer.HasField("registered"), f"when it listens: {answer}")
+    return grown
+
+
 def disappear(world, node, random):
     """Clients that register and vanish without a word, many times."""
     for number in range(50):
@@ -179,7 +210,8 @@ def disappear(world, node, random):
     return 50
 
 
-ATTACKS = [random_bytes, http, random_frames, damaged, oversize, wrong, half_open, disappear]
+ATTACKS = [random_bytes, http, random_frames, damaged, oversize, wrong, half_open, deaf,
+           disappear]
 
 
 def run(options):

@@ -34,9 +34,11 @@ _context = zmq.Context.instance()
 class Client:
     """One DEALER socket."""
 
-    def __init__(self, endpoint, role=pb.MEDIA_SERVER, name="probe", register=True, context=None):
+    def __init__(self, endpoint, role=pb.MEDIA_SERVER, name="probe", register=True, context=None,
+                 frames=1000):
         self.socket = (context or _context).socket(zmq.DEALER)
         self.socket.linger = 0
+        self.socket.rcvhwm = frames  # taken without being read
         self.socket.connect(endpoint)
         self.role = role
         self.name = name

@@ -7,6 +7,7 @@
 
 #include "apps/ixnd/transport.h"
 #include "core/base/alloc.h"
+#include "core/base/limits.h"
 #include "core/base/zeromq.h"
 #include "tests/unit/own_address.h"
 
@@ -24,6 +25,8 @@ static void s_begin(void)
     cr_assert(s_transport, "%s", error.text);
     s_context = zmq_ctx_new();
     s_client = zmq_socket(s_context, ZMQ_DEALER);
+    const int few = 2; /* frames that it takes without reading */
+    cr_assert_eq(zmq_setsockopt(s_client, ZMQ_RCVHWM, &few, sizeof few), 0);
     cr_assert_eq(zmq_connect(s_client, transport_endpoint(s_transport)), 0);
 }
 
@@ -69,7 +72,7 @@ static void s_broadcast(void)
 static void s_send(void)
 {
     engine_frame_t frame = s_frame(1);
-    cr_assert(transport_send(s_transport, &frame));
+    cr_assert_eq(transport_send(s_transport, &frame), TRANSPORT_SENT);
 }
 
 static void s_answer(void)
@@ -99,4 +102,27 @@ Test(transport, says_that_something_was_sent)
     s_expect_said(s_send, "an answer to a session");
     s_expect_said(s_answer, "an answer to the frame before");
     s_expect_said(s_broadcast, "a broadcast"); /* the last: sessions are over after it */
+}
+
+/* It is told frames of a MiB and reads none; then it reads them all. */
+Test(transport, a_client_that_does_not_read_costs_so_much_and_no_more)
+{
+    const size_t size = 1024 * 1024, most = LIMIT_UNREAD / size;
+    s_meet(1);
+    size_t sent = 0;
+    engine_frame_t frame = {.session = 1, .len = size};
+    transport_sent_t result = TRANSPORT_SENT;
+    while (result == TRANSPORT_SENT && sent < 4 * most) {
+        frame.bytes = memory_zero(1, size);
+        result = transport_send(s_transport, &frame);
+        sent += result == TRANSPORT_SENT;
+    }
+    cr_assert_eq(result, TRANSPORT_BEHIND, "%zu frames were taken", sent);
+    cr_assert_geq(sent, most);
+    char word[5] = {0};
+    for (size_t i = 0; i < sent; i++)
+        cr_assert_eq(zmq_recv(s_client, word, sizeof word, 0), (int)size);
+    s_send(); /* there is room again */
+    cr_assert_eq(zmq_recv(s_client, word, sizeof word, 0), 4);
+    cr_assert_str_eq(word, "word");
 }
