@@ -20,11 +20,17 @@ static inline int zeromq_fd(void *socket)
     return fd;
 }
 
-static inline bool zeromq_has_input(void *socket)
+/* Which of `wanted` (ZMQ_POLLIN, ZMQ_POLLOUT) is so; 0 of a socket that is closed. */
+static inline int zeromq_events(void *socket, int wanted)
 {
     int events = 0;
     size_t size = sizeof events;
-    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
+    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 ? events & wanted : 0;
+}
+
+static inline bool zeromq_has_input(void *socket)
+{
+    return zeromq_events(socket, ZMQ_POLLIN) != 0;
 }
 
 #endif

@@ -553,13 +553,24 @@ static sleep_result_t s_sleep(ixn_client_t *self, int timeout_ms)
     return count ? SLEPT_WOKEN : SLEPT_QUIETLY;
 }
 
-/* Sleeps when there is time. False: the program has waited long enough. What comes after the
- * descriptors were looked at makes the client's own descriptor readable: once is enough for a
- * program that does not want to wait. */
+static bool s_is_stirred(const ixn_client_t *self)
+{
+    for (size_t i = 0; i < self->nodes.count; i++) {
+        if (endpoint_stirred(self->nodes.endpoints[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Sleeps when there is time, and no send that failed has used up what a descriptor had to tell.
+ * False: the program has waited long enough. What comes after the descriptors were looked at makes
+ * the client's own descriptor readable: once is enough for a program that does not want to wait. */
 static bool s_wait(ixn_client_t *self, usec_t now, usec_t deadline)
 {
     if (deadline <= now && self->looked)
         return false;
+    if (s_is_stirred(self))
+        return true;
     usec_t due_at = deadline > now ? s_due_at(self, now) : deadline;
     sleep_result_t slept = s_sleep(self, s_ms_until(due_at < deadline ? due_at : deadline, now));
     return slept == SLEPT_WOKEN || (slept == SLEPT_QUIETLY && s_now() < deadline);
@@ -616,12 +627,10 @@ int ixn_client_fd(const ixn_client_t *self)
 int ixn_client_wait_ms(const ixn_client_t *self)
 {
     usec_t now = s_now();
-    bool at_once = self->kept.first || self->frame ||
-                   (self->told_connected && !self->nodes.serving) ||
-                   (self->nodes.serving && self->requests.ready_count && now >= self->paused_until);
-    /* A flush may have used up what the descriptor had to tell. */
-    for (size_t i = 0; i < self->nodes.count && !at_once; i++)
-        at_once = endpoint_readable(self->nodes.endpoints[i]);
+    const endpoint_t *serving = self->nodes.serving;
+    bool to_send = serving && !serving->full && self->requests.ready_count > 0;
+    bool at_once = self->kept.first || self->frame || (self->told_connected && !serving) ||
+                   (to_send && now >= self->paused_until) || s_is_stirred(self);
     return at_once ? 0 : s_ms_until(s_due_at(self, now), now);
 }
 

@@ -76,6 +76,7 @@ bool endpoint_open(endpoint_t *self, error_t *ret_error)
     s_poll(self, self->socket_fd, self->number * 2);
     s_poll(self, self->monitor_fd, self->number * 2 + 1);
     self->unread = true;
+    self->full = false;
     return true;
 }
 
@@ -136,7 +137,8 @@ bool endpoint_send(endpoint_t *self, zmq_msg_t *message, usec_t now)
         result = zmq_msg_send(message, self->socket, ZMQ_DONTWAIT);
     while (result < 0 && errno == EINTR);
     CHECK(result >= 0 || errno == EAGAIN);
-    if (result < 0)
+    self->full = result < 0;
+    if (self->full)
         return false;
     self->said_at = now;
     return true;
@@ -165,9 +167,10 @@ bool endpoint_receive(endpoint_t *self, zmq_msg_t *ret_message)
     return self->unread;
 }
 
-bool endpoint_readable(const endpoint_t *self)
+bool endpoint_stirred(const endpoint_t *self)
 {
-    return self->socket && self->unread && zeromq_has_input(self->socket);
+    return self->socket && self->unread &&
+           zeromq_events(self->socket, self->full ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN);
 }
 
 /* An event has two frames: 16 bits of event and 32 of value, then an address. */

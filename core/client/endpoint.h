@@ -32,6 +32,7 @@ typedef struct {
     int socket_fd;
     int monitor_fd;
     bool unread; /* the socket may hold what its descriptor does not tell of */
+    bool full;   /* it took no more, when it was tried last; its descriptor tells when it does */
     /* the node behind it */
     endpoint_state_t state;
     uint64_t register_id; /* of the Register that has no answer yet; 0: none */
@@ -64,8 +65,9 @@ void endpoint_wake(endpoint_t *self);
 /* False: nothing there. True: the caller closes the message. After it said no, the descriptor tells
  * of the next, unless something is sent before; until then it says no at once. */
 bool endpoint_receive(endpoint_t *self, zmq_msg_t *ret_message);
-/* Whether endpoint_receive would find something that the descriptor may not tell of. */
-bool endpoint_readable(const endpoint_t *self);
+/* Whether there is something to read, or room again, that the descriptor may not tell of. When not,
+ * it tells. */
+bool endpoint_stirred(const endpoint_t *self);
 /* The next change of the connection; call until SAME. */
 endpoint_change_t endpoint_watch(endpoint_t *self);
 

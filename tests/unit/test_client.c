@@ -277,12 +277,9 @@ Test(client, sleeps_when_there_is_nothing_to_do)
     s_assert_idle("no node is there");
 }
 
-/* The node reads nothing: the socket fills up, the rest waits for its descriptor. */
-Test(client, sleeps_when_the_socket_is_full)
+/* As many as the client takes, of a MiB each. */
+static void s_send_large(void)
 {
-    s_node->receive_frames = 2;
-    s_connect((ixn_client_options_t){.max_unanswered = 100, .resend_ms = 60000});
-    s_node->frozen = true;
     uint8_t *bytes = calloc(1, s_large);
     Ixn__V1__Submit submit = IXN__V1__SUBMIT__INIT;
     submit.attributes = (ProtobufCBinaryData){.len = s_large, .data = bytes};
@@ -291,13 +288,23 @@ Test(client, sleeps_when_the_socket_is_full)
     request.submit = &submit;
     while (ixn_client_send(s_bench.client, &request))
         continue;
+    free(bytes);
+}
+
+/* The node reads nothing: the socket fills up, the rest waits for its descriptor. */
+Test(client, sleeps_when_the_socket_is_full)
+{
+    s_node->receive_frames = 2;
+    s_connect((ixn_client_options_t){.max_unanswered = 100, .resend_ms = 60000});
+    s_node->frozen = true;
+    s_send_large();
     ixn_event_t event;
     for (int64_t since_ms = now_ms(); now_ms() - since_ms < 200;)
         ixn_client_next(s_bench.client, 10, &event);
     s_assert_idle("the socket is full");
+    cr_assert_gt(ixn_client_wait_ms(s_bench.client), 0, "a poll of the program's own sleeps, too");
     s_node->frozen = false;
     WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_ANSWER) == 100);
-    free(bytes);
 }
 
 /* Events until there are none; asserts that they are answers; returns how many. */
@@ -310,6 +317,30 @@ static size_t s_answers(void)
         if (event.kind == IXN_EVENT_NONE)
             return count;
         cr_assert_eq(event.kind, IXN_EVENT_ANSWER);
+    }
+}
+
+/* A program with a poll of its own, without timers that would wake it: room tells of itself. */
+Test(client, its_descriptor_tells_of_room)
+{
+    s_node->receive_frames = 2;
+    bench_start(&s_bench, 1, (ixn_client_options_t){.max_unanswered = 100, .resend_ms = HOUR_MS});
+    s_node->heartbeat_ms = HOUR_MS;
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 1);
+    s_node->frozen = true;
+    s_node->work = WORK_KEEP;
+    s_send_large();
+    cr_assert_eq(s_answers(), 0);
+    s_node->frozen = false;
+    struct pollfd item = {.fd = ixn_client_fd(s_bench.client), .events = POLLIN};
+    for (int64_t since_ms = now_ms(); node_count(s_node, SUBMIT) < 100;) {
+        cr_assert_lt(now_ms() - since_ms, 20000, "%zu came", node_count(s_node, SUBMIT));
+        node_turn(s_node);
+        poll(&item, 1, 1);
+        int wait_ms = ixn_client_wait_ms(s_bench.client); /* may use up what made it readable */
+        cr_assert(wait_ms == 0 || wait_ms > 1000);
+        if (wait_ms == 0 || poll(&item, 1, 0) > 0)
+            s_answers();
     }
 }
 
