@@ -265,14 +265,24 @@ static void s_drains_for(engine_t *self, engine_strategy_t *strategy, const inte
     strategy->drains = true;
 }
 
-/* Lone work may end, or be taken elsewhere, before the router is empty that is kept for it. */
+/* Whether the lone work of a strategy still waits for a router of it. */
+static bool s_still_drains(engine_t *self, const engine_strategy_t *strategy)
+{
+    const interaction_t *lone = state_find(self->state, &strategy->lone);
+    if (!lone || lone->state != INTERACTION_QUEUED || (lone->flags & INTERACTION_HELD))
+        return false;
+    const queue_t *queue = self->state->queues[lone->queue];
+    return queue->strategy[0] && s_strategy_of(self, queue) == strategy;
+}
+
+/* Lone work may end, be held, or be taken elsewhere before the router is empty that is kept for it.
+ */
 static void s_end_drains(engine_t *self)
 {
     size_t len = 0;
     for (size_t i = 0; i < self->draining_len; i++) {
         engine_strategy_t *strategy = self->strategies[self->draining[i]];
-        const interaction_t *lone = state_find(self->state, &strategy->lone);
-        strategy->drains = lone && lone->state == INTERACTION_QUEUED;
+        strategy->drains = s_still_drains(self, strategy);
         if (strategy->drains)
             self->draining[len++] = self->draining[i];
         else

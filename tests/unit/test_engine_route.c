@@ -369,33 +369,6 @@ Test(engine_route, innocents_beside_a_poison_are_never_quarantined)
     world_free(&w);
 }
 
-/* A suspect waits until the router is empty, and is taken back before that. */
-Test(engine_route, a_router_is_not_kept_for_a_suspect_that_is_gone)
-{
-    world_t *w = world_new(NULL);
-    world_media(w, "media");
-    s_submit(w, "s", "in", 0);
-    s_submit(w, "b", "in", 0); /* so that it is not known which of them it was */
-    for (int i = 0; i < 2; i++) {
-        world_router(w, "r1", "s1");
-        world_lose(w, "r1");
-        world_settle(w);
-    }
-    STOP("media", .of = "b", .key = "k1");
-    s_submit(w, "n", "in", 10);
-    REGISTER("r1", .role = IXN__V1__ROLE__ROUTER, .reservation = true);
-    world_load(w, "r1", "s1");
-    world_settle(w);
-    cr_assert(strstr(world_told(w), "route n"), "%s", world_told(w));
-    SUBMIT("media", .key = "m", .queue = "in", .priority = 20);
-    world_settle(w);
-    cr_assert_not(strstr(world_told(w), "route m"), "%s", world_told(w));
-    STOP("media", .of = "s", .key = "k2");
-    world_settle(w);
-    cr_assert(strstr(world_told(w), "route m"), "%s", world_told(w));
-    world_free(&w);
-}
-
 /* "s" is a suspect: two routers that had it were lost. */
 static void s_lose_twice(world_t *w)
 {
@@ -410,6 +383,47 @@ static void s_lose_twice(world_t *w)
     STOP("media", .of = "b", .key = "k");
     world_settle(w);
     world_forget(w);
+}
+
+/* A suspect waits until the router is empty, and no longer waits before that. */
+static void s_expect_not_kept(void (*end)(world_t *w))
+{
+    world_t *w = world_new(NULL);
+    s_lose_twice(w);
+    s_submit(w, "n", "in", 10);
+    REGISTER("r1", .role = IXN__V1__ROLE__ROUTER, .reservation = true);
+    world_load(w, "r1", "s1");
+    world_settle(w);
+    cr_assert(strstr(world_told(w), "route n"), "%s", world_told(w));
+    SUBMIT("media", .key = "m", .queue = "in", .priority = 20);
+    world_settle(w);
+    cr_assert_not(strstr(world_told(w), "route m"), "%s", world_told(w));
+    end(w);
+    world_settle(w);
+    cr_assert(strstr(world_told(w), "route m"), "%s", world_told(w));
+    world_free(&w);
+}
+
+static void s_stop_suspect(world_t *w)
+{
+    STOP("media", .of = "s", .key = "k2");
+}
+
+static void s_hold_suspect(world_t *w)
+{
+    HOLD("media", .of = "s", .key = "k2");
+}
+
+static void s_move_suspect(world_t *w)
+{
+    PLACE("media", .of = "s", .key = "k2", .to = "work"); /* of another strategy */
+}
+
+Test(engine_route, a_router_is_not_kept_for_a_suspect_that_is_gone)
+{
+    s_expect_not_kept(s_stop_suspect);
+    s_expect_not_kept(s_hold_suspect);
+    s_expect_not_kept(s_move_suspect);
 }
 
 static void s_expect_alone(world_t *w, const char *who)
