@@ -92,6 +92,17 @@ static void s_ask_all(nodes_t *self, usec_t now)
     }
 }
 
+/* The node that did not mind the client serves no more: what another one refused once is asked of
+ * it again. */
+static void s_forgive(nodes_t *self, const endpoint_t *lost)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        endpoint_t *endpoint = self->endpoints[i];
+        if (endpoint != lost && endpoint->state == ENDPOINT_REFUSED)
+            endpoint->state = ENDPOINT_ASKING;
+    }
+}
+
 /* How long to wait until the node is asked again; the next time, twice as long. Long pauses cost
  * nothing: a node that begins to serve says so. */
 static usec_t s_pause_before_retry(nodes_t *self, endpoint_t *endpoint)
@@ -124,6 +135,7 @@ static void s_move(nodes_t *self, endpoint_t *endpoint, node_event_t event, usec
     if (before == ENDPOINT_SERVING && endpoint->state != ENDPOINT_SERVING &&
         self->serving == endpoint) {
         self->serving = NULL;
+        s_forgive(self, endpoint);
         s_ask_all(self, now);
     }
 }

@@ -11,7 +11,7 @@
  *          connected                 Registered
  *     DOWN ─────────► ASKING ─────────────────────► SERVING
  *       ▲               │  └─ NotPrimary ► STANDBY ◄─┘ NotPrimary, or a higher epoch elsewhere
- *       └─ lost ─ any   └─ Error ► REFUSED
+ *       └─ lost ─ any   └─ Error ► REFUSED ─ the one that serves is lost ► ASKING
  *
  * (the whole table is in nodes.c).
  */

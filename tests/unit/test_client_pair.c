@@ -295,6 +295,39 @@ Test(client_pair, asks_the_other_node_at_once_when_one_stops)
     s_assert_same_work(s_a, s_b, 10);
 }
 
+/* B refused the client once; A, which did not, stops, and B serves by then. */
+Test(client_pair, asks_a_node_again_that_refused_it_when_the_other_one_stops)
+{
+    bench_start(&s_bench, 2, (ixn_client_options_t){.resend_ms = HOUR_MS, .give_up_ms = HOUR_MS});
+    s_b->admit = REGISTER_ERROR;
+    s_b->code = IXN__V1__CODE__NAME_IN_USE;
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 1 && node_count(s_b, REGISTER));
+    bench_turn(&s_bench);
+    s_b->admit = REGISTER_SERVE;
+    s_b->epoch = 6;
+    s_a->admit = REGISTER_NOT_PRIMARY;
+    node_stops(s_a);
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 2);
+    cr_assert_str_eq(ixn_client_endpoint(s_bench.client), s_b->address);
+    cr_assert_eq(node_count(s_b, REGISTER), 2);
+}
+
+/* Both refuse it: it hears so of the second one, too, and asks no more. */
+Test(client_pair, hears_of_a_refusal_where_no_other_node_serves_any_more)
+{
+    bench_start(&s_bench, 2, (ixn_client_options_t){.resend_ms = HOUR_MS, .give_up_ms = HOUR_MS});
+    s_b->admit = REGISTER_ERROR;
+    s_b->code = IXN__V1__CODE__UNKNOWN_TENANT;
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 1 && node_count(s_b, REGISTER));
+    bench_turn(&s_bench);
+    size_t refusals = bench_told(&s_bench, IXN_EVENT_REFUSED);
+    s_a->admit = REGISTER_NOT_PRIMARY;
+    node_stops(s_a);
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_REFUSED) == refusals + 1);
+    cr_assert_eq(bench_last(&s_bench, IXN_EVENT_REFUSED)->error.code, ERROR_UNKNOWN_TENANT);
+    cr_assert_eq(node_count(s_b, REGISTER), 2);
+}
+
 /* The connection to A stands, A is silent, and B says that it serves. */
 Test(client_pair, leaves_a_frozen_node_when_another_begins_to_serve)
 {
