@@ -1,5 +1,6 @@
 #include "dap/connection.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "dap/opening.h"
 
 typedef enum { STATE_CLOSED, STATE_CONNECTING, STATE_IDLE, STATE_SENT } state_t;
 
@@ -18,9 +20,9 @@ struct connection {
     uint32_t statement_timeout_ms;
     state_t state;
     PGconn *pq;
-    PostgresPollingStatusType wanted; /* connecting: what libpq waits for */
-    bool unsent;                      /* libpq could not write everything yet */
-    PGresult *result; /* of the statement in flight: the first error, else the last */
+    opening_t *opening; /* while connecting; and one that was called off until it is over */
+    bool unsent;        /* libpq could not write everything yet */
+    PGresult *result;   /* of the statement in flight: the first error, else the last */
     usec_t deadline;
     uint32_t timeout_ms; /* of the deadline, for its text */
     int stop;            /* descriptor that ends every wait; -1: none */
@@ -92,6 +94,7 @@ void connection_destroy(connection_t **self_p)
     if (!*self_p)
         return;
     connection_close(*self_p);
+    opening_destroy(&(*self_p)->opening);
     explicit_bzero((*self_p)->conninfo, sizeof(*self_p)->conninfo);
     free(*self_p);
     *self_p = NULL;
@@ -129,6 +132,8 @@ PGconn *connection_pq(connection_t *self)
 
 void connection_close(connection_t *self)
 {
+    if (self->opening)
+        opening_call_off(self->opening);
     PQclear(self->result);
     self->result = NULL;
     if (self->pq)
@@ -234,29 +239,31 @@ static void s_on_notice(void *context, const PGresult *notice)
         self->replication_cancelled = true;
 }
 
-void connection_take(connection_t *self, connection_t **from_p)
-{
-    connection_t *from = *from_p;
-    CHECK(self->state == STATE_CLOSED && from->state == STATE_IDLE);
-    self->pq = from->pq;
-    self->state = STATE_IDLE;
-    self->transaction_lost = false;
-    self->sqlstate[0] = 0;
-    PQsetNoticeReceiver(self->pq, s_on_notice, self);
-    from->pq = NULL;
-    connection_destroy(from_p);
-}
-
 static void s_set_deadline(connection_t *self, uint32_t timeout_ms)
 {
     self->timeout_ms = timeout_ms;
     self->deadline = connection_now() + timeout_ms * USEC_PER_MS;
 }
 
+/* A thread of the connection's own. One that was called off while it looks a name up is waited for
+ * first: however often somebody tries, and however dead the resolver is, there is one. */
+static bool s_open(connection_t *self, error_t *ret_error)
+{
+    if (self->opening && opening_is_over(self->opening))
+        opening_destroy(&self->opening);
+    if (!self->opening)
+        self->opening = opening_new(self->conninfo);
+    if (self->opening)
+        return true;
+    error_set(ret_error, ERROR_DATABASE_UNREACHABLE,
+              "DAP %s: cannot connect: no thread, or no event, for it: %s", self->name,
+              strerror(errno));
+    s_lose(self);
+    return false;
+}
+
 bool connection_start(connection_t *self, error_t *ret_error)
 {
-    if (self->state == STATE_CONNECTING)
-        return true;
     CHECK(self->state == STATE_CLOSED);
     self->transaction_lost = false;
     self->sqlstate[0] = 0;
@@ -271,28 +278,20 @@ bool connection_start(connection_t *self, error_t *ret_error)
                          "libpq understands (not shown here: it may hold a password)",
                          self->name);
     PQconninfoFree(options);
-    static const char *const keywords[] = {"dbname", "fallback_application_name", "client_encoding",
-                                           NULL};
-    const char *const values[] = {self->conninfo, "ixn", "UTF8", NULL};
-    self->pq = PQconnectStartParams(keywords, values, 1);
     self->state = STATE_CONNECTING;
-    self->wanted = PGRES_POLLING_WRITING;
     s_set_deadline(self, self->connect_timeout_ms);
-    if (!self->pq || PQstatus(self->pq) == CONNECTION_BAD)
-        return s_unreachable(self, "cannot connect", ret_error);
-    PQsetNoticeReceiver(self->pq, s_on_notice, self);
-    return true;
+    return s_open(self, ret_error);
 }
 
 int connection_fd(const connection_t *self)
 {
+    if (self->state == STATE_CONNECTING)
+        return opening_fd(self->opening);
     return self->pq ? PQsocket(self->pq) : -1;
 }
 
 short connection_events(const connection_t *self)
 {
-    if (self->state == STATE_CONNECTING)
-        return self->wanted == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
     return self->unsent ? POLLIN | POLLOUT : POLLIN;
 }
 
@@ -301,27 +300,35 @@ usec_t connection_deadline(const connection_t *self)
     return self->deadline;
 }
 
+static void s_not_connected(connection_t *self, error_t *ret_error)
+{
+    bool held = opening_is_held(self->opening);
+    s_too_late(self, "not connected", ret_error);
+    if (held && !s_is_stopped(self))
+        error_set(ret_error, ERROR_DATABASE_UNREACHABLE,
+                  "DAP %s: not connected within %u ms: the name of its host is still being looked "
+                  "up; see the machine's resolver, or give the DAP a hostaddr",
+                  self->name, self->timeout_ms);
+}
+
 static connection_step_t s_step_connecting(connection_t *self, error_t *ret_error)
 {
-    /* PQconnectPoll takes a socket that is not ready yet for a connected one. */
-    struct pollfd item = {.fd = connection_fd(self), .events = connection_events(self)};
-    if (connection_now() >= self->deadline) {
-        s_too_late(self, "not connected", ret_error);
+    bool over = opening_is_over(self->opening);
+    if (over && opening_is_called_off(self->opening))
+        return s_open(self, ret_error) ? CONNECTION_BUSY : CONNECTION_FAILED;
+    if (!over && connection_now() < self->deadline)
+        return CONNECTION_BUSY;
+    if (!over) {
+        s_not_connected(self, ret_error);
         return CONNECTION_FAILED;
     }
-    if (item.fd >= 0 && poll(&item, 1, 0) <= 0)
-        return CONNECTION_BUSY;
-    self->wanted = PQconnectPoll(self->pq);
-    if (self->wanted == PGRES_POLLING_FAILED) {
+    self->pq = opening_take(self->opening);
+    opening_destroy(&self->opening);
+    if (PQstatus(self->pq) != CONNECTION_OK || PQsetnonblocking(self->pq, 1) != 0) {
         s_unreachable(self, "cannot connect", ret_error);
         return CONNECTION_FAILED;
     }
-    if (self->wanted != PGRES_POLLING_OK)
-        return CONNECTION_BUSY;
-    if (PQsetnonblocking(self->pq, 1) != 0) {
-        s_unreachable(self, "cannot connect", ret_error);
-        return CONNECTION_FAILED;
-    }
+    PQsetNoticeReceiver(self->pq, s_on_notice, self);
     self->state = STATE_IDLE;
     self->deadline = USEC_NEVER;
     return CONNECTION_DONE;
@@ -397,6 +404,11 @@ bool connection_prepare(connection_t *self, const char *sql, const connection_pa
 bool connection_is_prepared(const connection_t *self)
 {
     return self->named == NAMED_PREPARED;
+}
+
+void connection_refuse_prepared(connection_t *self)
+{
+    self->refuses_named = true;
 }
 
 bool connection_send_prepared(connection_t *self, const connection_params_t *params,

@@ -9,9 +9,9 @@
  *
  * Two ways to use it: calls that block (connection_open, connection_query), and the same in steps
  * for a thread that has more to wait for (connection_start, connection_send, connection_step). One
- * thread at a time owns a connection. A host name is resolved by libpq within the call that
- * connects, which may take the resolver's own time; an address in the connection string
- * ("hostaddr") avoids that.
+ * thread at a time owns a connection. It is opened by a thread of its own (dap/opening.h), since
+ * libpq waits for the resolver of a host's name as long as that likes: nobody else does, not even
+ * who closes or destroys it.
  */
 #ifndef IXN_DAP_CONNECTION_H
 #define IXN_DAP_CONNECTION_H
@@ -45,9 +45,6 @@ uint32_t connection_timeout_ms(const connection_t *self); /* of a statement */
 bool connection_is_open(const connection_t *self);
 bool connection_open(connection_t *self, error_t *ret_error); /* nothing to do when open */
 void connection_close(connection_t *self);
-/* Of a closed connection: what another one to the same DAP has opened, and does not use, is its own
- * from now on. The other one is destroyed. */
-void connection_take(connection_t *self, connection_t **from_p);
 
 /* Binary parameters and results (format 1) of an unnamed statement. Types may be NULL. The values
  * must stay until the call returns (connection_send copies them). */
@@ -86,7 +83,7 @@ void connection_rollback(connection_t *self);
 
 /* The same in steps. Start (or send) once, then step whenever connection_fd shows
  * connection_events or connection_deadline has passed, until it says something else than BUSY. The
- * descriptor may change with each step while connecting. */
+ * descriptor may change with each step while connecting. Only a closed connection is started. */
 typedef enum {
     CONNECTION_BUSY,
     CONNECTION_DONE,   /* connected; or `ret_result` is the result, as of connection_query */
@@ -99,12 +96,14 @@ bool connection_send(connection_t *self, const char *sql, const connection_param
  * one. It belongs to the server's session, so there must be no transaction pooler between:
  * connection_may_prepare says so when `backend`, the server's pg_backend_pid(), is the process that
  * the connection was begun with (a pooler says some number of its own), and while no such statement
- * was refused through this DAP. Prepared when a step is DONE, until the connection is closed.
- * `params` gives the types. */
+ * was refused through this DAP, or by connection_refuse_prepared. Prepared when a step is DONE,
+ * until the connection is closed. `params` gives the types. */
 bool connection_may_prepare(const connection_t *self, int32_t backend);
 bool connection_prepare(connection_t *self, const char *sql, const connection_params_t *params,
                         uint32_t timeout_ms, error_t *ret_error);
 bool connection_is_prepared(const connection_t *self);
+/* Nothing is prepared through this DAP any more: what was did not do what it should. */
+void connection_refuse_prepared(connection_t *self);
 bool connection_send_prepared(connection_t *self, const connection_params_t *params,
                               uint32_t timeout_ms, error_t *ret_error);
 connection_step_t connection_step(connection_t *self, PGresult **ret_result, error_t *ret_error);

@@ -8,11 +8,9 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 #include "dap/commit.h"
-#include "dap/dialer.h"
 
 #define BACKOFF_MIN_US (20 * USEC_PER_MS)
 #define BACKOFF_MAX_US (500 * USEC_PER_MS)
-#define RESOLVER_US USEC_PER_SECOND /* beyond the time to connect: it is a resolver then */
 /* One that was overtaken, or reaches another database, is not tried again at once. */
 #define LAPSE_MIN_US USEC_PER_SECOND
 #define LAPSE_MAX_US (10 * USEC_PER_SECOND)
@@ -41,12 +39,8 @@ typedef enum {
 } phase_t;
 
 typedef struct {
-    dialer_t *dialer; /* of the place, whichever attempt has it: one may be held up by a resolver */
-    bool dialer_stirred; /* it may have an answer */
     way_t *way;
     phase_t phase;
-    uint64_t dial;      /* CONNECTING: its number at the dialer … */
-    usec_t dial_until;  /* … and how long that may take */
     bool stirred;       /* its connection may have something to read, or take more to send */
     bool may_prepare;   /* what it sends, and has not yet */
     bool stays_unnamed; /* that failed on this connection: once is enough */
@@ -58,11 +52,9 @@ struct journal {
     commit_t commit; /* what must hold */
     uint64_t index;  /* what the next batch must continue */
     id128_t hash;
-    uint32_t connect_timeout_ms;
     uint32_t timeout_ms;
     usec_t hedge_after;
     ways_t ways;
-    uint64_t dials; /* numbers given to dialers */
     attempt_t attempts[ATTEMPTS];
     zlist_t *batches;   /* batch_t *, oldest first; the first is the one in flight */
     zlist_t *said;      /* said_t *, oldest first: what the owner has not heard yet */
@@ -120,27 +112,18 @@ static void s_say_waiting_unless_other(journal_t *self, size_t dap, const error_
 
 /* ---- The end of an attempt ---- */
 
-/* The place is free for another attempt. */
-static void s_clear(attempt_t *attempt)
-{
-    *attempt = (attempt_t){.dialer = attempt->dialer, .dialer_stirred = true};
-}
-
 /* What it had sent is in doubt. */
 static void s_drop(journal_t *self, attempt_t *attempt)
 {
     if (attempt->phase == PHASE_INSERTING || attempt->phase == PHASE_ASKING)
         self->tried = true;
-    if (attempt->phase == PHASE_CONNECTING)
-        dialer_call_off(attempt->dialer, attempt->dial);
     if (attempt->way)
         connection_close(attempt->way->connection);
-    s_clear(attempt);
     if (attempt == &self->attempts[MAIN]) {
-        const attempt_t cleared = *attempt;
-        self->attempts[MAIN] = self->attempts[OVERTAKING];
-        self->attempts[OVERTAKING] = cleared;
+        *attempt = self->attempts[OVERTAKING];
+        attempt = &self->attempts[OVERTAKING];
     }
+    *attempt = (attempt_t){0};
 }
 
 /* Not now: says so and leaves it for some time. A connection on which something was refused is
@@ -301,6 +284,22 @@ static void s_there(journal_t *self, attempt_t *attempt)
     s_stop(self, JOURNAL_DIVERGED, attempt, &error);
 }
 
+/* A pooler that leads here and elsewhere by turns does this; and one that follows what is prepared,
+ * but not what the session was told beside (commit_prepare). */
+static void s_clear(journal_t *self, attempt_t *attempt)
+{
+    error_t error = {0};
+    const batch_t *batch = zlist_first(self->batches);
+    connection_t *connection = attempt->way->connection;
+    error_set(&error, ERROR_DATABASE_REFUSED,
+              "DAP %s: the batch up to index %" PRIu64
+              " was not inserted although nothing is in its way; it is sent again",
+              connection_name(connection), batch->last);
+    if (connection_is_prepared(connection))
+        connection_refuse_prepared(connection);
+    s_failed(self, attempt, &error);
+}
+
 static void s_judge(journal_t *self, attempt_t *attempt, const PGresult *result)
 {
     const batch_t *batch = zlist_first(self->batches);
@@ -323,12 +322,7 @@ static void s_judge(journal_t *self, attempt_t *attempt, const PGresult *result)
         s_failed(self, attempt, &error); /* until the pair says that it is proven (journal_prove) */
         return;
     case COMMIT_CLEAR:
-        /* A pooler that leads here and elsewhere by turns does this. */
-        error_set(&error, ERROR_DATABASE_REFUSED,
-                  "DAP %s: the batch up to index %" PRIu64
-                  " was not inserted although nothing is in its way; it is sent again",
-                  name, batch->last);
-        s_failed(self, attempt, &error);
+        s_clear(self, attempt);
         return;
     case COMMIT_UNKNOWN:
         s_failed(self, attempt, &error);
@@ -377,52 +371,28 @@ static bool s_answered(journal_t *self, attempt_t *attempt)
 
 static void s_begin(journal_t *self, attempt_t *attempt, way_t *way)
 {
-    s_clear(attempt);
-    attempt->way = way;
-    attempt->phase = PHASE_CONNECTING;
-    attempt->dial = ++self->dials;
-    /* The dialer has the time-out, too, but not while a resolver keeps it. */
-    attempt->dial_until = connection_now() + self->connect_timeout_ms * USEC_PER_MS + RESOLVER_US;
+    error_t error = {0};
+    *attempt = (attempt_t){.way = way, .phase = PHASE_CONNECTING};
     if (attempt == &self->attempts[MAIN])
         self->waits_since = 0; /* it gets its own time */
-    dialer_dial(attempt->dialer, attempt->dial, connection_again(way->connection));
-}
-
-static void s_dialed(journal_t *self, attempt_t *attempt, dialer_answer_t *answer)
-{
-    bool wanted = attempt->phase == PHASE_CONNECTING && attempt->dial == answer->number;
-    if (wanted && answer->error.code == ERROR_OK) {
-        attempt->phase = PHASE_IDLE;
-        connection_take(attempt->way->connection, &answer->connection);
-        return;
-    }
-    connection_destroy(&answer->connection);
-    if (wanted) {
-        attempt->phase = PHASE_NONE;
-        s_failed(self, attempt, &answer->error);
-    }
-}
-
-static bool s_hear_dialer(journal_t *self, attempt_t *attempt)
-{
-    dialer_answer_t answer;
-    bool heard = attempt->dialer_stirred && dialer_next(attempt->dialer, &answer);
-    attempt->dialer_stirred = heard;
-    if (heard)
-        s_dialed(self, attempt, &answer);
-    return heard;
+    if (!connection_start(way->connection, &error))
+        s_failed(self, attempt, &error);
 }
 
 static bool s_connecting(journal_t *self, attempt_t *attempt)
 {
-    error_t error;
-    if (connection_now() < attempt->dial_until)
+    PGresult *none = NULL;
+    error_t error = {0};
+    switch (s_step(attempt, &none, &error)) {
+    case CONNECTION_BUSY:
         return false;
-    error_set(&error, ERROR_DATABASE_UNREACHABLE,
-              "DAP %s: not connected within %u ms: the name of its host is still being looked up; "
-              "see the machine's resolver, or give the DAP a hostaddr",
-              connection_name(attempt->way->connection), self->connect_timeout_ms);
-    s_failed(self, attempt, &error);
+    case CONNECTION_DONE:
+        attempt->phase = PHASE_IDLE;
+        break;
+    case CONNECTION_FAILED:
+        s_failed(self, attempt, &error);
+        break;
+    }
     return true;
 }
 
@@ -509,19 +479,11 @@ static bool s_move_any(journal_t *self)
     return moved;
 }
 
-static bool s_hear_dialers(journal_t *self)
-{
-    bool heard = false;
-    for (int i = 0; i < ATTEMPTS && !heard; i++)
-        heard = s_hear_dialer(self, &self->attempts[i]);
-    return heard;
-}
-
 /* One move: first what was answered, so that nothing is overtaken whose answer is there. */
 static bool s_go_on(journal_t *self)
 {
     if (self->stopped)
-        return s_hear_dialers(self);
+        return false;
     if (!self->waits_since && zlist_size(self->batches) > 0)
         self->waits_since = connection_now();
     if (self->ways.len == 0) {
@@ -529,9 +491,9 @@ static bool s_go_on(journal_t *self)
         error_set(&error, ERROR_DATABASE_UNREACHABLE,
                   "no DAP is proven to reach the pair's own database now");
         s_say_waiting(self, 0, &error);
-        return s_hear_dialers(self);
+        return false;
     }
-    return s_move_any(self) || s_attempt(self) || s_hear_dialers(self);
+    return s_move_any(self) || s_attempt(self);
 }
 
 static void s_run(journal_t *self)
@@ -548,7 +510,6 @@ static void s_set_ways(journal_t *self, use_t *use)
         if (self->attempts[i].way && !ways_keeps(self->attempts[i].way, use))
             s_drop(self, &self->attempts[i]);
     ways_set(&self->ways, use);
-    self->connect_timeout_ms = use->connect_timeout_ms;
     self->timeout_ms = use->statement_timeout_ms;
     self->hedge_after = use->hedge_after_ms * USEC_PER_MS;
     self->go_to_first |= use->rearranged;
@@ -624,8 +585,6 @@ journal_t *journal_new(const journal_options_t *options)
     ways_init(&self->ways, -1);
     self->batches = zlist_new();
     self->said = zlist_new();
-    for (int i = 0; i < ATTEMPTS; i++)
-        self->attempts[i].dialer = dialer_new();
     journal_use(self, options->use);
     return self;
 }
@@ -643,8 +602,6 @@ void journal_destroy(journal_t **self_p)
     zlist_destroy(&self->batches);
     zlist_destroy(&self->said);
     ways_free(&self->ways);
-    for (int i = 0; i < ATTEMPTS; i++)
-        dialer_destroy(&self->attempts[i].dialer);
     free(self);
     *self_p = NULL;
 }
@@ -660,18 +617,12 @@ static struct pollfd s_item(const attempt_t *attempt)
 
 void journal_watch(const journal_t *self, struct pollfd ret_items[JOURNAL_ITEMS])
 {
-    for (int i = 0; i < ATTEMPTS; i++) {
-        const attempt_t *attempt = &self->attempts[i];
-        ret_items[i] = s_item(attempt);
-        ret_items[ATTEMPTS + i] =
-            (struct pollfd){.fd = dialer_fd(attempt->dialer), .events = POLLIN};
-    }
+    for (int i = 0; i < ATTEMPTS; i++)
+        ret_items[i] = s_item(&self->attempts[i]);
 }
 
 static usec_t s_attempt_until(const attempt_t *attempt)
 {
-    if (attempt->phase == PHASE_CONNECTING)
-        return attempt->dial_until;
     return attempt->way ? connection_deadline(attempt->way->connection) : USEC_NEVER;
 }
 
@@ -703,7 +654,6 @@ void journal_turn(journal_t *self, const struct pollfd items[JOURNAL_ITEMS])
     for (int i = 0; i < ATTEMPTS; i++) {
         const struct pollfd now = s_item(&self->attempts[i]);
         self->attempts[i].stirred |= now.fd >= 0 && now.fd == items[i].fd && items[i].revents;
-        self->attempts[i].dialer_stirred |= items[ATTEMPTS + i].revents != 0;
     }
     s_run(self);
 }

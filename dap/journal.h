@@ -1,6 +1,5 @@
 /* Journal: commits batches in order, through one DAP at a time, in the turns of its owner's loop:
- * it never waits, and a batch leaves for the database within journal_append. Connections are opened
- * by threads of their own (dap/dialer.h).
+ * it never waits, and a batch leaves for the database within journal_append.
  *
  * Promises: a batch is one statement and one round trip that locks the pair's row under database
  * id, epoch and generation, requires the journal's last row to be the batch before, and inserts. A
@@ -57,9 +56,9 @@ typedef struct {
 
 /* Connects in the background. */
 journal_t *journal_new(const journal_options_t *options);
-/* At once: closes the connection, without waiting for a statement in flight (but see
- * dialer_destroy). Whether its batch was committed is not known; whoever goes on reads the head.
- * Nothing of it, nor of the batches that were not sent, was released: no COMMITTED was said. */
+/* At once: closes the connection, without waiting for a statement in flight. Whether its batch was
+ * committed is not known; whoever goes on reads the head. Nothing of it, nor of the batches that
+ * were not sent, was released: no COMMITTED was said. */
 void journal_destroy(journal_t **self_p);
 
 /* Hands a batch over; the journal frees it. The caller keeps the number in flight bounded. */
@@ -73,7 +72,7 @@ void journal_prove(journal_t *self, const instance_t *instance);
 /* What a turn of the owner's loop does: poll what journal_watch fills (descriptors that are -1 are
  * passed over) until journal_deadline at the latest, hand the items to journal_turn, and take the
  * events. None of it blocks. */
-enum { JOURNAL_ITEMS = 4 };
+enum { JOURNAL_ITEMS = 2 };
 void journal_watch(const journal_t *self, struct pollfd ret_items[JOURNAL_ITEMS]);
 usec_t journal_deadline(const journal_t *self); /* CLOCK_BOOTTIME; past: at once */
 void journal_turn(journal_t *self, const struct pollfd items[JOURNAL_ITEMS]);

@@ -124,6 +124,29 @@ static void s_commit_prepared(pair_t *pair)
     pair_commit(pair);
 }
 
+/* As behind a pooler that follows what is prepared: the session does not know any more what it was
+ * told when the statement was. */
+Test(journal, a_session_that_forgets_is_left_once)
+{
+    journal_event_t event;
+    int failed = 0;
+    pair_ask(s_pair.pq,
+             "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS"
+             " 'BEGIN PERFORM set_config(''ixn.place'', '''', false); RETURN NULL; END';"
+             " CREATE TRIGGER forgets AFTER INSERT ON ixn.journal"
+             " EXECUTE FUNCTION forget()");
+    pair_start(&s_pair);
+    for (int i = 0; i < 12; i++)
+        journal_append(s_pair.journal, pair_batch(&s_pair, 1));
+    do {
+        while (!journal_next(s_pair.journal, &event))
+            pair_turn(&s_pair, 60000);
+        failed += event.kind == JOURNAL_FAILED;
+    } while (event.kind != JOURNAL_COMMITTED || event.index < s_pair.index);
+    s_count("13");
+    cr_assert_eq(failed, 1, "%d sessions were left", failed);
+}
+
 /* A batch is committed, and word of it is on its way, when its owner goes to another server, which
  * may have it or not. Both are played by one. */
 static void s_move_unheard(const char *rows)

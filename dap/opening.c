@@ -1,0 +1,161 @@
+#include "dap/opening.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/base/alloc.h"
+#include "core/base/check.h"
+
+/* Shared by owner and thread; whoever leaves last frees it. */
+struct opening {
+    char *conninfo; /* may hold a password */
+    PGconn *pq;     /* the thread's until it is over */
+    int called_off; /* events: … by its owner */
+    int over;
+    bool unwanted; /* the owner's: it was called off */
+    atomic_bool held;
+    atomic_bool is_over;
+    atomic_int users;
+};
+
+static void s_leave(opening_t *self)
+{
+    if (atomic_fetch_sub(&self->users, 1) > 1)
+        return;
+    if (self->pq)
+        PQfinish(self->pq);
+    if (self->called_off >= 0)
+        close(self->called_off);
+    if (self->over >= 0)
+        close(self->over);
+    explicit_bzero(self->conninfo, strlen(self->conninfo));
+    free(self->conninfo);
+    free(self);
+}
+
+/* What a connection that is being opened has to say is an error, or nothing. */
+static void s_ignore(void *context, const PGresult *notice)
+{
+    (void)context;
+    (void)notice;
+}
+
+static PostgresPollingStatusType s_begin(opening_t *self)
+{
+    static const char *const keywords[] = {"dbname", "fallback_application_name", "client_encoding",
+                                           NULL};
+    const char *const values[] = {self->conninfo, "ixn", "UTF8", NULL};
+    self->pq = PQconnectStartParams(keywords, values, 1);
+    if (!self->pq || PQstatus(self->pq) == CONNECTION_BAD)
+        return PGRES_POLLING_FAILED;
+    PQsetNoticeReceiver(self->pq, s_ignore, NULL);
+    return PGRES_POLLING_WRITING;
+}
+
+/* Waits for libpq's socket, which may be another one after each step; false: it was called off. */
+static bool s_wait(const opening_t *self, PostgresPollingStatusType wanted)
+{
+    struct pollfd items[] = {
+        {.fd = PQsocket(self->pq), .events = wanted == PGRES_POLLING_WRITING ? POLLOUT : POLLIN},
+        {.fd = self->called_off, .events = POLLIN}};
+    while (poll(items, 2, -1) < 0)
+        continue; /* a signal was caught */
+    return !items[1].revents;
+}
+
+static void *s_thread(void *argument)
+{
+    opening_t *self = argument;
+    PostgresPollingStatusType wanted = s_begin(self);
+    for (;;) {
+        atomic_store(&self->held, false);
+        if (wanted == PGRES_POLLING_OK || wanted == PGRES_POLLING_FAILED || !s_wait(self, wanted))
+            break;
+        atomic_store(&self->held, true);
+        wanted = PQconnectPoll(self->pq);
+    }
+    atomic_store(&self->is_over, true);
+    CHECK(eventfd_write(self->over, 1) == 0);
+    s_leave(self);
+    return NULL;
+}
+
+/* 0, or what errno says of it. */
+static int s_start(opening_t *self)
+{
+    pthread_t thread;
+    self->called_off = eventfd(0, EFD_CLOEXEC);
+    self->over = eventfd(0, EFD_CLOEXEC);
+    if (self->called_off < 0 || self->over < 0)
+        return errno;
+    atomic_init(&self->users, 2);
+    int failed = pthread_create(&thread, NULL, s_thread, self);
+    if (failed)
+        atomic_init(&self->users, 1);
+    else
+        CHECK(pthread_detach(thread) == 0);
+    return failed;
+}
+
+opening_t *opening_new(const char *conninfo)
+{
+    opening_t *self = memory_zero(1, sizeof *self);
+    self->conninfo = memory_text(conninfo);
+    atomic_init(&self->held, true);
+    atomic_init(&self->users, 1);
+    int failed = s_start(self);
+    if (!failed)
+        return self;
+    s_leave(self);
+    errno = failed;
+    return NULL;
+}
+
+void opening_destroy(opening_t **self_p)
+{
+    if (!*self_p)
+        return;
+    opening_call_off(*self_p);
+    s_leave(*self_p);
+    *self_p = NULL;
+}
+
+void opening_call_off(opening_t *self)
+{
+    self->unwanted = true;
+    CHECK(eventfd_write(self->called_off, 1) == 0);
+}
+
+bool opening_is_called_off(const opening_t *self)
+{
+    return self->unwanted;
+}
+
+bool opening_is_held(const opening_t *self)
+{
+    return atomic_load(&self->held);
+}
+
+int opening_fd(const opening_t *self)
+{
+    return self->over;
+}
+
+bool opening_is_over(const opening_t *self)
+{
+    return atomic_load(&self->is_over);
+}
+
+PGconn *opening_take(opening_t *self)
+{
+    CHECK(opening_is_over(self));
+    PGconn *pq = self->pq;
+    self->pq = NULL;
+    return pq;
+}
