@@ -12,6 +12,8 @@
 #include "core/base/alloc.h"
 #include "core/base/check.h"
 
+enum { GRACE_MS = 100 }; /* for one that was called off to be over */
+
 /* Shared by owner and thread; whoever leaves last frees it. */
 struct opening {
     char *conninfo; /* may hold a password */
@@ -73,13 +75,9 @@ static void *s_thread(void *argument)
 {
     opening_t *self = argument;
     PostgresPollingStatusType wanted = s_begin(self);
-    for (;;) {
-        atomic_store(&self->held, false);
-        if (wanted == PGRES_POLLING_OK || wanted == PGRES_POLLING_FAILED || !s_wait(self, wanted))
-            break;
-        atomic_store(&self->held, true);
+    atomic_store(&self->held, false);
+    while (wanted != PGRES_POLLING_OK && wanted != PGRES_POLLING_FAILED && s_wait(self, wanted))
         wanted = PQconnectPoll(self->pq);
-    }
     atomic_store(&self->is_over, true);
     CHECK(eventfd_write(self->over, 1) == 0);
     s_leave(self);
@@ -117,11 +115,21 @@ opening_t *opening_new(const char *conninfo)
     return NULL;
 }
 
+/* A thread that is inside one of libpq's libraries when the process ends finds it taken down, and
+ * crashes. They take no long; a resolver may, but is asleep then. */
+static void s_give_grace(const opening_t *self)
+{
+    struct pollfd item = {.fd = self->over, .events = POLLIN};
+    while (poll(&item, 1, GRACE_MS) < 0)
+        continue; /* a signal was caught */
+}
+
 void opening_destroy(opening_t **self_p)
 {
     if (!*self_p)
         return;
     opening_call_off(*self_p);
+    s_give_grace(*self_p);
     s_leave(*self_p);
     *self_p = NULL;
 }

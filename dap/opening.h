@@ -13,7 +13,8 @@ typedef struct opening opening_t;
 /* Begins, with what PQconninfoParse takes, which is copied. NULL: there is no thread for it, and
  * errno says why. It has no time-out: that is its owner's. */
 opening_t *opening_new(const char *conninfo);
-/* Never waits, and calls it off: a thread that libpq holds frees it when it is let go. */
+/* Calls it off, and waits a tenth of a second at most until it is over: a thread that libpq holds
+ * longer is left, and frees it when it is let go. */
 void opening_destroy(opening_t **self_p);
 
 /* It is not wanted any more: it is over as soon as libpq lets its thread go. */
