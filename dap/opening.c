@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -17,25 +16,44 @@ enum { GRACE_MS = 100 }; /* for one that was called off to be over */
 /* Shared by owner and thread; whoever leaves last frees it. */
 struct opening {
     char *conninfo; /* may hold a password */
-    PGconn *pq;     /* the thread's until it is over */
     int called_off; /* events: … by its owner */
     int over;
-    bool unwanted; /* the owner's: it was called off */
-    atomic_bool held;
-    atomic_bool is_over;
-    atomic_int users;
+    PGconn *pq; /* the thread's until it is over */
+    pthread_mutex_t mutex;
+    bool is_called_off; /* under the mutex, as all that follows */
+    bool is_over;
+    bool is_held;
+    int users;
 };
+
+static bool s_is(opening_t *self, const bool *fact)
+{
+    CHECK(pthread_mutex_lock(&self->mutex) == 0);
+    bool is = *fact;
+    CHECK(pthread_mutex_unlock(&self->mutex) == 0);
+    return is;
+}
+
+static void s_finish(opening_t *self)
+{
+    if (self->pq)
+        PQfinish(self->pq);
+    self->pq = NULL;
+}
 
 static void s_leave(opening_t *self)
 {
-    if (atomic_fetch_sub(&self->users, 1) > 1)
+    CHECK(pthread_mutex_lock(&self->mutex) == 0);
+    bool last = --self->users == 0;
+    CHECK(pthread_mutex_unlock(&self->mutex) == 0);
+    if (!last)
         return;
-    if (self->pq)
-        PQfinish(self->pq);
+    s_finish(self);
     if (self->called_off >= 0)
         close(self->called_off);
     if (self->over >= 0)
         close(self->over);
+    CHECK(pthread_mutex_destroy(&self->mutex) == 0);
     explicit_bzero(self->conninfo, strlen(self->conninfo));
     free(self->conninfo);
     free(self);
@@ -71,16 +89,32 @@ static bool s_wait(const opening_t *self, PostgresPollingStatusType wanted)
     return !items[1].revents;
 }
 
+static void s_let_go(opening_t *self)
+{
+    CHECK(pthread_mutex_lock(&self->mutex) == 0);
+    self->is_held = false;
+    CHECK(pthread_mutex_unlock(&self->mutex) == 0);
+}
+
+static void s_end(opening_t *self)
+{
+    CHECK(pthread_mutex_lock(&self->mutex) == 0);
+    if (self->is_called_off)
+        s_finish(self);
+    self->is_over = true;
+    CHECK(pthread_mutex_unlock(&self->mutex) == 0);
+    CHECK(eventfd_write(self->over, 1) == 0);
+    s_leave(self);
+}
+
 static void *s_thread(void *argument)
 {
     opening_t *self = argument;
     PostgresPollingStatusType wanted = s_begin(self);
-    atomic_store(&self->held, false);
+    s_let_go(self);
     while (wanted != PGRES_POLLING_OK && wanted != PGRES_POLLING_FAILED && s_wait(self, wanted))
         wanted = PQconnectPoll(self->pq);
-    atomic_store(&self->is_over, true);
-    CHECK(eventfd_write(self->over, 1) == 0);
-    s_leave(self);
+    s_end(self);
     return NULL;
 }
 
@@ -92,10 +126,10 @@ static int s_start(opening_t *self)
     self->over = eventfd(0, EFD_CLOEXEC);
     if (self->called_off < 0 || self->over < 0)
         return errno;
-    atomic_init(&self->users, 2);
+    self->users = 2;
     int failed = pthread_create(&thread, NULL, s_thread, self);
     if (failed)
-        atomic_init(&self->users, 1);
+        self->users = 1;
     else
         CHECK(pthread_detach(thread) == 0);
     return failed;
@@ -105,8 +139,9 @@ opening_t *opening_new(const char *conninfo)
 {
     opening_t *self = memory_zero(1, sizeof *self);
     self->conninfo = memory_text(conninfo);
-    atomic_init(&self->held, true);
-    atomic_init(&self->users, 1);
+    CHECK(pthread_mutex_init(&self->mutex, NULL) == 0);
+    self->is_held = true;
+    self->users = 1;
     int failed = s_start(self);
     if (!failed)
         return self;
@@ -136,18 +171,22 @@ void opening_destroy(opening_t **self_p)
 
 void opening_call_off(opening_t *self)
 {
-    self->unwanted = true;
+    CHECK(pthread_mutex_lock(&self->mutex) == 0);
+    self->is_called_off = true;
+    if (self->is_over)
+        s_finish(self);
+    CHECK(pthread_mutex_unlock(&self->mutex) == 0);
     CHECK(eventfd_write(self->called_off, 1) == 0);
 }
 
-bool opening_is_called_off(const opening_t *self)
+bool opening_is_called_off(opening_t *self)
 {
-    return self->unwanted;
+    return s_is(self, &self->is_called_off);
 }
 
-bool opening_is_held(const opening_t *self)
+bool opening_is_held(opening_t *self)
 {
-    return atomic_load(&self->held);
+    return s_is(self, &self->is_held);
 }
 
 int opening_fd(const opening_t *self)
@@ -155,9 +194,9 @@ int opening_fd(const opening_t *self)
     return self->over;
 }
 
-bool opening_is_over(const opening_t *self)
+bool opening_is_over(opening_t *self)
 {
-    return atomic_load(&self->is_over);
+    return s_is(self, &self->is_over);
 }
 
 PGconn *opening_take(opening_t *self)

@@ -17,14 +17,15 @@ opening_t *opening_new(const char *conninfo);
  * longer is left, and frees it when it is let go. */
 void opening_destroy(opening_t **self_p);
 
-/* It is not wanted any more: it is over as soon as libpq lets its thread go. */
+/* It is not wanted any more: it is over as soon as libpq lets its thread go, and the server has no
+ * session of it. */
 void opening_call_off(opening_t *self);
-bool opening_is_called_off(const opening_t *self);
+bool opening_is_called_off(opening_t *self);
 /* libpq holds the thread: it looks a name up. */
-bool opening_is_held(const opening_t *self);
+bool opening_is_held(opening_t *self);
 
 int opening_fd(const opening_t *self); /* readable as soon as it is over, and from then on */
-bool opening_is_over(const opening_t *self);
+bool opening_is_over(opening_t *self);
 /* Of one that is over: the connection is the caller's, open if PQstatus says so. NULL: no memory.
  */
 PGconn *opening_take(opening_t *self);

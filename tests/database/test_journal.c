@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/alloc.h"
+#include "core/base/limits.h"
 #include "tests/database/pair_fixture.h"
 #include "tests/database/proxy.h"
 
@@ -52,6 +54,24 @@ Test(journal, commits_batches_in_order_as_they_are)
                               "|| ' ' || (committed_at > now() - interval '1 minute') "
                               "FROM ixn.journal WHERE last_index = 1"),
                      "0a00fffe20656e747269657300 1767225600123456 1 true");
+}
+
+/* More than a socket takes at once. */
+Test(journal, a_large_batch_is_sent_to_its_end)
+{
+    journal_event_t event;
+    pair_start(&s_pair);
+    char *bytes = memory_zero(1, LIMIT_BATCH);
+    batch_t *batch = batch_new(s_pair.status.epoch, s_pair.index + 1, s_pair.index + 1, s_pair.hash,
+                               1000, 1767225600123456, (text_t){bytes, LIMIT_BATCH});
+    free(bytes);
+    s_pair.index = batch->last;
+    s_pair.hash = batch->hash;
+    journal_append(s_pair.journal, batch);
+    pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
+    cr_assert(event.clean);
+    pair_commit(&s_pair);
+    s_count("3");
 }
 
 Test(journal, waits_for_a_locked_row_and_says_so_once)

@@ -72,22 +72,27 @@ static connection_t *s_connection(uint32_t connect_timeout_ms)
     return connection_new(&s_pair.daps[0], connect_timeout_ms, 20000);
 }
 
+/* At some moment of it; also one that is not opened again keeps no session. */
 Test(opening, ends_with_whatever_is_under_way)
 {
+    enum { CONNECTIONS = 20 };
     error_t error = {0};
-    for (int questions = 0; questions < 20; questions++) {
-        connection_t *connection = s_connection(20000);
-        cr_assert(connection_start(connection, &error), "%s", error.text);
-        for (int i = 0; i < questions; i++)
+    connection_t *connections[CONNECTIONS];
+    for (int i = 0; i < CONNECTIONS; i++) {
+        connections[i] = s_connection(20000);
+        cr_assert(connection_start(connections[i], &error), "%s", error.text);
+        for (int questions = 0; questions < i; questions++)
             pair_ask(s_pair.pq, "SELECT 1");
-        connection_close(connection);
-        if (questions % 2 == 0)
-            cr_assert(connection_command(connection, "SELECT 1", &error), "%s", error.text);
-        connection_destroy(&connection);
+        connection_close(connections[i]);
     }
     pair_await(s_pair.pq, "t", /* but the fixture's own */
                "SELECT count(*) <= 1 FROM pg_stat_activity WHERE datname = current_database() AND "
                "application_name = 'ixn'");
+    for (int i = 0; i < CONNECTIONS; i++) {
+        if (i % 2 == 0)
+            cr_assert(connection_command(connections[i], "SELECT 1", &error), "%s", error.text);
+        connection_destroy(&connections[i]);
+    }
 }
 
 Test(opening, of_a_dead_name_ends_in_time)
