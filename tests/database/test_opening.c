@@ -1,10 +1,13 @@
 /* Connections that are opened on a machine whose resolver does not answer: nobody waits for it. */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "dap/access.h"
 #include "dap/checkpoint_writer.h"
@@ -93,6 +96,28 @@ Test(opening, ends_with_whatever_is_under_way)
             cr_assert(connection_command(connections[i], "SELECT 1", &error), "%s", error.text);
         connection_destroy(&connections[i]);
     }
+}
+
+/* The process has as many descriptors as it may: what cannot be opened is tried again later. */
+Test(opening, needs_descriptors)
+{
+    error_t error = {0};
+    struct rlimit limit;
+    connection_t *connection = s_connection(20000);
+    cr_assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    int next = dup(STDERR_FILENO);
+    const struct rlimit few = {.rlim_cur = (rlim_t)next + 1, .rlim_max = limit.rlim_max};
+    close(next);
+    cr_assert(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    bool opened = connection_open(connection, &error);
+    cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    cr_assert(!opened);
+    cr_assert_eq(error.code, ERROR_DATABASE_UNREACHABLE);
+    cr_assert(strstr(error.text, "DAP dap-1: cannot connect: ") &&
+                  strstr(error.text, strerror(EMFILE)),
+              "%s", error.text);
+    cr_assert(connection_open(connection, &error), "%s", error.text);
+    connection_destroy(&connection);
 }
 
 Test(opening, of_a_dead_name_ends_in_time)
