@@ -160,8 +160,14 @@ const char *common_reason(const char *text, const struct argp_state *state)
 const config_t *common_config(common_t *self, error_t *ret_error)
 {
     const char *path = self->config_path ? self->config_path : getenv("IXN_CONFIG");
+    error_t error = {0};
     if (!self->config)
-        self->config = config_load(path ? path : CONFIG_DEFAULT, ret_error);
+        self->config = config_load(path ? path : CONFIG_DEFAULT, &error);
+    if (!self->config && path)
+        *ret_error = error;
+    else if (!self->config)
+        error_set(ret_error, error.code, "%s; --config or $IXN_CONFIG names another file",
+                  error.text);
     return self->config;
 }
 
@@ -268,8 +274,8 @@ bool common_no_node(const common_t *self, const char *why, error_t *ret_error)
 {
     return error_set(
         ret_error, ERROR_TIMED_OUT,
-        "no node has answered at %s within %u s%s%s; is one running there, and does it "
-        "serve? (--node, --timeout)",
+        "no node has answered at %s within %u s%s%s; ixnctl status says which runs, and which "
+        "serves (--node, --timeout)",
         self->endpoints, self->timeout_ms / 1000, *why ? ": " : "", why);
 }
 

@@ -293,6 +293,7 @@ void pair_config(pair_call_t *self, const Ixn__V1__ConfigRequest *request, uint3
     Ixn__V1__Request ask = IXN__V1__REQUEST__INIT;
     ask.body_case = IXN__V1__REQUEST__BODY_CONFIG;
     ask.config = &copy;
+    ask.by = self->by;
     s_ask_all(self, 0, self->view.len, &(question_t){&ask, false}, patience_ms);
     for (size_t i = 0; i < self->view.len; i++) {
         pair_view_node_t *node = &self->view.nodes[i];

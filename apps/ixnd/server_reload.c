@@ -151,16 +151,17 @@ static bool s_reload(server_t *self, config_t *config, bool dry, changes_t *chan
     return s_take(self, config, dry, ret_error);
 }
 
-static bool s_reload_file(server_t *self, changes_t *changes, error_t *ret_error)
+static bool s_reload_file(server_t *self, const char *by, changes_t *changes, error_t *ret_error)
 {
     bool taken = s_reload(self, config_load(self->path, ret_error), false, changes, ret_error);
     if (!taken) {
-        log_error("config.refused", "file=%s error=\"%s\" text=\"what was in force stays so\"",
-                  self->path, ret_error->text);
+        log_error("config.refused",
+                  "file=%s by=\"%s\" error=\"%s\" text=\"what was in force stays so\"", self->path,
+                  by, ret_error->text);
         return false;
     }
     s_log_changes(changes);
-    log_info("config.reloaded", "file=%s changes=%zu", self->path, changes->len);
+    log_info("config.reloaded", "file=%s by=\"%s\" changes=%zu", self->path, by, changes->len);
     return true;
 }
 
@@ -168,7 +169,7 @@ void server_reload(server_t *self)
 {
     changes_t changes = {0};
     error_t error = {0};
-    s_reload_file(self, &changes, &error);
+    s_reload_file(self, "SIGHUP", &changes, &error);
     s_free(&changes);
 }
 
@@ -223,7 +224,8 @@ static void s_answer(server_t *self, const Ixn__V1__Request *request, buffer_t *
     else if (asked->kind == IXN__V1__CONFIG_REQUEST__KIND__DIFF)
         ok = s_compare(self, asked, &changes, &error);
     else if (asked->kind == IXN__V1__CONFIG_REQUEST__KIND__RELOAD)
-        ok = s_reload_file(self, &changes, &error);
+        ok = wire_check_text("by", request->by, 0, LIMIT_NAME, &error) &&
+             s_reload_file(self, request->by, &changes, &error);
     else
         ok = error_set(&error, ERROR_INVALID_ARGUMENT, "the kind %d is not known here",
                        (int)asked->kind);

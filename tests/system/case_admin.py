@@ -357,6 +357,8 @@ def check_configuration(pair, primary):
     expect_status(port.post("/v1/configuration/reload", {}), 400, "INVALID_ARGUMENT")
     done = port.done("/v1/configuration/reload", {"reason": "a test"})
     expect(done["ok"] and all(node["applied"] for node in done["nodes"]), f"{done}")
+    for node in pair.nodes:
+        expect(' by="local" changes=1' in node.process.log(), f"who reloaded {node.name}?")
     wait_for("the new queue", lambda: "by-http" in {
         queue["name"] for queue in port.good("/v1/queues")["queues"]})
     row = next(row for row in port.good("/v1/audit")["audit"] if row["action"] == "reload")

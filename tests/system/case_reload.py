@@ -16,8 +16,12 @@ RATE = 300
 
 
 def reload(pair, node, check=True):
-    """`ixnctl config reload` of one node."""
-    return pair.world.ctl("--node", node.endpoint, "config", "reload", "-o", "json", check=check)
+    """`ixnctl config reload` of one node, which says in its log who wanted it."""
+    said = node.process.log().count(' by="ann@desk" ')
+    answer = pair.world.ctl("--node", node.endpoint, "--name", "ann@desk", "config", "reload",
+                            "-o", "json", check=check)
+    expect(node.process.log().count(' by="ann@desk" ') == said + 1, "who reloaded is not logged")
+    return answer
 
 
 def change(pair, daps=None, **sections):

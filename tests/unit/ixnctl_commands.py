@@ -469,7 +469,7 @@ class Pair(unittest.TestCase):
         self.assertEqual([node["answered"] for node in done["nodes"]], [True, False])
         out, _ = self.run_it("pair", "status", "--timeout", "2", code=1)
         self.assertIn("no answer", out)
-        self.assertIn("NOT READY: ", out)
+        self.assertRegex(out, r"NOT READY: [^\n]*: is it down\?\n$")
         self.a.mute = True
         self.run_it("pair", "status", "--timeout", "2", code=3)
         self.a.mute = self.b.mute = False
@@ -603,6 +603,13 @@ class Usage(Case):
                                   capture_output=True, timeout=120, check=False)
             self.assertEqual(done.returncode, 3, done.stderr)
             self.assertIn(b"no node has answered at tcp://127.0.0.1:1 within 1 s", done.stderr)
+
+    @unittest.skipIf(os.path.exists("/etc/ixn/ixnd.yaml"), "this machine has a node")
+    def test_where_a_configuration_is_looked_for_is_told(self):
+        done = subprocess.run(["env", "-u", "IXN_CONFIG", IXNCTL, "history"], capture_output=True,
+                              timeout=120, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(b"; --config or $IXN_CONFIG names another file\n", done.stderr)
 
     def test_help_teaches(self):
         out, _ = self.run_it("--help")

@@ -282,7 +282,9 @@ void pair_view_print(const pair_view_t *self, table_style_t style, buffer_t *out
     buffer_append_text(out, "\n");
     s_print_rest(self, out);
     table_t line = {.columns_len = 1}; /* for its cleaning of what comes from outside */
-    table_printf(&line, "%s: %s.", verdict == PAIR_VERDICT_READY ? "Ready" : "NOT READY", reason);
+    const size_t len = strlen(reason);
+    table_printf(&line, "%s: %s%s", verdict == PAIR_VERDICT_READY ? "Ready" : "NOT READY", reason,
+                 len > 0 && reason[len - 1] == '?' ? "" : ".");
     buffer_append_text(out, "\n");
     table_layout(&line, (table_style_t){0}, out);
     table_free(&line);

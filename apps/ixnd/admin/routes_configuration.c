@@ -65,6 +65,7 @@ static void s_ask(core_t *self, exchange_t *exchange, Ixn__V1__ConfigRequest *co
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = IXN__V1__REQUEST__BODY_CONFIG;
     request.config = config;
+    request.by = exchange->who.name;
     exchange->collected = json_array();
     exchange->wanted = self->peer ? 2 : 1;
     node_link_t *peer = self->peer; /* the exchange may be over after the last answer */
