@@ -30,6 +30,7 @@ typedef struct seen {
     uint64_t token_index;
     uint64_t submitted; /* index */
     unsigned losses;    /* how often it came back without a result */
+    unsigned suspected; /* how many routers were lost with it, since it was placed */
     size_t live_at;     /* place among the live ones */
 } seen_t;
 

@@ -63,6 +63,27 @@ static bool s_goes_before(const seen_t *a, const seen_t *b)
     return a->priority != b->priority ? a->priority > b->priority : a->age < b->age;
 }
 
+static handed_t *s_current(const checker_t *self, const seen_t *seen)
+{
+    handed_t *handed = NULL;
+    if (seen->routing)
+        HASH_FIND(hh, self->handed, &seen->token_index, sizeof seen->token_index, handed);
+    return handed;
+}
+
+/* What two routers were lost with is alone with the third one. */
+static void s_check_alone(checker_t *self, const seen_t *seen, const char *router)
+{
+    for (size_t i = 0; i < self->live_len; i++) {
+        const seen_t *other = self->live[i];
+        const handed_t *handed = s_current(self, other);
+        if (!handed || strcmp(handed->router, router) != 0)
+            continue;
+        if (seen->suspected > 1 || other->suspected > 1)
+            s_wrong(self, "alone", "it hands out work beside what may be poison");
+    }
+}
+
 static void s_dispatched(checker_t *self, const batch_t *batch, const Ixn__V1__Dispatched *entry)
 {
     seen_t *seen = s_named(self, entry->interaction_id);
@@ -85,6 +106,7 @@ static void s_dispatched(checker_t *self, const batch_t *batch, const Ixn__V1__D
                         (unsigned long long)other->age);
         return;
     }
+    s_check_alone(self, seen, entry->router);
     seen_strategies_dispatched(self->strategies, self->index, entry);
     seen_turns_dispatched(self->turns, self->index, entry);
     seen->routing = true;
@@ -97,14 +119,6 @@ static void s_dispatched(checker_t *self, const batch_t *batch, const Ixn__V1__D
     handed->after = self->committed_at[1];
     snprintf(handed->router, sizeof handed->router, "%s", entry->router);
     HASH_ADD(hh, self->handed, index, sizeof handed->index, handed);
-}
-
-static handed_t *s_current(const checker_t *self, const seen_t *seen)
-{
-    handed_t *handed = NULL;
-    if (seen->routing)
-        HASH_FIND(hh, self->handed, &seen->token_index, sizeof seen->token_index, handed);
-    return handed;
 }
 
 /* The work ends: by its router's result, or because somebody else changes the interaction. */
@@ -135,6 +149,7 @@ static void s_placed(checker_t *self, const batch_t *batch, const Ixn__V1__Place
     if (entry->priority_given_case == IXN__V1__PLACED__PRIORITY_GIVEN_PRIORITY)
         seen->priority = entry->priority;
     seen->held = false;
+    seen->suspected = 0;
     seen->version++;
 }
 
@@ -172,6 +187,7 @@ static void s_returned(checker_t *self, const Ixn__V1__Returned *entry)
     handed->result = entry->change != 0;
     seen->routing = false;
     seen->losses++;
+    seen->suspected += entry->cause == IXN__V1__RETURN_CAUSE__ROUTER_LOST;
 }
 
 /* ---- Others ---- */
