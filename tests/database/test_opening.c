@@ -144,6 +144,7 @@ Test(opening, holds_one_thread)
     for (int i = 0; i < 20; i++)
         cr_assert(!connection_open(connection, &error));
     s_expect_no_wait(began);
+    s_await_asked(1);
     cr_assert_eq(atomic_load(&s_asked), 1);
     atomic_store(&s_resolver_works, true);
     connection_set_timeouts(connection, 20000, 20000);
