@@ -111,6 +111,16 @@ static bool s_check_stored(text_t json, error_t *ret_error)
         stored, LIMIT_ATTRIBUTES_STORED);
 }
 
+/* jansson takes a zero byte behind the object for the end of the text, whatever follows. */
+static bool s_check_zero(text_t json, error_t *ret_error)
+{
+    const char *zero = json.len ? memchr(json.data, 0, json.len) : NULL;
+    return !zero || error_set(ret_error, ERROR_INVALID_ATTRIBUTES,
+                              "attributes are not valid JSON: byte %zu is zero; send no byte "
+                              "behind the object",
+                              (size_t)(zero - json.data));
+}
+
 /* The checked object, or NULL. */
 static json_t *s_load(text_t json, size_t max_size, error_t *ret_error)
 {
@@ -121,7 +131,7 @@ static json_t *s_load(text_t json, size_t max_size, error_t *ret_error)
                   json.len, max_size);
         return NULL;
     }
-    if (!s_check_depth(json, ret_error))
+    if (!s_check_zero(json, ret_error) || !s_check_depth(json, ret_error))
         return NULL;
     json_error_t problem;
     json_t *object = json_loadb(json.data, json.len, JSON_REJECT_DUPLICATES, &problem);

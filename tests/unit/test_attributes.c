@@ -115,6 +115,25 @@ Test(attributes, change_is_refused_whole)
               s_change("{\"b\":123}", large, NULL));
 }
 
+/* The library takes one for the end of the text; the database refuses the text, and every
+ * checkpoint with it. */
+Test(attributes, refuses_a_zero_byte_wherever_it_is)
+{
+    static const text_t bad[] = {
+        TEXT("{}\0"),         TEXT("{}\0x"),          TEXT("{\"a\":1} \0{\"b\":2}"), TEXT("\0{}"),
+        TEXT("{\"a\":\0 1}"), TEXT("{\"a\":\"\0\"}"), TEXT("{\"\\u00e4\":1}\0"),
+    };
+    buffer_t out = {0};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cr_assert_not(attributes_check(bad[i], LIMIT_ATTRIBUTES, &s_error), "accepted: %zu", i);
+        cr_assert_eq(s_error.code, ERROR_INVALID_ATTRIBUTES);
+        cr_assert_not(attributes_change(TEXT("{}"), bad[i], NULL, 0, LIMIT_ATTRIBUTES, &out, NULL));
+    }
+    attributes_check(bad[2], LIMIT_ATTRIBUTES, &s_error);
+    cr_assert(strstr(s_error.text, "byte 8 is zero"), "%s", s_error.text);
+    buffer_free(&out);
+}
+
 /* jsonb keeps numbers as decimals: it refuses some that a double can hold, which would block every
  * checkpoint, and gives others back without their exponent. */
 Test(attributes, refuses_numbers_that_the_database_cannot_keep)
