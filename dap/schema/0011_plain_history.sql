@@ -2,20 +2,24 @@
 -- are text. ixn.interaction_history becomes a view of it and of the table that had that name, with
 -- the same columns and types. Changes the catalog only: no row is rewritten or read.
 
--- A view of somebody's own would go on with the old table alone, and nobody would notice.
+-- What somebody has made on the table (a view, a function whose body is parsed, a trigger, a policy, a
+-- publication) would go on with the old table alone, and nobody would notice.
 DO $$
 DECLARE
     others text;
 BEGIN
-    SELECT string_agg(DISTINCT r.ev_class::regclass::text, ', ') INTO others
-    FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid
-    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+    SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO others
+    FROM pg_depend AS d
+    LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+    WHERE d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_trigger'::regclass,
+                        'pg_policy'::regclass, 'pg_publication_rel'::regclass)
+      AND d.refclassid = 'pg_class'::regclass
       AND d.refobjid = 'ixn.interaction_history'::regclass
-      AND r.ev_class <> 'ixn.throughput_hourly'::regclass;
+      AND r.ev_class IS DISTINCT FROM 'ixn.throughput_hourly'::regclass;
     IF others IS NOT NULL THEN
-        RAISE EXCEPTION 'ixn.interaction_history becomes a view, and these views would miss what '
-            'is finished from now on: %; keep their text (pg_get_viewdef), drop them, migrate, and '
-            'make them again', others;
+        RAISE EXCEPTION 'ixn.interaction_history becomes a view, and these would miss what is '
+            'finished from now on: %; keep their text (pg_dump -s), drop them, migrate, and make '
+            'them again', others;
     END IF;
 END $$;
 
