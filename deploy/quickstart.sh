@@ -241,7 +241,9 @@ start_classifier() { # NAME
 
 # ---- pushing interactions through ----------------------------------------------------------------
 
-query() { psql -XAtq -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$pg_port" -U ixn -d ixn -c "$1"; }
+query() { # SQL. A pager, which a low terminal would get, waits for a key that nobody expects
+    psql -XAtq -P pager=off -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$pg_port" -U ixn -d ixn -c "$1"
+}
 
 # The number that a line of JSON has under a name.
 figure() { # NAME, the line on standard input
