@@ -165,6 +165,37 @@ Test(schema, of_version_10_keeps_its_history)
                      "0");
 }
 
+/* With rows in the tables that all versions have. */
+Test(schema, of_each_older_version_keeps_its_rows)
+{
+    static const char rows[] =
+        "SELECT md5(string_agg(r::text, ' ' ORDER BY id)) FROM (SELECT id, "
+        "external_id, attributes, journey, completed_at FROM "
+        "ixn.interaction_history UNION ALL SELECT id, external_id, "
+        "attributes, journey, submitted_at FROM ixn.interaction) AS r";
+    char before[40];
+    error_t error = {0};
+    identity_t identity;
+    uint32_t applied;
+    cr_assert(database_init(s_pair.database, &identity, &error), "%s", error.text);
+    for (uint32_t version = 1; version < DATABASE_SCHEMA_VERSION; version++) {
+        s_go_back(version);
+        pair_ask(s_pair.pq, OLD_ROWS);
+        pair_ask(s_pair.pq,
+                 "INSERT INTO ixn.interaction SELECT id, NULL, 'queued', false, tenant, queue, "
+                 "media_type, type, subtype, external_id, submitted_by, key, fingerprint, "
+                 "attributes, journey, NULL, NULL, NULL, 0, 1, 7, NULL, NULL, 0, 0, NULL, now(), "
+                 "now(), now(), now(), NULL, NULL FROM ixn.interaction_history LIMIT 10");
+        snprintf(before, sizeof before, "%s", pair_ask(s_pair.pq, "%s", rows));
+        cr_assert(database_migrate(s_pair.database, &applied, &error), "from %u: %s", version,
+                  error.text);
+        cr_assert_eq(applied, schema_migrations_len - version);
+        cr_assert_str_eq(pair_ask(s_pair.pq, "%s", rows), before, "from %u", version);
+        cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT count(*) FROM ixn.interaction_history"),
+                         "100");
+    }
+}
+
 /* A migration takes the time that it needs. */
 Test(schema, is_migrated_whatever_the_database_allows_by_default)
 {

@@ -1,4 +1,4 @@
-"""The database restarts, stops, is read-only, full, crowded, frozen; everything resumes by itself.
+"""The database restarts, stops, is read-only, locked, full, crowded, frozen; everything resumes.
 
 During each fault clients hear RETRY or BUSY within a bound instead of silence; after it the node
 serves again without a restart; at the end nothing acknowledged is lost and everything is completed.
@@ -103,6 +103,25 @@ def read_only(world, probe):
     world.postgres.reload_with("default_transaction_read_only", None)
 
 
+def locked(world, probe):
+    """Somebody changes the tables and leaves the transaction open: the checkpoint waits, commits do
+    not, and the tables catch up afterwards."""
+    connection = world.postgres.connect()
+    connection.autocommit = False
+    with connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE ixn.interaction, ixn.interaction_finished "
+                       "IN ACCESS EXCLUSIVE MODE")
+    wait_for("the checkpoint waiting while a submit is acknowledged", lambda: probe.ask() and
+             world.postgres.value("SELECT count(*) FROM pg_locks AS l JOIN pg_class AS c ON c.oid "
+                                  "= l.relation WHERE NOT l.granted AND c.relname LIKE "
+                                  "'interaction%'"))
+    probe.during(6)  # longer than a statement may take
+    head = world.postgres.value("SELECT max(last_index) FROM ixn.journal")
+    connection.close()
+    wait_for("the tables catching up", lambda: head <= world.postgres.value(
+        "SELECT index FROM ixn.checkpoint"))
+
+
 def full_disk(world, probe):
     ballast = os.path.join(world.path("disk"), "ballast")
     with open(ballast, "wb") as file:
@@ -136,7 +155,7 @@ def frozen(world, probe):
         world.postgres.thaw()
 
 
-FAULTS = [restart, crash, stopped, pooler_gone, read_only, full_disk, crowded, frozen]
+FAULTS = [restart, crash, stopped, pooler_gone, read_only, locked, full_disk, crowded, frozen]
 
 
 def small_disk(world):
