@@ -161,6 +161,8 @@ def check_foreign_pages(primary, ids):
            "a page from elsewhere has stopped an interaction")
     expect_status(port.request("POST", path, body="[1]", headers={
         "Content-Type": "application/json"}), 400)
+    expect_status(port.request("POST", path, body='{"reason": "x"}\0', headers={
+        "Content-Type": "application/json"}), 400)
     expect_status(port.request("POST", path, body="{" * 70000, headers={
         "Content-Type": "application/json"}), 413)
 

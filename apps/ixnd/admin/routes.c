@@ -270,6 +270,13 @@ static bool s_read_body(http_request_t *request, json_t **ret_body)
 {
     json_error_t error;
     text_t body = http_body(request);
+    const char *zero = body.len ? memchr(body.data, 0, body.len) : NULL;
+    if (zero) { /* jansson would take it for the end, whatever follows */
+        http_answer_error(request, 400, "INVALID_ARGUMENT",
+                          "the body is no JSON: byte %zu is zero; send no byte behind the object",
+                          (size_t)(zero - body.data));
+        return false;
+    }
     json_t *json =
         body.len ? json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES, &error) : json_object();
     if (json_is_object(json)) {
