@@ -417,7 +417,9 @@ static void s_give_up_drain(balancer_t *self, strategy_t *strategy)
 
 void balancer_end_drain(balancer_t *self, balancer_strategy_t number)
 {
+    /* Woken: other work of it may wait, and nothing that happens to a router may come. */
     s_give_up_drain(self, self->strategies[number]);
+    s_wake(self, self->strategies[number]);
 }
 
 static void s_leave(balancer_t *self, strategy_t *strategy, uint32_t handle)

@@ -19,8 +19,8 @@
 static bool s_begin(connection_t *connection, error_t *ret_error)
 {
     return connection_command(connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ret_error) &&
-           connection_command(connection, "SELECT pg_advisory_xact_lock(6912110, 1)", ret_error) &&
-           database_set_no_limits(connection, ret_error);
+           database_set_no_limits(connection, ret_error) &&
+           connection_command(connection, "SELECT pg_advisory_xact_lock(6912110, 1)", ret_error);
 }
 
 static bool s_apply(connection_t *connection, uint32_t after, uint32_t *ret_applied,

@@ -412,8 +412,8 @@ Test(load, takes_longer_than_the_database_allows_by_default)
     pair_ask(s_pair.pq,
              "ALTER TABLE ixn.interaction RENAME TO slow;"
              "CREATE VIEW ixn.interaction AS SELECT s.* FROM ixn.slow AS s,"
-             " (SELECT pg_sleep(1)) AS nap;"
-             "ALTER DATABASE %s SET statement_timeout = '400ms'",
+             " (SELECT pg_sleep(2)) AS nap;"
+             "ALTER DATABASE %s SET statement_timeout = '1500ms'",
              s_pair.name);
     database_destroy(&s_pair.database);
     s_pair.database = database_open(&s_pair.config, &error);

@@ -206,10 +206,10 @@ Test(schema, is_migrated_whatever_the_database_allows_by_default)
     s_go_back(10);
     pair_ask(s_pair.pq,
              "CREATE FUNCTION public.nap() RETURNS event_trigger LANGUAGE plpgsql AS"
-             " 'BEGIN PERFORM pg_sleep(1); END';"
+             " 'BEGIN PERFORM pg_sleep(2); END';"
              "CREATE EVENT TRIGGER nap ON ddl_command_end WHEN tag IN ('CREATE VIEW')"
              " EXECUTE FUNCTION public.nap();"
-             "ALTER DATABASE %s SET statement_timeout = '400ms'",
+             "ALTER DATABASE %s SET statement_timeout = '1500ms'",
              s_pair.name);
     database_destroy(&s_pair.database);
     s_pair.database = database_open(&s_pair.config, &error);

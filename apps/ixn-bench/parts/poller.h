@@ -1,5 +1,5 @@
 /* Poller: which of many clients of one thread have something to do. What a turn costs depends on
- * how many have something, not on how many there are.
+ * how many have something; of the others only a time is looked at.
  *
  * Clients go by numbers, from 0 on. All are looked at in the first turn.
  */
