@@ -302,20 +302,28 @@ static bool s_do_all(server_t *self)
     return !self->forgets;
 }
 
+static void s_say_behind(server_t *self, session_t session)
+{
+    const node_t *node = pair_node(self->pair);
+    const char *name = node ? node_session_name(node, session) : "";
+    if (*name)
+        log_warning("client.behind",
+                    "client=\"%s\" error=\"it does not read what it is told, and its session ends: "
+                    "%zu bytes are unread; at most %d bytes, and %d frames, may be\"",
+                    name, transport_unread(self->transport, session), LIMIT_UNREAD,
+                    LIMIT_UNREAD_FRAMES);
+}
+
 static void s_send_frames(server_t *self)
 {
     engine_frame_t frame;
     while (pair_next_frame(self->pair, &frame)) {
         transport_sent_t sent = transport_send(self->transport, &frame);
-        const node_t *node = pair_node(self->pair);
-        const char *name = node ? node_session_name(node, frame.session) : "";
-        if (sent == TRANSPORT_BEHIND && *name)
-            log_warning("client.behind",
-                        "client=\"%s\" error=\"it does not read what it is told, and its session "
-                        "ends: at most %d bytes, and 10000 frames, may be unread\"",
-                        name, LIMIT_UNREAD);
-        if (sent != TRANSPORT_SENT)
-            pair_session_lost(self->pair, frame.session);
+        if (sent == TRANSPORT_SENT)
+            continue;
+        if (sent == TRANSPORT_BEHIND)
+            s_say_behind(self, frame.session);
+        pair_session_lost(self->pair, frame.session);
     }
 }
 

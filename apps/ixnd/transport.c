@@ -15,8 +15,7 @@
 
 enum {
     ID_BYTES = 255,
-    SEND_FRAMES = 10000, /* frames a connection may leave unread before its session ends */
-    PROBES = 100,        /* a suspect that answers so many probes is alive */
+    PROBES = 100,                     /* a suspect that answers so many probes is alive */
     CONNECTIONS = 2 * LIMIT_SESSIONS, /* as many are remembered; those beyond are only answered */
 };
 
@@ -94,7 +93,7 @@ static bool s_open(transport_t *self, const char *endpoint, error_t *ret_error)
     s_set(self->socket, ZMQ_LINGER, 500);
     s_set(self->socket, ZMQ_ROUTER_MANDATORY, 1);
     s_set(self->socket, ZMQ_ROUTER_HANDOVER, 1);
-    s_set(self->socket, ZMQ_SNDHWM, SEND_FRAMES);
+    s_set(self->socket, ZMQ_SNDHWM, LIMIT_UNREAD_FRAMES);
     s_set(self->socket, ZMQ_IPV6, 1); /* tcp://[::1]:7420 as well; IPv4 as before */
     int64_t largest = LIMIT_PACKET;
     CHECK(zmq_setsockopt(self->socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest) == 0);
@@ -356,6 +355,12 @@ transport_sent_t transport_send(transport_t *self, const engine_frame_t *frame)
         return s_send(self, peer, frame);
     free(frame->bytes); /* forgotten meanwhile; nobody waits for it */
     return TRANSPORT_SENT;
+}
+
+size_t transport_unread(const transport_t *self, session_t session)
+{
+    const peer_t *peer = s_peer(self, session);
+    return peer ? atomic_load(&peer->unread->bytes) : 0;
 }
 
 void transport_answer(transport_t *self, const engine_frame_t *frame)

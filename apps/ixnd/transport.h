@@ -47,9 +47,11 @@ void transport_bind_session(transport_t *self, session_t session); /* of the fra
 typedef enum {
     TRANSPORT_SENT,   /* or the session is forgotten, and nobody waits for it */
     TRANSPORT_GONE,   /* the connection is */
-    TRANSPORT_BEHIND, /* it leaves LIMIT_UNREAD bytes unread, or 10,000 frames */
+    TRANSPORT_BEHIND, /* it leaves LIMIT_UNREAD bytes unread, or LIMIT_UNREAD_FRAMES frames */
 } transport_sent_t;
 transport_sent_t transport_send(transport_t *self, const engine_frame_t *frame);
+/* Bytes of it that the session's connection has not taken yet. */
+size_t transport_unread(const transport_t *self, session_t session);
 /* Sends a frame to the connection of the frame received last, session or not; without one it is
  * remembered for transport_broadcast. */
 void transport_answer(transport_t *self, const engine_frame_t *frame);

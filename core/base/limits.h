@@ -47,8 +47,10 @@
 #define LIMIT_SYMBOLS 65000
 /* Interactions in memory (they have 32-bit handles). */
 #define LIMIT_INTERACTIONS 100000000
-/* Bytes that one connection of a client may leave unread: a few times what one turn may tell it. */
+/* What one connection of a client may leave unread: bytes, a few times what one turn may tell it;
+ * and frames. */
 #define LIMIT_UNREAD (256 * 1024 * 1024)
+#define LIMIT_UNREAD_FRAMES 10000
 /* Sessions of clients on one node. */
 #define LIMIT_SESSIONS 100000
 /* The body of one version of a stored strategy, in bytes; how many versions of one strategy are

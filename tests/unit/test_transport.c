@@ -118,6 +118,7 @@ Test(transport, a_client_that_does_not_read_costs_so_much_and_no_more)
         sent += result == TRANSPORT_SENT;
     }
     cr_assert_eq(result, TRANSPORT_BEHIND, "%zu frames were taken", sent);
+    cr_assert_geq(transport_unread(s_transport, 1), LIMIT_UNREAD);
     cr_assert_geq(sent + 2, most); /* blocks are larger than what was asked for */
     char word[5] = {0};
     for (size_t i = 0; i < sent; i++)
