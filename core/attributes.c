@@ -111,14 +111,13 @@ static bool s_check_stored(text_t json, error_t *ret_error)
         stored, LIMIT_ATTRIBUTES_STORED);
 }
 
-/* jansson takes a zero byte behind the object for the end of the text, whatever follows. */
 static bool s_check_zero(text_t json, error_t *ret_error)
 {
-    const char *zero = json.len ? memchr(json.data, 0, json.len) : NULL;
-    return !zero || error_set(ret_error, ERROR_INVALID_ATTRIBUTES,
-                              "attributes are not valid JSON: byte %zu is zero; send no byte "
-                              "behind the object",
-                              (size_t)(zero - json.data));
+    size_t zero = text_zero(json);
+    return zero == json.len || error_set(ret_error, ERROR_INVALID_ATTRIBUTES,
+                                         "attributes are not valid JSON: byte %zu is zero; send no "
+                                         "byte behind the object",
+                                         zero);
 }
 
 /* The checked object, or NULL. */

@@ -37,4 +37,12 @@ static inline bool text_equal(text_t a, text_t b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* Where its first zero byte is; its length when there is none. Asked of JSON that comes from
+ * outside: jansson takes one behind the object for the end of the text, whatever follows. */
+static inline size_t text_zero(text_t text)
+{
+    const char *zero = text.len ? (const char *)memchr(text.data, 0, text.len) : NULL;
+    return zero ? (size_t)(zero - text.data) : text.len;
+}
+
 #endif

@@ -106,9 +106,10 @@ static bool s_read_member(submission_t *self, const char *name, const json_t *va
 
 bool jsonl_read(submission_t *self, text_t line, error_t *ret_error)
 {
-    if (line.len && memchr(line.data, 0, line.len)) /* jansson would take it for the end */
+    size_t zero = text_zero(line);
+    if (zero < line.len)
         return error_set(ret_error, ERROR_INVALID_ATTRIBUTES,
-                         "not JSON: a byte is zero; send no byte behind the object");
+                         "not JSON: byte %zu is zero; send no byte behind the object", zero);
     json_error_t error;
     json_t *root = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, &error);
     if (!root)

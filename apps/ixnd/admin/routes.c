@@ -270,11 +270,11 @@ static bool s_read_body(http_request_t *request, json_t **ret_body)
 {
     json_error_t error;
     text_t body = http_body(request);
-    const char *zero = body.len ? memchr(body.data, 0, body.len) : NULL;
-    if (zero) { /* jansson would take it for the end, whatever follows */
+    size_t zero = text_zero(body);
+    if (zero < body.len) {
         http_answer_error(request, 400, "INVALID_ARGUMENT",
                           "the body is no JSON: byte %zu is zero; send no byte behind the object",
-                          (size_t)(zero - body.data));
+                          zero);
         return false;
     }
     json_t *json =
