@@ -151,9 +151,12 @@ opening_t *opening_new(const char *conninfo)
 }
 
 /* A thread that is inside one of libpq's libraries when the process ends finds it taken down, and
- * crashes. They take no long; a resolver may, but is asleep then. */
-static void s_give_grace(const opening_t *self)
+ * crashes; they take no long. One that libpq holds for the first look-up is in none of them, and
+ * when it is let go it only ends. */
+static void s_give_grace(opening_t *self)
 {
+    if (opening_is_held(self))
+        return;
     struct pollfd item = {.fd = self->over, .events = POLLIN};
     while (poll(&item, 1, GRACE_MS) < 0)
         continue; /* a signal was caught */

@@ -13,15 +13,16 @@ typedef struct opening opening_t;
 /* Begins, with what PQconninfoParse takes, which is copied. NULL: there is no thread for it, and
  * errno says why. It has no time-out: that is its owner's. */
 opening_t *opening_new(const char *conninfo);
-/* Calls it off, and waits a tenth of a second at most until it is over: a thread that libpq holds
- * longer is left, and frees it when it is let go. */
+/* Calls it off, and leaves a thread that is held, which frees it when it is let go. For another one
+ * it waits until it is over, a tenth of a second at most. */
 void opening_destroy(opening_t **self_p);
 
 /* It is not wanted any more: it is over as soon as libpq lets its thread go, and the server has no
  * session of it. */
 void opening_call_off(opening_t *self);
 bool opening_is_called_off(opening_t *self);
-/* libpq holds the thread: it looks a name up. */
+/* libpq holds the thread in its first step: it looks a name up. (Of several hosts the later ones
+ * are looked up in later steps.) */
 bool opening_is_held(opening_t *self);
 
 int opening_fd(const opening_t *self); /* readable as soon as it is over, and from then on */
