@@ -9,6 +9,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/clock.h"
 #include "dap/opening.h"
 
 typedef enum { STATE_CLOSED, STATE_CONNECTING, STATE_IDLE, STATE_SENT } state_t;
@@ -36,9 +37,7 @@ struct connection {
 
 usec_t connection_now(void)
 {
-    struct timespec now;
-    CHECK(clock_gettime(CLOCK_BOOTTIME, &now) == 0);
-    return (usec_t)now.tv_sec * USEC_PER_SECOND + now.tv_nsec / 1000;
+    return clock_usec(CLOCK_BOOTTIME);
 }
 
 connection_t *connection_new(const config_dap_t *dap, uint32_t connect_timeout_ms,

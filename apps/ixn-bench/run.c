@@ -1,13 +1,11 @@
 #include "apps/ixn-bench/run.h"
+#include "core/base/clock.h"
 
 #include <stdio.h>
-#include <time.h>
 
 usec_t run_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (usec_t)now.tv_sec * USEC_PER_SECOND + now.tv_nsec / 1000;
+    return clock_usec(CLOCK_MONOTONIC);
 }
 
 void figures_error(figures_t *self, const char *what, const char *sentence)

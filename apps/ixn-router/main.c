@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "apps/ixn-router/parts/router.h"
 #include "apps/ixn-router/parts/strategies.h"
 #include "apps/ixn-router/parts/watchdog.h"
 #include "apps/manual/manual.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/wire/wire.h"
 
@@ -229,9 +229,7 @@ static int s_check(const options_t *options)
 
 static int64_t s_now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_usec(CLOCK_BOOTTIME) / USEC_PER_MS;
 }
 
 static void s_print_figures(const router_t *router)

@@ -14,6 +14,7 @@
 #include "apps/ixnctl/parts/units.h"
 #include "apps/views/view.h"
 #include "core/base/check.h"
+#include "core/base/clock.h"
 
 enum {
     KEY_LOST = 0x300,
@@ -121,9 +122,7 @@ typedef struct {
 
 static double s_seconds(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)clock_usec(CLOCK_MONOTONIC) / 1e6;
 }
 
 /* Until it is written back and somebody serves. False: it is not written back. */

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "core/base/buffer.h"
+#include "core/base/clock.h"
 
 enum { KEY_WAIT = 0x300, WAIT_S = 300, WAIT_MAX_S = 86400, POLL_MS = 100 };
 
@@ -109,9 +110,7 @@ static bool s_look(ixn_client_t *client, const char *name, standing_t *ret_stand
 
 static time_t s_seconds(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return now.tv_sec;
+    return clock_usec(CLOCK_BOOTTIME) / USEC_PER_SECOND;
 }
 
 /* Until it holds nothing, is no longer drained, or the time is up. */

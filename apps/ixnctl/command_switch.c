@@ -15,6 +15,7 @@
 #include "apps/ixnctl/parts/units.h"
 #include "apps/ixnctl/parts/when.h"
 #include "core/base/check.h"
+#include "core/base/clock.h"
 
 enum {
     KEY_DRY_RUN = 0x300,
@@ -110,9 +111,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 
 static double s_seconds(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)clock_usec(CLOCK_MONOTONIC) / 1e6;
 }
 
 static void s_pause_ms(long ms)

@@ -5,12 +5,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "apps/ixnctl/parts/screen.h"
 #include "apps/ixnctl/terminal.h"
 #include "apps/ixnctl/watcher.h"
+#include "core/base/clock.h"
 
 enum {
     ANSWER_MS = 2000, /* longer is no news any more */
@@ -46,9 +46,7 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 
 static double s_seconds(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)clock_usec(CLOCK_MONOTONIC) / 1e6;
 }
 
 static long s_left_ms(double until)

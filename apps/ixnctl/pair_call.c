@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <zmq.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/clock.h"
 
 enum { ANSWER_MAX = 8 * 1024 * 1024 }; /* the largest: a configuration */
 
@@ -37,9 +37,7 @@ void pair_close(pair_call_t *self)
 
 static int64_t s_now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_usec(CLOCK_MONOTONIC) / USEC_PER_MS;
 }
 
 /* What is asked: a request, and perhaps for figures too. */

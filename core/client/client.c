@@ -13,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 #include <zmq.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/clock.h"
 #include "core/base/limits.h"
 #include "core/client/kept.h"
 #include "core/client/nodes.h"
@@ -67,9 +67,7 @@ struct ixn_client {
 
 static usec_t s_now(void)
 {
-    struct timespec now;
-    CHECK(clock_gettime(CLOCK_BOOTTIME, &now) == 0);
-    return now.tv_sec * USEC_PER_SECOND + now.tv_nsec / 1000;
+    return clock_usec(CLOCK_BOOTTIME);
 }
 
 /* ---------------------------------------------------------------------------------------------

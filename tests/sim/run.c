@@ -7,11 +7,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/clock.h"
 #include "tests/sim/world.h"
 
 enum {
@@ -242,9 +242,7 @@ static void s_end(job_t *job)
 
 static double s_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)clock_usec(CLOCK_MONOTONIC) / 1e6;
 }
 
 void run_many(const run_options_t *options, run_result_t *ret_result)

@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <zmq.h>
 
 #include "core/base/alloc.h"
+#include "core/base/clock.h"
 #include "core/client/client.h"
 #include "core/wire/wire.h"
 #include "tests/unit/own_address.h"
@@ -80,9 +80,7 @@ typedef struct {
 
 static inline int64_t now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_usec(CLOCK_BOOTTIME) / USEC_PER_MS;
 }
 
 /* Binds the address of before, or a free port. */

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
 
 #include "core/base/alloc.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/wire/wire.h"
 
@@ -43,9 +43,7 @@ typedef struct {
 
 static usec_t s_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return now.tv_sec * USEC_PER_SECOND + now.tv_nsec / 1000;
+    return clock_usec(CLOCK_BOOTTIME);
 }
 
 void app_fault(app_reply_t *reply, const char *code, const char *format, ...)

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/clock.h"
 #include "core/base/types.h"
 
 #define S_EVENTS 256 /* taken at once; the others come in the next turn */
@@ -21,13 +21,6 @@ struct poller {
     uint32_t next_len;
     uint32_t *now; /* … and the same list of this turn */
 };
-
-static usec_t s_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (usec_t)now.tv_sec * USEC_PER_SECOND + now.tv_nsec / 1000;
-}
 
 poller_t *poller_new(uint32_t len)
 {
@@ -74,14 +67,14 @@ void poller_look(poller_t *self, uint32_t number)
 
 void poller_due(poller_t *self, uint32_t number, int wait_ms)
 {
-    self->due[number] = wait_ms < 0 ? 0 : s_now() + wait_ms * USEC_PER_MS;
+    self->due[number] = wait_ms < 0 ? 0 : clock_usec(CLOCK_MONOTONIC) + wait_ms * USEC_PER_MS;
 }
 
 /* Gives those whose time has come; returns the milliseconds until the next one's, `timeout_ms` at
  * most. */
 static int s_timers(poller_t *self, int timeout_ms)
 {
-    usec_t now = s_now();
+    usec_t now = clock_usec(CLOCK_MONOTONIC);
     usec_t until = now + timeout_ms * USEC_PER_MS;
     for (uint32_t i = 0; i < self->len; i++) {
         if (self->due[i] == 0 || self->due[i] >= until)

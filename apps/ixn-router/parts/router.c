@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
 
 #include "apps/ixn-router/parts/asking.h"
@@ -12,6 +11,7 @@
 #include "apps/ixn-router/parts/jobs.h"
 #include "apps/ixn-router/parts/strategies.h"
 #include "core/base/alloc.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/wire/wire.h"
 
@@ -59,9 +59,7 @@ struct router {
 
 static usec_t s_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return now.tv_sec * USEC_PER_SECOND + now.tv_nsec / 1000;
+    return clock_usec(CLOCK_BOOTTIME);
 }
 
 static void s_after_step(router_t *self, job_t *job);

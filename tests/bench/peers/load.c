@@ -6,11 +6,11 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/clock.h"
 #include "core/base/types.h"
 #include "tests/bench/peers/crowd.h"
 
@@ -51,9 +51,7 @@ typedef struct {
 
 static usec_t s_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (usec_t)now.tv_sec * USEC_PER_SECOND + now.tv_nsec / 1000;
+    return clock_usec(CLOCK_MONOTONIC);
 }
 
 static double s_cpu_seconds(void)
