@@ -16,7 +16,7 @@
 #include "dap/params.h"
 
 /* The highest numbered migration that this program knows (dap/schema/NNNN_*.sql). */
-#define DATABASE_SCHEMA_VERSION 11
+#define DATABASE_SCHEMA_VERSION 12
 
 /* How a database stands to a place that the pair knows to be committed. Everything in one snapshot.
  */
