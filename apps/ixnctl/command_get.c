@@ -9,7 +9,7 @@
 
 #include "apps/ixnctl/parts/show.h"
 #include "apps/ixnctl/query.h"
-#include "core/row.h"
+#include "apps/views/stored.h"
 #include "core/wire/wire.h"
 
 typedef struct {
@@ -42,52 +42,14 @@ static int s_parse(int key, char *argument, struct argp_state *state)
 
 /* ---- The tables ---- */
 
-enum {
-    STATE,
-    HELD,
-    TENANT,
-    QUEUE,
-    MEDIA_TYPE,
-    TYPE,
-    SUBTYPE,
-    EXTERNAL_ID,
-    PARENT,
-    SUBMITTED_BY,
-    ROUTER,
-    STRATEGY,
-    REASON,
-    PRIORITY,
-    VERSION,
-    ATTEMPTS,
-    RECEIVED,
-    SUBMITTED,
-    PLACED,
-    MOVED,
-    ROUTED,
-    HELD_AT,
-    COMPLETED,
-    ATTRIBUTES,
-    JOURNEY
-};
-
-#define MICROSECONDS(column)                                                                       \
-    ", coalesce((extract(epoch FROM " column ") * 1000000)::bigint, 0)::text"
-#define COLUMNS                                                                                    \
-    "SELECT state, held::int::text, tenant, queue, media_type, type, subtype, external_id,"        \
-    " coalesce(parent_id::text, ''), submitted_by, coalesce(router, ''), coalesce(strategy, ''),"  \
-    " coalesce(reason, ''), priority::text, version::text, attempts::text" MICROSECONDS(           \
-        "received_at") MICROSECONDS("submitted_at") MICROSECONDS("placed_in_queue_at")             \
-        MICROSECONDS("moved_to_queue_at") MICROSECONDS("routed_at") MICROSECONDS("held_at")
-
 /* The row of an id; NULL and an error, also when there is none. Where a node was heard, what is not
  * finished in the tables is so by now. */
 static PGresult *s_row(get_t *self, const char *id, error_t *ret_error)
 {
-    static const char sql[] =
-        COLUMNS MICROSECONDS("completed_at") ", attributes::text, journey::text"
-        " FROM ixn.interaction_history WHERE id = $1::text::uuid UNION ALL "
-        COLUMNS ", '0', attributes::text, journey::text"
-        " FROM ixn.interaction WHERE id = $1::text::uuid AND $2::text = ''";
+    static const char sql[] = "SELECT " STORED_FINISHED
+                              " FROM ixn.interaction_history WHERE id = $1::text::uuid"
+                              " UNION ALL SELECT " STORED_UNFINISHED
+                              " FROM ixn.interaction WHERE id = $1::text::uuid AND $2::text = ''";
     error_t error = {0};
     if (!self->query && self->no_query.code == ERROR_OK)
         self->query = query_new(self->common, &self->no_query);
@@ -108,33 +70,6 @@ static PGresult *s_row(get_t *self, const char *id, error_t *ret_error)
     return NULL;
 }
 
-static int64_t s_number(const PGresult *row, int column)
-{
-    return strtoll(PQgetvalue(row, 0, column), NULL, 10);
-}
-
-static ProtobufCBinaryData s_bytes(const PGresult *row, int column)
-{
-    return (ProtobufCBinaryData){(size_t)PQgetlength(row, 0, column),
-                                 (uint8_t *)PQgetvalue(row, 0, column)};
-}
-
-static void s_fill_texts(const PGresult *row, Ixn__V1__Interaction *one)
-{
-    one->tenant = PQgetvalue(row, 0, TENANT);
-    one->queue = PQgetvalue(row, 0, QUEUE);
-    one->media_type = PQgetvalue(row, 0, MEDIA_TYPE);
-    one->type = PQgetvalue(row, 0, TYPE);
-    one->subtype = PQgetvalue(row, 0, SUBTYPE);
-    one->external_id = PQgetvalue(row, 0, EXTERNAL_ID);
-    one->submitted_by = PQgetvalue(row, 0, SUBMITTED_BY);
-    one->router = PQgetvalue(row, 0, ROUTER);
-    one->strategy = PQgetvalue(row, 0, STRATEGY);
-    one->reason = PQgetvalue(row, 0, REASON);
-    one->attributes = s_bytes(row, ATTRIBUTES);
-    one->journey = s_bytes(row, JOURNEY);
-}
-
 /* Returns the exit code, as those below do. */
 static int s_print(const get_t *self, const Ixn__V1__Interaction *one, const show_source_t *source)
 {
@@ -150,29 +85,11 @@ static int s_print(const get_t *self, const Ixn__V1__Interaction *one, const sho
 
 static int s_print_row(const get_t *self, const char *text, const PGresult *row)
 {
-    Ixn__V1__Interaction one = IXN__V1__INTERACTION__INIT;
-    interaction_state_t state = 0;
     id128_t id = {0};
-    id128_t parent = {0};
+    stored_t stored;
     id_parse(text, &id);
-    one.interaction_id = wire_bytes(&id);
-    if (id_parse(PQgetvalue(row, 0, PARENT), &parent))
-        one.parent_id = wire_bytes(&parent);
-    interaction_state_parse(text_of(PQgetvalue(row, 0, STATE)), &state);
-    one.state = (Ixn__V1__InteractionState)state;
-    one.held = s_number(row, HELD) != 0;
-    one.priority = (int32_t)s_number(row, PRIORITY);
-    one.version = (uint32_t)s_number(row, VERSION);
-    one.attempts = (uint32_t)s_number(row, ATTEMPTS);
-    one.received_at_us = s_number(row, RECEIVED);
-    one.submitted_at_us = s_number(row, SUBMITTED);
-    one.placed_in_queue_at_us = s_number(row, PLACED);
-    one.moved_to_queue_at_us = s_number(row, MOVED);
-    one.routed_at_us = s_number(row, ROUTED);
-    one.held_at_us = s_number(row, HELD_AT);
-    one.completed_at_us = s_number(row, COMPLETED);
-    s_fill_texts(row, &one);
-    return s_print(self, &one,
+    stored_read(row, id, &stored);
+    return s_print(self, &stored.one,
                    &(show_source_t){true, query_index(self->query), query_age(self->query),
                                     self->unheard.text});
 }

@@ -67,6 +67,7 @@ assert.equal((await call(client, "hold", { id: idToStop }, { reason: "a test" })
 assert.equal((await call(client, "resume", { id: idToStop }, {})).status, 200);
 assert.equal((await call(client, "release", { id: idToStop }, {})).status, 409);
 assert.equal((await call(client, "stop", { id: idToStop }, { reason: "a test" })).status, 200);
+assert.equal((await call(client, "interaction", { id: idToStop })).body.state, "completed");
 assert.equal((await call(client, "switchover", {}, { reason: "a test", dry_run: true })).status, 200);
 assert.equal((await call(client, "failover", {}, { reason: "a test", dry_run: true })).status, 409);
 const routers = { routers: ["R1"], reason: "a test" };

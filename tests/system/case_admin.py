@@ -141,6 +141,39 @@ def check_changes(pair, primary, ids):
     expect("99" in known[("stop", ids[3])]["outcome"], f"{known[('stop', ids[3])]}")
 
 
+def check_finished(pair, ids):
+    """What is finished is told whole, as by `ixnctl get`; also what no node remembers any more."""
+    def stored(port, one):
+        found = port.good(f"/v1/interactions/{one}")
+        expect(found["state"] == "completed", f"{found}")
+        return found if found["from"] == "tables" else None
+
+    names = ("id", "version", "state", "queue", "external_id", "reason", "submitted_by",
+             "attributes", "journey")
+    # As if it had ended before what nodes load when they start.
+    forgotten = "0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a"
+    for node in pair.nodes:
+        whole = wait_for("the tables to have it",
+                         lambda node=node: stored(node.admin, ids[2]))
+        expect((whole["attributes"], whole["reason"], whole["journey"][-1]["step"]) ==
+               ({"subject": "a & b"}, "spam", "stopped"), f"{whole}")
+        got = json.loads(pair.world.ctl("--config", pair.a.config_path, "-o", "json", "get",
+                                        ids[2])[0])
+        expect([got[name] for name in names] == [whole[name] for name in names] and
+               got["from"] == whole["from"], f"ixnctl: {got}, the port: {whole}")
+        expect(whole["as_of_index"] > 0, f"{whole}")
+        answer = node.admin.get(f"/v1/interactions/{forgotten}")
+        expect_status(answer, 404, "UNKNOWN_INTERACTION")
+        expect("as of index" in answer.text, f"{answer.text}")
+    pair.world.postgres.query(
+        "CREATE TEMP TABLE one AS SELECT * FROM ixn.interaction_finished WHERE id = %s;"
+        "UPDATE one SET id = %s, completed_log_us = 0;"
+        "INSERT INTO ixn.interaction_finished TABLE one", ids[2], forgotten)
+    for node in pair.nodes:
+        whole = stored(node.admin, forgotten)
+        expect(whole and (whole["id"], whole["reason"]) == (forgotten, "spam"), f"{whole}")
+
+
 def check_foreign_pages(primary, ids):
     path = f"/v1/interactions/{ids[4]}/stop"
     port = primary.admin
@@ -537,6 +570,7 @@ def run(options):
         promtool = check_metrics(pair, primary)
         check_lists(pair, primary, ids)
         check_changes(pair, primary, ids)
+        check_finished(pair, ids)
         check_foreign_pages(primary, ids)
         check_refused_configurations(pair)
         check_strategies(pair, primary)

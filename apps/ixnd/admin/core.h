@@ -45,7 +45,7 @@ struct exchange {
     usec_t until;
     bool parked;
     json_t *body;      /* of a change */
-    json_t *collected; /* of a list that is asked for in pieces */
+    json_t *collected; /* the answer so far, where it takes more than one question */
     size_t wanted;
     uint64_t audit;  /* its number in the records */
     bool logged;     /* that it was asked for */
@@ -122,9 +122,14 @@ bool work_is_good(exchange_t *exchange, const Ixn__V1__Message *message, const e
 /* A number of the query; false, and the request is answered, when it is none. */
 bool work_number(exchange_t *exchange, const char *name, uint32_t standard, uint32_t max,
                  uint32_t *ret_number);
-route_fn route_queues, route_interactions, route_interaction;
+/* The id of the path; false, and the request is answered, when it is none. */
+bool work_id(exchange_t *exchange, id128_t *ret_id);
+route_fn route_queues, route_interactions;
 route_fn route_routers, route_strategies, route_agents;
 route_fn route_move, route_stop, route_hold, route_resume, route_release;
+
+/* routes_interaction.c */
+route_fn route_interaction;
 
 /* routes_strategies.c */
 route_fn route_strategy, route_activate, route_deactivate, route_applications;

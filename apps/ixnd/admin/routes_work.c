@@ -239,10 +239,9 @@ void route_interactions(core_t *self, exchange_t *exchange)
     s_ask_page(exchange, after);
 }
 
-/* ---- One interaction ---- */
+/* ---- Changes ---- */
 
-/* The id of the path; false, and the request is answered, when it is none. */
-static bool s_id(exchange_t *exchange, id128_t *ret_id)
+bool work_id(exchange_t *exchange, id128_t *ret_id)
 {
     if (id_parse(exchange->id, ret_id))
         return true;
@@ -250,31 +249,6 @@ static bool s_id(exchange_t *exchange, id128_t *ret_id)
                       "\"%s\" is no id of an interaction, which is a UUID", exchange->id);
     return false;
 }
-
-static void s_on_interaction(void *context, const Ixn__V1__Message *message, const error_t *error)
-{
-    exchange_t *exchange = context;
-    if (work_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_INTERACTION))
-        http_answer_json(exchange->request, 200, view_interaction(message->interaction, true));
-}
-
-void route_interaction(core_t *self, exchange_t *exchange)
-{
-    (void)self;
-    id128_t id;
-    if (!s_id(exchange, &id))
-        return;
-    Ixn__V1__Get get = IXN__V1__GET__INIT;
-    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
-    get.interaction_id = wire_bytes(&id);
-    get.confirmed = true;
-    get.journey = true;
-    request.body_case = IXN__V1__REQUEST__BODY_GET;
-    request.get = &get;
-    work_ask(exchange, &request, s_on_interaction);
-}
-
-/* ---- Changes ---- */
 
 static const char *s_text(const exchange_t *exchange, const char *name)
 {
@@ -301,7 +275,7 @@ static uint32_t s_version(const exchange_t *exchange)
 static void s_do_place(exchange_t *exchange, const char *queue)
 {
     id128_t id;
-    if (!s_id(exchange, &id))
+    if (!work_id(exchange, &id))
         return;
     Ixn__V1__PlaceInQueue place = IXN__V1__PLACE_IN_QUEUE__INIT;
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
@@ -329,7 +303,7 @@ static void s_stop(core_t *self, exchange_t *exchange)
 {
     (void)self;
     id128_t id;
-    if (!s_id(exchange, &id))
+    if (!work_id(exchange, &id))
         return;
     Ixn__V1__Stop stop = IXN__V1__STOP__INIT;
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
@@ -345,7 +319,7 @@ static void s_hold(core_t *self, exchange_t *exchange)
 {
     (void)self;
     id128_t id;
-    if (!s_id(exchange, &id))
+    if (!work_id(exchange, &id))
         return;
     Ixn__V1__Hold hold = IXN__V1__HOLD__INIT;
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
@@ -360,7 +334,7 @@ static void s_resume(core_t *self, exchange_t *exchange)
 {
     (void)self;
     id128_t id;
-    if (!s_id(exchange, &id))
+    if (!work_id(exchange, &id))
         return;
     Ixn__V1__Resume resume = IXN__V1__RESUME__INIT;
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
@@ -395,7 +369,7 @@ static void s_release(core_t *self, exchange_t *exchange)
 {
     (void)self;
     id128_t id;
-    if (!s_id(exchange, &id))
+    if (!work_id(exchange, &id))
         return;
     Ixn__V1__Get get = IXN__V1__GET__INIT;
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
@@ -420,7 +394,7 @@ static bool s_check(exchange_t *exchange, bool needs_queue)
     const char *name;
     json_t *value;
     error_t error;
-    if (!s_id(exchange, &id))
+    if (!work_id(exchange, &id))
         return false;
     json_object_foreach(exchange->body, name, value)
     {
