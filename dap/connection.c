@@ -304,10 +304,11 @@ static void s_not_connected(connection_t *self, error_t *ret_error)
     bool held = opening_is_held(self->opening);
     s_too_late(self, "not connected", ret_error);
     if (held && !s_is_stopped(self))
-        error_set(ret_error, ERROR_DATABASE_UNREACHABLE,
-                  "DAP %s: not connected within %u ms: the name of its host is still being looked "
-                  "up; see the machine's resolver, or give the DAP a hostaddr",
-                  self->name, self->timeout_ms);
+        error_set(
+            ret_error, ERROR_DATABASE_UNREACHABLE,
+            "DAP %s: not connected within %u ms: the name of its host is still being looked "
+            "up (or libpq asks Kerberos); see the machine's resolver, or give the DAP a hostaddr",
+            self->name, self->timeout_ms);
 }
 
 static connection_step_t s_step_connecting(connection_t *self, error_t *ret_error)

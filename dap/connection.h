@@ -11,7 +11,7 @@
  * for a thread that has more to wait for (connection_start, connection_send, connection_step). One
  * thread at a time owns a connection. It is opened by a thread of its own (dap/opening.h), since
  * libpq waits for the resolver of a host's name as long as that likes: nobody else does, not even
- * who closes or destroys it (opening_destroy).
+ * who closes or destroys it. A process that ends gives those threads a moment (opening_await_all).
  */
 #ifndef IXN_DAP_CONNECTION_H
 #define IXN_DAP_CONNECTION_H

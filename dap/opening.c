@@ -10,8 +10,13 @@
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/clock.h"
 
-enum { GRACE_MS = 100 }; /* for one that was called off to be over */
+#define GRACE_US (100 * USEC_PER_MS) /* for threads to leave libpq before the process ends */
+
+static pthread_mutex_t s_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t s_fewer = PTHREAD_COND_INITIALIZER;
+static int s_threads; /* of the process, under the mutex */
 
 /* Shared by owner and thread; whoever leaves last frees it. */
 struct opening {
@@ -89,11 +94,19 @@ static bool s_wait(const opening_t *self, PostgresPollingStatusType wanted)
     return !items[1].revents;
 }
 
-static void s_let_go(opening_t *self)
+static void s_set_held(opening_t *self, bool held)
 {
     CHECK(pthread_mutex_lock(&self->mutex) == 0);
-    self->is_held = false;
+    self->is_held = held;
     CHECK(pthread_mutex_unlock(&self->mutex) == 0);
+}
+
+static void s_count(int more)
+{
+    CHECK(pthread_mutex_lock(&s_mutex) == 0);
+    s_threads += more;
+    CHECK(pthread_cond_broadcast(&s_fewer) == 0);
+    CHECK(pthread_mutex_unlock(&s_mutex) == 0);
 }
 
 static void s_end(opening_t *self)
@@ -111,10 +124,15 @@ static void *s_thread(void *argument)
 {
     opening_t *self = argument;
     PostgresPollingStatusType wanted = s_begin(self);
-    s_let_go(self);
-    while (wanted != PGRES_POLLING_OK && wanted != PGRES_POLLING_FAILED && s_wait(self, wanted))
+    for (;;) {
+        s_set_held(self, false);
+        if (wanted == PGRES_POLLING_OK || wanted == PGRES_POLLING_FAILED || !s_wait(self, wanted))
+            break;
+        s_set_held(self, true);
         wanted = PQconnectPoll(self->pq);
+    }
     s_end(self);
+    s_count(-1);
     return NULL;
 }
 
@@ -127,10 +145,12 @@ static int s_start(opening_t *self)
     if (self->called_off < 0 || self->over < 0)
         return errno;
     self->users = 2;
+    s_count(1);
     int failed = pthread_create(&thread, NULL, s_thread, self);
-    if (failed)
+    if (failed) {
         self->users = 1;
-    else
+        s_count(-1);
+    } else
         CHECK(pthread_detach(thread) == 0);
     return failed;
 }
@@ -150,24 +170,11 @@ opening_t *opening_new(const char *conninfo)
     return NULL;
 }
 
-/* A thread that is inside one of libpq's libraries when the process ends finds it taken down, and
- * crashes; they take no long. One that libpq holds for the first look-up is in none of them, and
- * when it is let go it only ends. */
-static void s_give_grace(opening_t *self)
-{
-    if (opening_is_held(self))
-        return;
-    struct pollfd item = {.fd = self->over, .events = POLLIN};
-    while (poll(&item, 1, GRACE_MS) < 0)
-        continue; /* a signal was caught */
-}
-
 void opening_destroy(opening_t **self_p)
 {
     if (!*self_p)
         return;
     opening_call_off(*self_p);
-    s_give_grace(*self_p);
     s_leave(*self_p);
     *self_p = NULL;
 }
@@ -208,4 +215,17 @@ PGconn *opening_take(opening_t *self)
     PGconn *pq = self->pq;
     self->pq = NULL;
     return pq;
+}
+
+bool opening_await_all(void)
+{
+    const usec_t at = clock_usec(CLOCK_MONOTONIC) + GRACE_US;
+    const struct timespec end = {.tv_sec = at / USEC_PER_SECOND,
+                                 .tv_nsec = at % USEC_PER_SECOND * 1000};
+    CHECK(pthread_mutex_lock(&s_mutex) == 0);
+    while (s_threads && pthread_cond_clockwait(&s_fewer, &s_mutex, CLOCK_MONOTONIC, &end) == 0)
+        continue;
+    bool all = s_threads == 0;
+    CHECK(pthread_mutex_unlock(&s_mutex) == 0);
+    return all;
 }

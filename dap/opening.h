@@ -13,16 +13,14 @@ typedef struct opening opening_t;
 /* Begins, with what PQconninfoParse takes, which is copied. NULL: there is no thread for it, and
  * errno says why. It has no time-out: that is its owner's. */
 opening_t *opening_new(const char *conninfo);
-/* Calls it off, and leaves a thread that is held, which frees it when it is let go. For another one
- * it waits until it is over, a tenth of a second at most. */
+/* Never waits: calls it off, and leaves it to its thread, which frees it when libpq lets it go. */
 void opening_destroy(opening_t **self_p);
 
 /* It is not wanted any more: it is over as soon as libpq lets its thread go, and the server has no
  * session of it. */
 void opening_call_off(opening_t *self);
 bool opening_is_called_off(opening_t *self);
-/* libpq holds the thread in its first step: it looks a name up. (Of several hosts the later ones
- * are looked up in later steps.) */
+/* libpq holds the thread: it looks a name up, or its libraries ask somebody (Kerberos). */
 bool opening_is_held(opening_t *self);
 
 int opening_fd(const opening_t *self); /* readable as soon as it is over, and from then on */
@@ -30,5 +28,10 @@ bool opening_is_over(opening_t *self);
 /* Of one that is over: the connection is the caller's, open if PQstatus says so. NULL: no memory.
  */
 PGconn *opening_take(opening_t *self);
+
+/* For the end of a process, which takes libpq's libraries down: a thread that is inside one of them
+ * crashes then. Waits until all openings that there are were let go, a tenth of a second at most;
+ * false: one was not. */
+bool opening_await_all(void);
 
 #endif

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dap/opening.h"
+
 static void s_append_command(buffer_t *out, const command_t *command)
 {
     char name[COMMANDS_NAME];
@@ -127,5 +129,6 @@ int main(int argc, char **argv)
     words[skipped] = name;
     int code = command->run(&common, len - skipped, words + skipped);
     common_free(&common);
+    opening_await_all();
     return code;
 }

@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/configuration.h"
 #include "dap/connection.h"
+#include "dap/opening.h"
 
 enum {
     FRAMES_A_TURN = 500,
@@ -200,6 +201,7 @@ static void s_close(server_t *self)
     buffer_free(&self->to_peer);
     transport_destroy(&self->transport);
     crash_close(&self->crash);
+    opening_await_all(); /* and then the process ends */
 }
 
 bool server_run(const char *path, config_t *config, const server_signals_t *signals,

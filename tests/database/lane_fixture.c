@@ -9,6 +9,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/buffer.h"
+#include "dap/opening.h"
 #include "dap/schema.h"
 
 enum { EVENT_TIMEOUT_MS = 60000 };
@@ -170,6 +171,7 @@ void fixture_start(fixture_t *self)
 void fixture_free(fixture_t *self)
 {
     checkpoint_writer_destroy(&self->writer);
+    opening_await_all();
     PQfinish(self->pq);
     PGconn *server = s_connect(getenv("IXN_TEST_CONNINFO"), "postgres");
     fixture_ask(server, "DROP DATABASE %s WITH (FORCE)", self->name);

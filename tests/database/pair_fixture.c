@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dap/opening.h"
+
 enum { PATIENCE_MS = 60000 };
 
 static PGconn *s_connect(const char *database)
@@ -160,6 +162,7 @@ void pair_free(pair_t *self)
     journal_destroy(&self->journal);
     s_turning = NULL;
     database_destroy(&self->database);
+    opening_await_all();
     PQfinish(self->pq);
     PGconn *server = s_connect("postgres");
     pair_ask(server, "DROP DATABASE %s WITH (FORCE)", self->name);

@@ -11,9 +11,11 @@
 
 #include "dap/access.h"
 #include "dap/checkpoint_writer.h"
+#include "dap/opening.h"
 #include "tests/database/pair_fixture.h"
 
 #define S_DEAD "host=nobody.invalid "
+#define S_DEAD_LATER "host=127.0.0.1,nobody.invalid target_session_attrs=standby"
 #define S_LONG (10 * USEC_PER_SECOND) /* on a busy machine; the resolver never answers */
 
 static pair_t s_pair;
@@ -129,9 +131,64 @@ Test(opening, of_a_dead_name_ends_in_time)
     cr_assert(!connection_open(connection, &error));
     cr_assert_str_eq(error.text,
                      "DAP dap-1: not connected within 200 ms: the name of its host is still being "
-                     "looked up; see the machine's resolver, or give the DAP a hostaddr");
+                     "looked up (or libpq asks Kerberos); see the machine's resolver, or give the "
+                     "DAP a hostaddr");
     connection_destroy(&connection);
     s_expect_no_wait(began);
+}
+
+/* The first host is one that is not wanted; the second one's name is looked up in a later step. */
+static void s_set_dead_later(void)
+{
+    char conninfo[200];
+    snprintf(conninfo, sizeof conninfo, "%s %s", getenv("IXN_TEST_CONNINFO"), S_DEAD_LATER);
+    pair_set_dap(&s_pair, 0, conninfo);
+}
+
+Test(opening, names_a_dead_later_name)
+{
+    error_t error = {0};
+    s_set_dead_later();
+    connection_t *connection = s_connection(0);
+    for (uint32_t ms = 100; !strstr(error.text, "is still being looked up"); ms *= 2) {
+        cr_assert(ms < 60000, "%s", error.text);
+        connection_set_timeouts(connection, ms, 20000);
+        cr_assert(!connection_open(connection, &error));
+    }
+    connection_destroy(&connection);
+}
+
+/* Many of them: who waits for each, however shortly, waits too long. */
+Test(opening, of_a_dead_later_name_is_left_at_once)
+{
+    enum { CONNECTIONS = 110 };
+    error_t error = {0};
+    connection_t *connections[CONNECTIONS];
+    s_set_dead_later();
+    for (int i = 0; i < CONNECTIONS; i++) {
+        connections[i] = s_connection(60000);
+        cr_assert(connection_start(connections[i], &error), "%s", error.text);
+        s_await_asked(i + 1);
+    }
+    usec_t began = connection_now();
+    for (int i = 0; i < CONNECTIONS; i++)
+        connection_destroy(&connections[i]);
+    s_expect_no_wait(began);
+}
+
+/* Those that were left, too, but not for ever. */
+Test(opening, all_are_awaited)
+{
+    error_t error = {0};
+    pair_set_dap(&s_pair, 0, S_DEAD);
+    connection_t *connection = s_connection(20000);
+    cr_assert(connection_start(connection, &error), "%s", error.text);
+    s_await_asked(1);
+    connection_destroy(&connection);
+    cr_assert(!opening_await_all());
+    atomic_store(&s_resolver_works, true);
+    while (!opening_await_all())
+        continue;
 }
 
 /* However often it is tried, and then it is tried anew. */
