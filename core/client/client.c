@@ -297,7 +297,7 @@ static bool s_on_error(ixn_client_t *self, const Ixn__V1__Message *message, usec
     const Ixn__V1__Error *error = message->error;
     if (s_answers_register(self, message)) {
         nodes_note(&self->nodes, "%s refused the registration: %s", from->address, error->sentence);
-        nodes_on_refused(&self->nodes, from, now);
+        nodes_on_refused(&self->nodes, from, self->frame->epoch, now);
         if (self->nodes.serving)
             return false; /* another node does not mind */
         *ret_event = (ixn_event_t){.kind = IXN_EVENT_REFUSED};

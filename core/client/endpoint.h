@@ -39,7 +39,8 @@ typedef struct {
     usec_t register_at;   /* when to send one; USEC_NEVER: not */
     usec_t registered_at; /* when one was sent last */
     usec_t retry;         /* between two of them, while no node serves */
-    uint64_t announced;   /* the highest epoch that made the client register at once */
+    uint64_t announced;   /* the highest epoch that made the client register at once, or in which
+                           * it was refused */
     usec_t named_at;      /* when another node named it as the primary, and was believed */
     usec_t heartbeat;
     usec_t heard_at;

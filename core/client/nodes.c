@@ -162,15 +162,19 @@ void nodes_watch(nodes_t *self, endpoint_t *endpoint, usec_t now)
  * What nodes say */
 
 /* A node that is not `serving` speaks as one that serves. If it may be the one to use, it is asked
- * at once: the first time that it tells of an epoch without any patience. */
+ * at once: the first time that it tells of an epoch without any patience, and only then if it
+ * refused the client. */
 static void s_on_epoch(nodes_t *self, endpoint_t *endpoint, uint64_t epoch, usec_t now)
 {
-    if (endpoint->state != ENDPOINT_STANDBY && endpoint->state != ENDPOINT_ASKING)
+    bool first = epoch > endpoint->announced;
+    if (endpoint->state == ENDPOINT_DOWN || (endpoint->state == ENDPOINT_REFUSED && !first))
         return;
     bool news = epoch > self->epoch || (epoch == self->epoch && !self->serving);
     if (!news || endpoint->register_id) /* it has a Register, and answers it as one that serves */
         return;
-    if (epoch > endpoint->announced) {
+    if (first) {
+        if (endpoint->state == ENDPOINT_REFUSED)
+            endpoint->state = ENDPOINT_ASKING;
         endpoint->announced = epoch;
         endpoint->register_at = now;
     } else {
@@ -280,8 +284,10 @@ void nodes_on_not_now(nodes_t *self, endpoint_t *endpoint, uint32_t after_ms, us
     s_register_at(endpoint, now + (after > pause ? after : pause));
 }
 
-void nodes_on_refused(nodes_t *self, endpoint_t *endpoint, usec_t now)
+void nodes_on_refused(nodes_t *self, endpoint_t *endpoint, uint64_t epoch, usec_t now)
 {
+    if (epoch > endpoint->announced)
+        endpoint->announced = epoch;
     s_move(self, endpoint, EVENT_REFUSED, now);
 }
 

@@ -11,7 +11,8 @@
  *          connected                 Registered
  *     DOWN ─────────► ASKING ─────────────────────► SERVING
  *       ▲               │  └─ NotPrimary ► STANDBY ◄─┘ NotPrimary, or a higher epoch elsewhere
- *       └─ lost ─ any   └─ Error ► REFUSED ─ the one that serves is lost ► ASKING
+ *       └─ lost ─ any   └─ Error ► REFUSED ─ the one that serves is lost,
+ *                                            or it tells of a new epoch ► ASKING
  *
  * (the whole table is in nodes.c).
  */
@@ -77,7 +78,7 @@ bool nodes_on_registered(nodes_t *self, endpoint_t *endpoint, uint64_t epoch,
 void nodes_on_not_primary(nodes_t *self, endpoint_t *endpoint,
                           const Ixn__V1__NotPrimary *not_primary, usec_t now);
 void nodes_on_not_now(nodes_t *self, endpoint_t *endpoint, uint32_t after_ms, usec_t now);
-void nodes_on_refused(nodes_t *self, endpoint_t *endpoint, usec_t now);
+void nodes_on_refused(nodes_t *self, endpoint_t *endpoint, uint64_t epoch, usec_t now);
 void nodes_on_forgotten(nodes_t *self, endpoint_t *endpoint, usec_t now);
 /* A request waits too long: perhaps another node serves by now. Not more often than once in
  * `resend`. */

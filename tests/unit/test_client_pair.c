@@ -328,6 +328,48 @@ Test(client_pair, hears_of_a_refusal_where_no_other_node_serves_any_more)
     cr_assert_eq(node_count(s_b, REGISTER), 2);
 }
 
+/* A is silent, and B, which refused the client once, says that it serves. */
+Test(client_pair, leaves_a_frozen_node_for_one_that_refused_it)
+{
+    bench_start(&s_bench, 2, (ixn_client_options_t){.resend_ms = HOUR_MS, .give_up_ms = HOUR_MS});
+    s_a->heartbeat_ms = s_b->heartbeat_ms = HOUR_MS;
+    s_b->admit = REGISTER_ERROR;
+    s_b->code = IXN__V1__CODE__NAME_IN_USE;
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 1 && node_count(s_b, REGISTER));
+    bench_turn(&s_bench);
+    s_a->work = WORK_KEEP;
+    send_submit(s_bench.client);
+    WAIT(&s_bench, node_count(s_a, SUBMIT) >= 1);
+    s_a->frozen = true;
+    s_take_over(1);
+}
+
+/* … and refuses it still: once for each epoch is enough, and the program need not know. */
+Test(client_pair, asks_a_node_that_refuses_it_once_an_epoch)
+{
+    bench_start(&s_bench, 2, (ixn_client_options_t){.resend_ms = HOUR_MS, .give_up_ms = HOUR_MS});
+    s_a->heartbeat_ms = HOUR_MS;
+    s_b->admit = REGISTER_ERROR;
+    s_b->code = IXN__V1__CODE__UNKNOWN_TENANT;
+    s_b->epoch = 6;
+    WAIT(&s_bench, bench_told(&s_bench, IXN_EVENT_CONNECTED) == 1 && node_count(s_b, REGISTER));
+    bench_turn(&s_bench);
+    size_t refusals = bench_told(&s_bench, IXN_EVENT_REFUSED);
+    for (size_t registers = 1; registers <= 2; registers++) {
+        for (int i = 0; i < 3; i++)
+            node_begins(s_b);
+        size_t pings = node_count(s_b, PING);
+        WAIT(&s_bench, node_count(s_b, PING) == pings + 1); /* long after a Register would come */
+        cr_assert_eq(node_count(s_b, REGISTER), registers);
+        s_b->epoch++;
+        node_begins(s_b);
+        WAIT(&s_bench, node_count(s_b, REGISTER) == registers + 1);
+        bench_turn(&s_bench);
+    }
+    cr_assert_eq(bench_told(&s_bench, IXN_EVENT_REFUSED), refusals);
+    cr_assert_str_eq(ixn_client_endpoint(s_bench.client), s_a->address);
+}
+
 /* The connection to A stands, A is silent, and B says that it serves. */
 Test(client_pair, leaves_a_frozen_node_when_another_begins_to_serve)
 {
