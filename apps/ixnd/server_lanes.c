@@ -302,10 +302,15 @@ static bool s_do_all(server_t *self)
     return !self->forgets;
 }
 
-static void s_say_behind(server_t *self, session_t session)
+static const char *s_client_name(server_t *self, session_t session)
 {
     const node_t *node = pair_node(self->pair);
-    const char *name = node ? node_session_name(node, session) : "";
+    return node && session ? node_session_name(node, session) : "";
+}
+
+static void s_say_behind(server_t *self, session_t session)
+{
+    const char *name = s_client_name(self, session);
     if (*name)
         log_warning("client.behind",
                     "client=\"%s\" error=\"it does not read what it is told, and its session ends: "
@@ -325,6 +330,22 @@ static void s_send_frames(server_t *self)
             s_say_behind(self, frame.session);
         pair_session_lost(self->pair, frame.session);
     }
+}
+
+/* What clients leave unread is bounded over all of them, too. */
+static void s_leave_behind(server_t *self)
+{
+    transport_left_t left;
+    if (!transport_leave(self->transport, &left))
+        return;
+    log_warning("client.left_behind",
+                "client=\"%s\" error=\"clients do not read what they are told, and this one, the "
+                "furthest behind, is disconnected: %zu bytes are unread by it, %zu by all; at most "
+                "%d by all may be\"",
+                s_client_name(self, left.session), left.unread,
+                transport_unread(self->transport, 0), LIMIT_UNREAD_ALL);
+    if (left.session)
+        pair_session_lost(self->pair, left.session);
 }
 
 static void s_send_to_peer(server_t *self)
@@ -349,6 +370,7 @@ void server_act(server_t *self)
         while ((batch = pair_next_batch(self->pair)))
             journal_append(self->journal, batch);
         s_send_frames(self);
+        s_leave_behind(self);
         checkpoint_image_t *image = pair_next_image(self->pair);
         if (image) {
             checkpoint_writer_write(self->writer, image);

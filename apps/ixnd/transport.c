@@ -1,11 +1,14 @@
 #include "apps/ixnd/transport.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/base/alloc.h"
 #include "core/base/check.h"
@@ -17,12 +20,14 @@ enum {
     ID_BYTES = 255,
     PROBES = 100,                     /* a suspect that answers so many probes is alive */
     CONNECTIONS = 2 * LIMIT_SESSIONS, /* as many are remembered; those beyond are only answered */
+    FRAME_OVERHEAD = 128,             /* bytes that libzmq keeps beside a frame's own */
 };
 
 /* Frames that libzmq has and the connection has not taken. Their memory comes back from a thread of
  * libzmq, perhaps when the connection is forgotten here. */
 typedef struct {
     atomic_size_t bytes;
+    atomic_size_t *all;  /* the bytes of all connections */
     atomic_size_t users; /* the peer, and each of its frames */
 } unread_t;
 
@@ -32,7 +37,8 @@ typedef struct {
     size_t id_len;
     session_t session; /* 0: it only visits */
     int descriptor;
-    int probes; /* left, while it is a suspect */
+    uint64_t cookie; /* of the descriptor's socket: no other has it, ever */
+    int probes;      /* left, while it is a suspect */
     unread_t *unread;
 } peer_t;
 
@@ -53,6 +59,8 @@ struct transport {
     size_t last_id_len;
     int last_descriptor;
     unread_t *of_strangers; /* of connections that are not remembered */
+    atomic_size_t unread;   /* bytes of all connections */
+    unread_t *leaving;      /* of one that was closed and still has some; NULL: there is none */
     bool sent;              /* since transport_has_sent was asked */
     zmq_msg_t message;
     char endpoint[600]; /* as this machine reaches it */
@@ -110,9 +118,10 @@ static bool s_open(transport_t *self, const char *endpoint, error_t *ret_error)
     return true;
 }
 
-static unread_t *s_new_unread(void)
+static unread_t *s_new_unread(transport_t *self)
 {
     unread_t *unread = memory_zero(1, sizeof *unread);
+    unread->all = &self->unread;
     atomic_init(&unread->users, 1);
     return unread;
 }
@@ -126,7 +135,7 @@ static void s_release(unread_t *unread)
 transport_t *transport_new(const char *endpoint, error_t *ret_error)
 {
     transport_t *self = memory_zero(1, sizeof *self);
-    self->of_strangers = s_new_unread();
+    self->of_strangers = s_new_unread(self);
     zmq_msg_init(&self->message);
     if (!s_open(self, endpoint, ret_error))
         transport_destroy(&self);
@@ -160,6 +169,8 @@ void transport_destroy(transport_t **self_p)
         s_free_peer(peer);
     }
     s_release(self->of_strangers);
+    if (self->leaving)
+        s_release(self->leaving);
     free(self->by_slot);
     free(self->by_descriptor);
     free(self->suspects);
@@ -209,6 +220,14 @@ static peer_t *s_peer(const transport_t *self, session_t session)
     return peer && peer->session == session ? peer : NULL;
 }
 
+/* 0: it is closed. */
+static uint64_t s_cookie(int descriptor)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof cookie;
+    return getsockopt(descriptor, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
+}
+
 static void s_set_descriptor(transport_t *self, peer_t *peer, int descriptor)
 {
     if (peer->descriptor == descriptor || descriptor < 0)
@@ -218,6 +237,7 @@ static void s_set_descriptor(transport_t *self, peer_t *peer, int descriptor)
     self->by_descriptor = s_grow(self->by_descriptor, &self->descriptors, (size_t)descriptor + 1);
     self->by_descriptor[descriptor] = peer;
     peer->descriptor = descriptor;
+    peer->cookie = s_cookie(descriptor);
 }
 
 /* The connection of the frame received last, remembered from now on; NULL: too many are. */
@@ -229,7 +249,7 @@ static peer_t *s_meet(transport_t *self)
     memcpy(peer->id, self->last_id, self->last_id_len);
     peer->id_len = self->last_id_len;
     peer->descriptor = -1;
-    peer->unread = s_new_unread();
+    peer->unread = s_new_unread(self);
     s_set_descriptor(self, peer, self->last_descriptor);
     HASH_ADD(hh, self->peers, id, peer->id_len, peer);
     self->last = peer;
@@ -276,6 +296,20 @@ static void s_drop(transport_t *self, peer_t *peer)
     s_free_peer(peer);
 }
 
+/* Closes the connection, also when it does not read. libzmq may close the descriptor meanwhile, and
+ * it may be another socket's by now: that one is left alone. */
+static bool s_hang_up(const peer_t *peer)
+{
+    int descriptor = fcntl(peer->descriptor, F_DUPFD_CLOEXEC, 0);
+    if (descriptor < 0)
+        return false;
+    bool same = peer->cookie && s_cookie(descriptor) == peer->cookie;
+    if (same)
+        shutdown(descriptor, SHUT_RDWR);
+    close(descriptor);
+    return same;
+}
+
 /* ---- Receiving ---- */
 
 /* The frames behind the first one of a message, which must be exactly one. */
@@ -305,6 +339,7 @@ bool transport_receive(transport_t *self, transport_frame_t *ret_frame)
     if (peer && peer->descriptor >= 0 && self->last_descriptor >= 0 &&
         peer->descriptor != self->last_descriptor) {
         ret_frame->replaced = peer->session;
+        s_hang_up(peer); /* libzmq would wait until it has read everything */
         s_drop(self, peer);
         peer = NULL;
     }
@@ -319,11 +354,18 @@ bool transport_receive(transport_t *self, transport_frame_t *ret_frame)
 
 /* ---- Sending ---- */
 
+static size_t s_cost(void *bytes)
+{
+    return malloc_usable_size(bytes) + FRAME_OVERHEAD;
+}
+
 /* The frame was handed to the kernel, or is dropped. */
 static void s_free_frame(void *bytes, void *hint)
 {
     unread_t *unread = hint;
-    atomic_fetch_sub(&unread->bytes, malloc_usable_size(bytes));
+    size_t cost = s_cost(bytes);
+    atomic_fetch_sub(&unread->bytes, cost);
+    atomic_fetch_sub(unread->all, cost);
     s_release(unread);
     free(bytes);
 }
@@ -337,7 +379,9 @@ static transport_sent_t s_send(transport_t *self, const peer_t *peer, const engi
         free(frame->bytes);
         return behind || zmq_errno() == EAGAIN ? TRANSPORT_BEHIND : TRANSPORT_GONE;
     }
-    atomic_fetch_add(&unread->bytes, malloc_usable_size(frame->bytes));
+    size_t cost = s_cost(frame->bytes);
+    atomic_fetch_add(&unread->bytes, cost);
+    atomic_fetch_add(unread->all, cost);
     atomic_fetch_add(&unread->users, 1);
     zmq_msg_t message;
     CHECK(zmq_msg_init_data(&message, frame->bytes, frame->len, s_free_frame, unread) == 0);
@@ -359,8 +403,43 @@ transport_sent_t transport_send(transport_t *self, const engine_frame_t *frame)
 
 size_t transport_unread(const transport_t *self, session_t session)
 {
+    if (!session)
+        return atomic_load(&self->unread);
     const peer_t *peer = s_peer(self, session);
     return peer ? atomic_load(&peer->unread->bytes) : 0;
+}
+
+static peer_t *s_furthest_behind(transport_t *self)
+{
+    peer_t *furthest = NULL, *peer, *next;
+    size_t most = 0;
+    HASH_ITER(hh, self->peers, peer, next)
+    {
+        size_t bytes = atomic_load(&peer->unread->bytes);
+        if (bytes > most) {
+            furthest = peer;
+            most = bytes;
+        }
+    }
+    return furthest;
+}
+
+bool transport_leave(transport_t *self, transport_left_t *ret_left)
+{
+    if (atomic_load(&self->unread) <= LIMIT_UNREAD_ALL)
+        return false;
+    /* One after the other: what a closed connection leaves unread is dropped within a moment. */
+    if (self->leaving && atomic_load(&self->leaving->bytes))
+        return false;
+    peer_t *peer = s_furthest_behind(self);
+    if (!peer || !s_hang_up(peer))
+        return false;
+    if (self->leaving)
+        s_release(self->leaving);
+    self->leaving = peer->unread;
+    atomic_fetch_add(&peer->unread->users, 1);
+    *ret_left = (transport_left_t){peer->session, atomic_load(&peer->unread->bytes)};
+    return true;
 }
 
 void transport_answer(transport_t *self, const engine_frame_t *frame)
@@ -417,6 +496,8 @@ void transport_watch(transport_t *self)
 
 static bool s_is_gone(transport_t *self, const peer_t *peer)
 {
+    if (s_cookie(peer->descriptor) != peer->cookie)
+        return true; /* also when another one has its routing id by now, and even its descriptor */
     /* An empty frame is a FromNode that says nothing. */
     engine_frame_t probe = {peer->session, memory_new(0), 0};
     return s_send(self, peer, &probe) != TRANSPORT_SENT;

@@ -2,8 +2,9 @@
  * closed connection within milliseconds, and hands frames both ways. Decides nothing.
  *
  * How a lost connection is seen: the socket's monitor reports a closed descriptor; the session that
- * last used it becomes a suspect (descriptors are used again); a probe through the socket, which is
- * ROUTER_MANDATORY, answers EHOSTUNREACH when the connection is really gone.
+ * last used it becomes a suspect (descriptors are used again); it is gone when the descriptor is
+ * another socket's, or when a probe through the socket, which is ROUTER_MANDATORY, answers
+ * EHOSTUNREACH.
  */
 #ifndef IXN_APPS_IXND_TRANSPORT_H
 #define IXN_APPS_IXND_TRANSPORT_H
@@ -50,8 +51,16 @@ typedef enum {
     TRANSPORT_BEHIND, /* it leaves LIMIT_UNREAD bytes unread, or LIMIT_UNREAD_FRAMES frames */
 } transport_sent_t;
 transport_sent_t transport_send(transport_t *self, const engine_frame_t *frame);
-/* Bytes of it that the session's connection has not taken yet. */
+/* Bytes that the session's connection has not taken yet, and what each frame takes beside them; 0:
+ * of all connections. */
 size_t transport_unread(const transport_t *self, session_t session);
+/* When all connections together leave more than LIMIT_UNREAD_ALL unread, the one furthest behind is
+ * closed, and what waits for it is dropped. True: its session is lost. Call it once a turn. */
+typedef struct {
+    session_t session; /* 0: it had none (any more) */
+    size_t unread;
+} transport_left_t;
+bool transport_leave(transport_t *self, transport_left_t *ret_left);
 /* Sends a frame to the connection of the frame received last, session or not; without one it is
  * remembered for transport_broadcast. */
 void transport_answer(transport_t *self, const engine_frame_t *frame);

@@ -51,6 +51,8 @@
  * and frames. */
 #define LIMIT_UNREAD (256 * 1024 * 1024)
 #define LIMIT_UNREAD_FRAMES 10000
+/* What all connections of clients together may leave unread, in bytes. */
+#define LIMIT_UNREAD_ALL (1024 * 1024 * 1024)
 /* Sessions of clients on one node. */
 #define LIMIT_SESSIONS 100000
 /* The body of one version of a stored strategy, in bytes; how many versions of one strategy are
@@ -90,6 +92,7 @@ _Static_assert(LIMIT_ATTRIBUTES_STORED + 65536 < LIMIT_PACKET,
 _Static_assert(LIMIT_PACKET * 2 < LIMIT_BATCH / 2, "a batch holds the largest packets of a turn");
 _Static_assert(LIMIT_RECENT >= 2 * LIMIT_BATCH, "the largest batch does not drop all before it");
 _Static_assert(LIMIT_STRATEGY + 65536 < LIMIT_PACKET, "a packet holds a strategy");
+_Static_assert(LIMIT_UNREAD_ALL >= 4 * LIMIT_UNREAD, "one that does not read hurts no other");
 _Static_assert(LIMIT_SYMBOLS < UINT16_MAX, "symbols have 16 bits");
 _Static_assert(LIMIT_INTERACTIONS < UINT32_MAX, "handles have 32 bits");
 

@@ -4,6 +4,7 @@ All of it goes at the client port while ordinary clients work: their requests ar
 in good time, the node stays the same process, and what can be answered is answered with its code.
 """
 
+import contextlib
 import socket
 import uuid
 
@@ -172,13 +173,18 @@ def memory_mb(node):
         return int(next(line for line in file if line.startswith("VmRSS")).split()[1]) // 1024
 
 
-def deaf(world, node, random):
+def large(node):
+    """The id of an interaction that takes a quarter of a megabyte to tell."""
+    with Client(node.endpoint, name="writer") as writer:
+        answer = writer.submit(attributes=b'{"text":"' + b"x" * (250 * 1024) + b'"}')
+        return answer.ack.interaction_id
+
+
+def deaf(node):
     """Asks for a gigabyte and reads nothing of it: that costs so much memory and no more, and the
     session ends. It is let in again when it listens."""
     asked = 4000
-    with Client(node.endpoint, name="writer") as writer:
-        answer = writer.submit(attributes=b'{"text":"' + b"x" * (250 * 1024) + b'"}')
-        interaction = answer.ack.interaction_id
+    interaction = large(node)
     before = memory_mb(node)
     with Client(node.endpoint, name="deaf", frames=1) as client:
         for _ in range(asked):
@@ -196,6 +202,32 @@ def deaf(world, node, random):
         answer = client.register()
         expect(answer is not None and answer.HasField("registered"), f"when it listens: {answer}")
     return grown
+
+
+def many_deaf(node):
+    """Each of them leaves less unread than one may, but all of them too much: one is left, and the
+    others hear everything."""
+    asked, names = 950, [f"deaf-{number}" for number in range(5)]
+    interaction = large(node)
+    with contextlib.ExitStack() as stack:
+        clients = {name: stack.enter_context(Client(node.endpoint, name=name, frames=1))
+                   for name in names}
+        for client in clients.values():
+            for _ in range(asked):
+                client.send(get=pb.Get(interaction_id=interaction))
+        match = node.process.wait_log(r' client\.left_behind client="([^"]+)" .*? (\d+) by all')
+        left, unread = clients.pop(match[1]), int(match[2])
+        expect(2**30 < unread < 2**30 + 2**28, f"{unread} bytes were unread when one was left")
+        for name, client in clients.items():
+            heard = 0
+            while heard < asked and (messages := client.receive(20)):
+                heard += sum(message.HasField("interaction") for message in messages)
+            expect(heard == asked, f"{name} heard {heard} of {asked} answers")
+        while left.receive(2):  # what had reached it before
+            pass
+        answer = wait_for(f"{match[1]} being told something again", left.register)
+        expect(answer.HasField("registered"), f"when it is back: {answer}")
+    return unread // 2**20
 
 
 def disappear(world, node, random):
@@ -229,7 +261,8 @@ def run(options):
         load.popen.terminate()
         ordinary = world.finish_bench(load, 120)
         # A gigabyte of answers is work for the node: no time of the others is taken beside it.
-        figures["deaf"] = deaf(world, node, options.random)
+        figures["deaf"] = deaf(node)
+        figures["many_deaf"] = many_deaf(node)
         expect(node.process.pid == pid, "the node is another process than before")
         for name, most in (("p99", P99_MS), ("max", MOST_MS)):
             took = ordinary["submit_ms"][name]

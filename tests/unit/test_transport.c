@@ -127,3 +127,138 @@ Test(transport, a_client_that_does_not_read_costs_so_much_and_no_more)
     cr_assert_eq(zmq_recv(s_client, word, sizeof word, 0), 4);
     cr_assert_str_eq(word, "word");
 }
+
+/* ---- What all leave unread ---- */
+
+static void *s_connect(const char *routing_id)
+{
+    const int few = 2, at_once = 0, never = -1;
+    void *client = zmq_socket(s_context, ZMQ_DEALER);
+    cr_assert_eq(zmq_setsockopt(client, ZMQ_RCVHWM, &few, sizeof few), 0);
+    cr_assert_eq(zmq_setsockopt(client, ZMQ_LINGER, &at_once, sizeof at_once), 0);
+    cr_assert_eq(zmq_setsockopt(client, ZMQ_RECONNECT_IVL, &never, sizeof never), 0);
+    if (routing_id)
+        zmq_setsockopt(client, ZMQ_ROUTING_ID, routing_id, strlen(routing_id));
+    cr_assert_eq(zmq_connect(client, transport_endpoint(s_transport)), 0);
+    cr_assert_eq(zmq_send(client, "hello", 5, 0), 5);
+    return client;
+}
+
+static void *s_meet_another(session_t session, const char *routing_id)
+{
+    void *client = s_connect(routing_id);
+    transport_frame_t frame;
+    while (!transport_receive(s_transport, &frame))
+        s_is_told(PATIENCE_MS);
+    transport_bind_session(s_transport, session);
+    return client;
+}
+
+enum { PIECE = 1024 * 1024 };
+
+/* Sends pieces until so many bytes are unread by the session. The kernel may take some of them yet,
+ * up to its buffers' size: about ten pieces. */
+static void s_stuff(session_t session, size_t bytes)
+{
+    while (transport_unread(s_transport, session) < bytes) {
+        engine_frame_t frame = {session, memory_zero(1, PIECE), PIECE};
+        cr_assert_eq(transport_send(s_transport, &frame), TRANSPORT_SENT);
+    }
+}
+
+/* The socket is served until no more than so much is unread by the session; 0: by all. */
+static void s_wait_dropped(session_t session, size_t bytes)
+{
+    transport_frame_t frame;
+    while (transport_unread(s_transport, session) > bytes)
+        if (!transport_receive(s_transport, &frame))
+            s_is_told(1);
+}
+
+Test(transport, of_many_that_do_not_read_the_furthest_behind_is_left)
+{
+    enum { CLIENTS = 5, FURTHEST = 3 };
+    const size_t some = LIMIT_UNREAD_ALL / CLIENTS;
+    void *clients[CLIENTS];
+    transport_left_t left;
+    for (session_t i = 0; i < CLIENTS; i++)
+        clients[i] = s_meet_another(i + 1, NULL);
+    for (session_t i = 0; i < CLIENTS; i++)
+        s_stuff(i + 1, some - 16 * PIECE);
+    cr_assert_not(transport_leave(s_transport, &left), "they are within the bound");
+    s_stuff(FURTHEST, some + 32 * PIECE);
+    for (session_t i = 0; i < CLIENTS; i++)
+        s_stuff(i + 1, some + 12 * PIECE);
+    cr_assert(transport_leave(s_transport, &left));
+    cr_expect_eq(left.session, FURTHEST);
+    cr_expect_gt(left.unread, some + 12 * PIECE);
+    cr_expect_gt(transport_unread(s_transport, 0), LIMIT_UNREAD_ALL);
+    s_wait_dropped(FURTHEST, 0);
+    cr_assert_not(transport_leave(s_transport, &left), "the others are within the bound again");
+    char word[5] = {0};
+    for (session_t i = 0; i < CLIENTS; i++)
+        if (i + 1 != FURTHEST)
+            cr_expect_eq(zmq_recv(clients[i], word, sizeof word, 0), PIECE);
+    for (session_t i = 0; i < CLIENTS; i++)
+        zmq_close(clients[i]);
+}
+
+/* While the one that was left is being dropped, no other pays for it. */
+Test(transport, one_is_left_at_a_time)
+{
+    enum { CLIENTS = 6 };
+    void *clients[CLIENTS];
+    transport_left_t left;
+    for (session_t i = 0; i < CLIENTS; i++)
+        clients[i] = s_meet_another(i + 1, NULL);
+    for (session_t i = 0; i < CLIENTS; i++)
+        s_stuff(i + 1, LIMIT_UNREAD_ALL / 5 + 16 * PIECE);
+    cr_assert(transport_leave(s_transport, &left));
+    cr_expect_not(transport_leave(s_transport, &left), "it was left a moment ago");
+    s_wait_dropped(left.session, 0);
+    session_t first = left.session;
+    cr_assert(transport_leave(s_transport, &left), "five are too many, too");
+    cr_expect_neq(left.session, first);
+    s_wait_dropped(left.session, 0);
+    cr_expect_not(transport_leave(s_transport, &left));
+    for (session_t i = 0; i < CLIENTS; i++)
+        zmq_close(clients[i]);
+}
+
+/* A client that comes back under its routing id and reads nothing, again and again, while its old
+ * connections stay open: what waits for those is dropped. */
+Test(transport, what_a_replaced_connection_leaves_unread_is_dropped)
+{
+    enum { TIMES = 6, OTHER = 100 };
+    void *clients[TIMES], *other = s_meet_another(OTHER, NULL);
+    s_stuff(OTHER, 16 * PIECE);
+    for (session_t i = 0; i < TIMES; i++) {
+        clients[i] = s_meet_another(i + 1, "again");
+        s_stuff(i + 1, LIMIT_UNREAD_ALL / 5);
+    }
+    s_wait_dropped(0, LIMIT_UNREAD_ALL / 5 + 32 * PIECE);
+    for (int i = 0; i < TIMES; i++)
+        zmq_close(clients[i]);
+    zmq_close(other);
+}
+
+/* A client comes back under its routing id, and the system gives its new connection the descriptor
+ * of the old one: that session is lost all the same. */
+Test(transport, a_session_ends_though_its_names_are_used_again)
+{
+    void *client = s_meet_another(1, "again");
+    zmq_close(client);
+    while (!zeromq_has_input(transport_monitor(s_transport)))
+        s_is_told(1);
+    client = s_connect("again");
+    transport_frame_t frame;
+    while (!transport_receive(s_transport, &frame))
+        s_is_told(PATIENCE_MS);
+    if (!frame.replaced) {
+        cr_expect_eq(frame.session, 1, "nothing tells the two apart yet");
+        transport_watch(s_transport);
+        frame.replaced = transport_next_lost(s_transport);
+    }
+    cr_expect_eq(frame.replaced, 1);
+    zmq_close(client);
+}
