@@ -49,8 +49,30 @@ static int s_parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-/* A node that serves has the entry in its state: it works, so there is nothing to skip. Nodes that
- * do not answer are no reason: the new epoch keeps them from committing. */
+/* A node that serves has all that it has committed in its state: it works, so there is nothing to
+ * skip. False, always. */
+static bool s_serves(const Ixn__V1__PairNode *node, uint64_t index, error_t *ret_error)
+{
+    if (index > node->index)
+        return error_set(ret_error, ERROR_WRONG_STATE,
+                         "node %s serves and has committed up to entry %" PRIu64
+                         ": there is no entry %" PRIu64
+                         "; read the number again where a node names it (ixnctl pair status)",
+                         node->name, node->index, index);
+    if (index <= node->checkpoint)
+        return error_set(ret_error, ERROR_WRONG_STATE,
+                         "node %s serves, and entry %" PRIu64
+                         " is in the tables already (the checkpoint is at %" PRIu64
+                         "): no node applies it any more, so there is nothing to skip",
+                         node->name, index, node->checkpoint);
+    return error_set(ret_error, ERROR_WRONG_STATE,
+                     "node %s serves and has committed up to entry %" PRIu64
+                     ", so it has applied entry %" PRIu64 "; once its checkpoint, now at %" PRIu64
+                     ", has passed it no node applies it any more: wait for that instead",
+                     node->name, node->index, index, node->checkpoint);
+}
+
+/* Nodes that do not answer are no reason: the new epoch keeps them from committing. */
 static bool s_nobody_serves(const input_t *input, uint64_t *highest, error_t *ret_error)
 {
     pair_call_t pair;
@@ -65,11 +87,7 @@ static bool s_nobody_serves(const input_t *input, uint64_t *highest, error_t *re
         if (status && status->epoch > *highest)
             *highest = status->epoch;
         if (status && pair_view_serves(status->own))
-            ok = error_set(ret_error, ERROR_WRONG_STATE,
-                           "node %s serves, so it has applied entry %" PRIu64
-                           "; its next checkpoint writes it into the tables, and then no node "
-                           "applies it any more: wait for that instead",
-                           status->own->name, input->index);
+            ok = s_serves(status->own, input->index, ret_error);
     }
     pair_close(&pair);
     return ok;

@@ -278,6 +278,7 @@ class PairNode(Node):
         node = self.world.nodes[name]
         status.name, status.role, status.client_endpoint = name, node.role, node.endpoint
         status.index, status.ready, status.readiness = node.index, node.ready, node.readiness
+        status.checkpoint = node.index - 100
         status.automatic = node.automatic
         daps(status, (True, True, ""), *node.more_daps)
 
@@ -571,6 +572,23 @@ class Pair(unittest.TestCase):
         self.assertIn(self.b.endpoint, error)
         self.a.mute = True
         self.run_it("pause", "--timeout", "2", code=3)
+
+
+    def test_skip_says_where_the_node_that_serves_is(self):
+        config = os.path.join(self.folder.name, "ixnd.yaml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("node: {name: node-a}\ndatabase:\n  daps:\n"
+                       "    - {name: none, conninfo: host=/nothing/there}\n")
+        for index, words in ((1100, "entry 1100 is in the tables already (the checkpoint is at "
+                                    "1100)"),
+                             (1101, "committed up to entry 1200, so it has applied entry 1101; "
+                                    "once its checkpoint, now at 1100, has passed it"),
+                             (1200, "so it has applied entry 1200;"),
+                             (1201, "committed up to entry 1200: there is no entry 1201;")):
+            _, error = self.run_it("-c", config, "database", "skip", "--index", str(index), "-r",
+                                   "a test", code=1)
+            self.assertIn(words, error)
+            self.assertTrue(error.startswith("ixnctl: node node-a serves"), error)
 
 
 class Usage(Case):
