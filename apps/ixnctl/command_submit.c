@@ -280,7 +280,7 @@ static int s_run_connected(run_t *run, common_t *common)
     int code = EXIT_DONE;
     run->sender = sender_new(client, run->input->window, &run->tally);
     s_catch_signals();
-    if (sender_connect(run->sender, common->timeout_ms, &error)) {
+    if (sender_connect(run->sender, common->left_ms, &error)) {
         s_submit_all(run);
         code = s_summarise(run);
     } else {

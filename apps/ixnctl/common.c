@@ -14,13 +14,15 @@
 #include "apps/manual/manual.h"
 #include "core/base/alloc.h"
 #include "core/base/check.h"
+#include "core/base/clock.h"
 #include "core/base/limits.h"
 #include "core/wire/wire.h"
 
 #define CONFIG_DEFAULT "/etc/ixn/ixnd.yaml"
 #define ENDPOINT_DEFAULT "tcp://127.0.0.1:7420"
 #define TIMEOUT_MAX_S 30 /* below the time for which nodes guarantee to know a key */
-#define PEER_MS 1000     /* for the one node that is known to name the other one */
+/* For the one node that is known to name the other one; and no more than half of --timeout. */
+#define PEER_MS 1000
 
 enum { KEY_TENANT = 0x100, KEY_TIMEOUT, KEY_NAME };
 
@@ -235,8 +237,7 @@ static size_t s_find_nodes(common_t *self, char *ret_endpoints[COMMON_NODES], er
     size_t len = common_endpoints(self, ret_endpoints, ret_error);
     if (len != 1 || !pair_open(&pair, self, ret_error))
         return len;
-    if (pair.timeout_ms > PEER_MS)
-        pair.timeout_ms = PEER_MS;
+    pair.timeout_ms = self->timeout_ms / 2 < PEER_MS ? self->timeout_ms / 2 : PEER_MS;
     pair_status(&pair, 0, NULL);
     if (pair.view.len > 1)
         ret_endpoints[len++] = memory_text(pair.endpoints[1]);
@@ -249,9 +250,13 @@ ixn_client_t *common_client(common_t *self, Ixn__V1__Role role, error_t *ret_err
     char name[LIMIT_NAME + 1];
     char by[COMMON_OPERATOR_SIZE];
     char *endpoints[COMMON_NODES];
+    const usec_t begun = clock_usec(CLOCK_MONOTONIC);
     const size_t len = s_find_nodes(self, endpoints, ret_error);
     if (len == 0)
         return NULL;
+    const usec_t took_ms = (clock_usec(CLOCK_MONOTONIC) - begun) / USEC_PER_MS;
+    const uint32_t half_ms = self->timeout_ms / 2; /* finding them takes no more, but for delays */
+    self->left_ms = took_ms < half_ms ? self->timeout_ms - (uint32_t)took_ms : half_ms;
     s_make_name(name, sizeof name);
     common_operator(self, by);
     const ixn_client_options_t options = {.endpoints = (const char *const *)endpoints,
@@ -260,7 +265,7 @@ ixn_client_t *common_client(common_t *self, Ixn__V1__Role role, error_t *ret_err
                                           .name = self->name ? self->name : name,
                                           .tenant = self->tenant,
                                           .by = role == IXN__V1__ROLE__OPERATOR ? by : NULL,
-                                          .give_up_ms = self->timeout_ms};
+                                          .give_up_ms = self->left_ms};
     for (size_t i = 0, used = 0; i < len && used < sizeof self->endpoints; i++)
         used += (size_t)snprintf(self->endpoints + used, sizeof self->endpoints - used, "%s%s",
                                  i ? ", " : "", endpoints[i]);

@@ -23,6 +23,7 @@ typedef struct {
     const char *tenant; /* NULL: not said */
     const char *name;   /* of this client; NULL: one is made */
     uint32_t timeout_ms;
+    uint32_t left_ms; /* of that, when common_client had found the nodes */
     bool json;
     char endpoints[300]; /* which nodes common_client chose, for messages */
     config_t *config;    /* loaded on demand by common_config */
