@@ -18,6 +18,8 @@ enum {
     BATCH_BYTES = LIMIT_BATCH / 2,
     BATCH_ENTRIES = LIMIT_BATCH_ENTRIES / 2,
     HELD_BYTES = 64 * 1024 * 1024,
+    LOOKS_A_TURN = 100000, /* then lists are BUSY */
+    SHOWN_IS = 16,         /* looks: what is shown is copied and encoded, too */
 };
 
 _Static_assert(BATCH_BYTES + 2 * LIMIT_ATTRIBUTES + 200 * BATCH_ENTRIES < LIMIT_BATCH,
@@ -145,6 +147,20 @@ bool engine_may_receive(const engine_t *self)
     return !s_is_filled(self, 2);
 }
 
+bool engine_may_look(engine_t *self, session_t session, uint64_t request)
+{
+    if (self->looks < LOOKS_A_TURN)
+        return true;
+    engine_say_busy(self, session, request,
+                    "as much as may be listed in one turn of the node was asked for");
+    return false;
+}
+
+void engine_looked(engine_t *self, size_t at, size_t shown)
+{
+    self->looks += at + shown * SHOWN_IS;
+}
+
 void engine_emit(engine_t *self, Ixn__V1__Entry *entry)
 {
     if (!self->batch_open) {
@@ -198,6 +214,7 @@ void engine_turn_begin(engine_t *self, usec_t log_time, usec_t wall_time)
     if (log_time > self->log_time)
         self->log_time = log_time;
     self->wall_time = wall_time;
+    self->looks = 0;
     balancer_set_time(self->balancer, self->log_time);
 }
 

@@ -176,6 +176,7 @@ struct engine {
     usec_t log_time;
     usec_t wall_time;
     bool batch_open;
+    size_t looks;     /* that lists have taken */
     bool needs_entry; /* a confirmed read waits for a commit sent after it */
     id128_t previous; /* hash of the batch before */
     uint64_t first;
@@ -255,6 +256,10 @@ session_t engine_ref(const engine_t *self, const engine_session_t *slot);
 void engine_emit(engine_t *self, Ixn__V1__Entry *entry);
 /* False when the batch that is open, or what waits to be told, must not grow: decide no more. */
 bool engine_has_room(const engine_t *self);
+/* What operators list is a bounded amount of work a turn. False: it was BUSY; ask before a page is
+ * made, and tell afterwards how many things were looked at and how many are shown. */
+bool engine_may_look(engine_t *self, session_t session, uint64_t request);
+void engine_looked(engine_t *self, size_t at, size_t shown);
 /* Whether a session has anything to do with what is a tenant's: its own, an operator all. */
 bool engine_may_see(const engine_session_t *slot, uint16_t tenant);
 void engine_end_session(engine_t *self, engine_session_t *slot, Ixn__V1__ReturnCause cause);

@@ -1,7 +1,8 @@
 #include "core/engine_internal.h"
 
 /* What operators list: queues and interactions, a page at a time. Every page is a bounded amount of
- * work, so the loop never pauses for a list; like every read it is told with its commit. */
+ * work, and so are all pages of a turn, so the loop never pauses for lists; like every read one is
+ * told with its commit. */
 
 enum {
     LIMIT_QUEUE_REASON = 1600, /* bytes; the rest is cut */
@@ -51,6 +52,8 @@ static bool s_is_shown(const queue_t *queue)
 void engine_list_queues(engine_t *self, session_t session, uint64_t request,
                         const Ixn__V1__ListQueues *list)
 {
+    if (!engine_may_look(self, session, request))
+        return;
     Ixn__V1__Queue views[QUEUES_A_PAGE];
     Ixn__V1__Queue *page[QUEUES_A_PAGE];
     Ixn__V1__Queues queues = IXN__V1__QUEUES__INIT;
@@ -64,6 +67,8 @@ void engine_list_queues(engine_t *self, session_t session, uint64_t request,
         page[queues.n_queues] = &views[queues.n_queues];
         queues.n_queues++;
     }
+    /* The reason of each may be that of any router. */
+    engine_looked(self, at - list->after + queues.n_queues * self->slots_len, queues.n_queues);
     queues.next = at < self->state->queues_len ? (uint32_t)at : 0;
     Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
     message.body_case = IXN__V1__MESSAGE__BODY_QUEUES;
@@ -123,12 +128,15 @@ void engine_list_interactions(engine_t *self, session_t session, uint64_t reques
         engine_refuse(self, session, request, &error);
         return;
     }
+    if (!engine_may_look(self, session, request))
+        return;
     const size_t limit = list->limit ? list->limit : PAGE_STANDARD;
     const uint32_t handles = state_handles(self->state);
     uint32_t at = list->after;
+    uint32_t looked = 0;
     interactions.interactions = page;
-    for (int i = 0; i < RECORDS_A_PAGE && at < handles && interactions.n_interactions < limit;
-         i++, at++) {
+    for (; looked < RECORDS_A_PAGE && at < handles && interactions.n_interactions < limit;
+         looked++, at++) {
         const interaction_t *interaction = state_of_handle(self->state, at);
         if (!interaction || !s_is_asked_for(self, interaction, list))
             continue;
@@ -137,6 +145,7 @@ void engine_list_interactions(engine_t *self, session_t session, uint64_t reques
         view->message.attributes = (ProtobufCBinaryData){0, NULL};
         page[interactions.n_interactions++] = &view->message;
     }
+    engine_looked(self, looked, interactions.n_interactions);
     interactions.next = at < handles ? at : 0;
     Ixn__V1__Message message = IXN__V1__MESSAGE__INIT;
     message.body_case = IXN__V1__MESSAGE__BODY_INTERACTIONS;

@@ -267,6 +267,7 @@ static void s_list_routers(page_t *page, const Ixn__V1__List *wanted, list_t *li
             s_list(list, router->name, router);
     }
     size_t len;
+    size_t shown = 0;
     const listed_t *items = s_turn_to(list, wanted, &len, listing);
     listing->routers = s_messages(page, len, sizeof *listing->routers);
     for (size_t i = 0; i < len; i++) {
@@ -274,7 +275,9 @@ static void s_list_routers(page_t *page, const Ixn__V1__List *wanted, list_t *li
         ixn__v1__router_info__init(view);
         s_router(page, items[i].item, view);
         listing->routers[listing->n_routers++] = view;
+        shown += 1 + view->n_strategies;
     }
+    engine_looked(self, self->state->routers_len, shown);
 }
 
 /* One router of a strategy: one that it is activated on, or that brings it. */
@@ -359,6 +362,7 @@ static void s_list_strategies(page_t *page, const Ixn__V1__List *wanted, list_t 
         if (self->strategies[i]->tenant == page->tenant)
             s_list(list, self->strategies[i]->name, self->strategies[i]);
     size_t len;
+    size_t shown = 0;
     const listed_t *items = s_turn_to(list, wanted, &len, listing);
     listing->strategies = s_messages(page, len, sizeof *listing->strategies);
     for (size_t i = 0; i < len; i++) {
@@ -366,7 +370,10 @@ static void s_list_strategies(page_t *page, const Ixn__V1__List *wanted, list_t 
         ixn__v1__strategy_info__init(info);
         s_strategy_info(page, items[i].item, info);
         listing->strategies[listing->n_strategies++] = info;
+        shown += 1 + info->n_routers;
     }
+    const size_t each = self->state->queues_len + self->slots_len;
+    engine_looked(self, self->strategies_len + len * each, shown);
 }
 
 static void s_agent(page_t *page, const agent_record_t *agent, Ixn__V1__AgentInfo *view)
@@ -399,6 +406,7 @@ static void s_list_agents(page_t *page, const Ixn__V1__List *wanted, list_t *lis
         s_agent(page, items[i].item, view);
         listing->agents[listing->n_agents++] = view;
     }
+    engine_looked(page->self, HASH_COUNT(page->self->state->catalog.agents), len);
 }
 
 static void s_say_listing(engine_t *self, session_t session, uint64_t request,
@@ -432,6 +440,8 @@ void engine_list_router(engine_t *self, session_t session, uint64_t request, con
 
 void engine_list(engine_t *self, session_t session, uint64_t request, const Ixn__V1__List *wanted)
 {
+    if (!engine_may_look(self, session, request))
+        return;
     page_t page = {.self = self, .tenant = engine_slot(self, session)->tenant};
     list_t list = {0};
     Ixn__V1__Listing listing = IXN__V1__LISTING__INIT;

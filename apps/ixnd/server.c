@@ -13,6 +13,7 @@
 
 enum {
     FRAMES_A_TURN = 500,
+    RECEIVE_US = 5000,         /* a turn takes no more frames then: others wait for its end */
     FIGURES_US = 10 * 1000000, /* a line of figures in the log, when something happened */
 };
 
@@ -45,10 +46,13 @@ static void s_visit(server_t *self, transport_frame_t *frame)
     pair_receive(self->pair, frame->session, frame->bytes, frame->len);
 }
 
-/* Hands in what has arrived, a bounded number of frames; true when that was all. */
+/* Hands in what has arrived, a bounded number of frames for a bounded time; true when that was all.
+ * A frame may hold a thousand requests. ZeroMQ takes the connections in turn: one that sends much
+ * holds up the others by its first frame only. */
 static bool s_receive(server_t *self)
 {
-    for (int i = 0; i < FRAMES_A_TURN; i++) {
+    usec_t until = connection_now() + RECEIVE_US;
+    for (int i = 0; i < FRAMES_A_TURN && (i == 0 || connection_now() < until); i++) {
         if (!pair_may_receive(self->pair))
             return false;
         transport_frame_t frame;
