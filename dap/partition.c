@@ -94,6 +94,34 @@ static void s_print_samples(buffer_t *sql, const char *name)
                   name, name);
 }
 
+/* … as PL/pgSQL: returns when the day is a partition, and raises what keeps it from becoming one.
+ * `day` is its range. Bounds are read as they are shown, so it says how. */
+static const char s_look_sql[] =
+    "PERFORM set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO', true); "
+    "FOR other IN SELECT format('%s.%s', n.nspname, c.relname) AS name, i.inhrelid::regclass AS "
+    "part, "
+    "b.bound = 'DEFAULT' AS is_default, r.range, "
+    "i.inhrelid = to_regclass(ours) AND r.range = day AND NOT i.inhdetachpending AS is_it "
+    "FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid "
+    "JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+    "CROSS JOIN LATERAL pg_get_expr(c.relpartbound, c.oid) AS b(bound) "
+    "CROSS JOIN LATERAL tstzrange("
+    "substring(b.bound FROM 'FROM [(]''([^'']*)''[)]')::timestamptz, "
+    "substring(b.bound FROM 'TO [(]''([^'']*)''[)]')::timestamptz) AS r(range) "
+    "WHERE i.inhparent = 'ixn.interaction_finished'::regclass AND r.range && day "
+    "ORDER BY is_default LOOP "
+    "IF other.is_it THEN RETURN; END IF; "
+    "IF NOT other.is_default THEN RAISE EXCEPTION '% % is in the way of % %: detach it from "
+    "ixn.interaction_finished', other.name, other.range, ours, day; END IF; "
+    "EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE completed_at >= $1 AND "
+    "completed_at < $2)', other.part) INTO has_rows USING lower(day), upper(day); "
+    "IF has_rows THEN RAISE EXCEPTION '%, the default partition, holds rows of % %: detach it from "
+    "ixn.interaction_finished', other.name, ours, day; END IF; "
+    "END LOOP; "
+    "IF to_regclass(ours) IS NOT NULL THEN RAISE EXCEPTION '% is there and is no partition of "
+    "ixn.interaction_finished for %: attach it again, or give it another name', ours, day; "
+    "END IF; ";
+
 bool partition_make(connection_t *connection, const partition_options_t *options, int64_t day,
                     error_t *ret_error)
 {
@@ -106,22 +134,20 @@ bool partition_make(connection_t *connection, const partition_options_t *options
     buffer_t sql = {0};
     s_print_fenced(&sql, &options->fence, "RETURN");
     buffer_printf(&sql,
-                  "IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = "
-                  "to_regclass('ixn.%s')) THEN "
-                  "IF to_regclass('ixn.%s') IS NOT NULL THEN RAISE EXCEPTION 'ixn.%s is there and "
-                  "is no partition of ixn.interaction_finished: attach it again, or give it "
-                  "another name'; END IF; "
+                  "DECLARE ours CONSTANT text := 'ixn.%s'; other record; has_rows boolean; "
+                  "day CONSTANT tstzrange := tstzrange('%s 00:00:00+00', '%s 00:00:00+00'); BEGIN "
+                  "%s"
                   "CREATE TABLE ixn.%s (LIKE ixn.interaction_finished INCLUDING ALL) "
                   "WITH (" GROWTH
                   "); "
                   "CREATE UNIQUE INDEX ON ixn.%s (id); ",
-                  name, name, name, name, name);
+                  name, from, to, s_look_sql, name, name);
     s_print_samples(&sql, name);
     buffer_printf(&sql,
                   "COMMENT ON TABLE ixn.%s IS 'Interactions that were finished on %s (UTC).'; "
                   "ALTER TABLE ixn.interaction_finished ATTACH PARTITION ixn.%s "
                   "FOR VALUES FROM ('%s 00:00:00+00') TO ('%s 00:00:00+00'); "
-                  "END IF;",
+                  "END;",
                   name, from, name, from, to);
     return s_run(connection, &sql, options->timeout_ms, MAKE_LOCK_TIMEOUT_MS, ret_error);
 }

@@ -31,7 +31,8 @@ typedef struct {
 } partition_options_t;
 
 /* Makes the partition of a valid day unless it is there; true then too. When the fence does not
- * hold it makes nothing: whoever writes next finds out. */
+ * hold it makes nothing: whoever writes next finds out. What somebody put in its place is named:
+ * another partition that overlaps, rows in a default partition, a table of the same name. */
 bool partition_make(connection_t *connection, const partition_options_t *options, int64_t day,
                     error_t *ret_error);
 

@@ -267,6 +267,87 @@ Test(retention, a_day_that_is_no_partition_is_named)
     cr_expect(s_has(12345));
 }
 
+/* Somebody made partitions by hand, by the calendar of another place, or for what has no place. */
+Test(retention, what_is_in_a_days_way_is_named)
+{
+    static const struct {
+        const char *made, *removed, *said;
+    } cases[] = {
+        {"CREATE TABLE ixn.by_hand PARTITION OF ixn.interaction_finished FOR VALUES "
+         "FROM ('2003-10-20 22:00:00+00') TO ('2003-11-20 22:00:00+00')",
+         "ALTER TABLE ixn.interaction_finished DETACH PARTITION ixn.by_hand",
+         "ixn.by_hand [\"2003-10-20 22:00:00+00\",\"2003-11-20 22:00:00+00\") is in the way of "
+         "ixn.interaction_finished_20031020 [\"2003-10-20 00:00:00+00\",\"2003-10-21 "
+         "00:00:00+00\"): "
+         "detach it"},
+        {"CREATE TABLE ixn.before PARTITION OF ixn.interaction_finished FOR VALUES "
+         "FROM (MINVALUE) TO ('2003-10-20 00:00:01+00')",
+         "DROP TABLE ixn.before", "ixn.before (,\"2003-10-20 00:00:01+00\") is in the way of"},
+        {"CREATE TABLE ixn.interaction_finished_20031020 PARTITION OF ixn.interaction_finished FOR "
+         "VALUES FROM ('2003-10-20 00:00:00+02') TO ('2003-10-21 00:00:00+02')",
+         "DROP TABLE ixn.interaction_finished_20031020",
+         "ixn.interaction_finished_20031020 [\"2003-10-19 22:00:00+00\","},
+        {"CREATE TABLE ixn.interaction_finished_20031020 PARTITION OF ixn.interaction_finished FOR "
+         "VALUES FROM ('2001-01-01') TO ('2001-01-02')",
+         "DROP TABLE ixn.interaction_finished_20031020",
+         "ixn.interaction_finished_20031020 is there and is no partition of "
+         "ixn.interaction_finished for [\"2003-10-20"},
+    };
+    partition_options_t options = s_partition_options();
+    fixture_ask(s_fixture.pq, "ALTER DATABASE %s SET datestyle = 'German, DMY'", s_fixture.name);
+    fixture_ask(s_fixture.pq, "ALTER DATABASE %s SET timezone = 'Asia/Kolkata'", s_fixture.name);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        error_t error = {0};
+        fixture_ask(s_fixture.pq, "%s", cases[i].made);
+        cr_expect_not(partition_make(s_connection, &options, 12345, &error));
+        cr_expect(strstr(error.text, cases[i].said), "%s", error.text);
+        s_make(13000); /* others are not touched */
+        fixture_ask(s_fixture.pq, "%s", cases[i].removed);
+        s_make(12345);
+        fixture_ask(s_fixture.pq,
+                    "DROP TABLE ixn.interaction_finished_20031020, "
+                    "ixn.interaction_finished_20050805");
+    }
+}
+
+/* A default partition is in nobody's way until it holds something of the day. The lane says what
+ * is, and goes on by itself. */
+Test(retention, an_image_waits_until_the_way_is_free)
+{
+    fixture_ask(s_fixture.pq,
+                "CREATE TABLE ixn.all_else PARTITION OF ixn.interaction_finished DEFAULT");
+    fixture_start(&s_fixture);
+    test_image_t *image = test_image_new(0, 1);
+    interaction_row_t row = test_finished(1, 12345 * DAY_US);
+    test_image_finish(image, &row);
+    fixture_write(&s_fixture, &image->image);
+    cr_expect(s_has(12345));
+    fixture_ask(s_fixture.pq,
+                "ALTER TABLE ixn.interaction_finished "
+                "DETACH PARTITION ixn.interaction_finished_20031020");
+    fixture_ask(s_fixture.pq, "ALTER TABLE ixn.interaction_finished_20031020 RENAME TO kept");
+    fixture_ask(s_fixture.pq, "INSERT INTO ixn.interaction_finished SELECT * FROM ixn.kept");
+    checkpoint_writer_destroy(&s_fixture.writer); /* the next one has not seen the day */
+    fixture_start(&s_fixture);
+    checkpoint_event_t event;
+    image = test_image_new(1, 2);
+    row = test_finished(2, 12345 * DAY_US + 1);
+    test_image_finish(image, &row);
+    checkpoint_writer_write(s_fixture.writer, &image->image);
+    fixture_next(&s_fixture, &event);
+    cr_assert_eq(event.kind, CHECKPOINT_WAITING, "event %d: %s", event.kind, event.error.text);
+    cr_expect(strstr(event.error.text,
+                     "ixn.all_else, the default partition, holds rows of "
+                     "ixn.interaction_finished_20031020 [\"2003-10-20 00"),
+              "%s", event.error.text);
+    fixture_ask(s_fixture.pq, "ALTER TABLE ixn.interaction_finished DETACH PARTITION ixn.all_else");
+    do
+        fixture_next(&s_fixture, &event);
+    while (event.kind == CHECKPOINT_WAITING);
+    cr_assert_eq(event.kind, CHECKPOINT_WRITTEN, "event %d: %s", event.kind, event.error.text);
+    cr_expect(s_has(12345));
+}
+
 Test(retention, days_are_made_while_the_history_is_read)
 {
     PGconn *reader = fixture_connect(&s_fixture);
