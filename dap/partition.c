@@ -198,45 +198,50 @@ static bool s_next(connection_t *connection, const partition_options_t *options,
 static bool s_is_needed(connection_t *connection, const partition_options_t *options,
                         const char *name, bool *ret_needed, error_t *ret_error)
 {
-    buffer_t sql = {0};
-    buffer_printf(&sql,
-                  "SELECT EXISTS (SELECT FROM ixn.%s AS h, ixn.checkpoint AS c "
-                  "WHERE h.completed_log_us > c.log_time_us - %lld)",
-                  name, (long long)DAY_US);
-    buffer_append(&sql, "", 1);
-    PGresult *result = connection_query_within(connection, (const char *)sql.bytes, NULL,
-                                               options->timeout_ms, ret_error);
-    buffer_free(&sql);
-    if (!result)
+    char sql[200 + PARTITION_NAME_SIZE];
+    snprintf(sql, sizeof sql,
+             "SELECT EXISTS (SELECT FROM ixn.%s AS h, ixn.checkpoint AS c "
+             "WHERE h.completed_log_us > c.log_time_us - %lld)",
+             name, (long long)DAY_US);
+    pipeline_statement_t statement = {sql, NULL, -1, options->timeout_ms};
+    PGresult *result = NULL;
+    if (!pipeline_transaction(connection, &statement, DROP_LOCK_TIMEOUT_MS, &result, ret_error))
         return false;
     *ret_needed = field_bool(field_of(result, 0, 0));
     PQclear(result);
     return true;
 }
 
-bool partition_drop_next(connection_t *connection, const partition_options_t *options,
-                         char after[PARTITION_NAME_SIZE], bool *ret_more, error_t *ret_error)
+static bool s_drop(connection_t *connection, const partition_options_t *options, const char *name,
+                   error_t *ret_error)
+{
+    buffer_t sql = {0};
+    s_print_fenced(&sql, &options->fence,
+                   "RAISE EXCEPTION 'this is not the database or the epoch that may drop it'");
+    buffer_printf(&sql, "DROP TABLE ixn.%s;", name);
+    if (!s_run(connection, &sql, options->timeout_ms, DROP_LOCK_TIMEOUT_MS, ret_error))
+        return false;
+    log_info("history.dropped", "partition=%s", name);
+    return true;
+}
+
+partition_drop_t partition_drop_next(connection_t *connection, const partition_options_t *options,
+                                     char after[PARTITION_NAME_SIZE], error_t *ret_error)
 {
     char name[PARTITION_NAME_SIZE];
     bool needed = false;
     if (!s_next(connection, options, after, name, ret_error))
-        return false;
-    if (!name[0]) {
-        *ret_more = false;
-        return true;
+        return PARTITION_FAILED;
+    if (!name[0])
+        return PARTITION_NONE;
+    if (s_is_needed(connection, options, name, &needed, ret_error) &&
+        (needed || s_drop(connection, options, name, ret_error))) {
+        memcpy(after, name, sizeof name);
+        return PARTITION_SEEN;
     }
-    if (!s_is_needed(connection, options, name, &needed, ret_error))
-        return false;
-    if (!needed) {
-        buffer_t sql = {0};
-        s_print_fenced(&sql, &options->fence,
-                       "RAISE EXCEPTION 'this is not the database or the epoch that may drop it'");
-        buffer_printf(&sql, "DROP TABLE ixn.%s;", name);
-        if (!s_run(connection, &sql, options->timeout_ms, DROP_LOCK_TIMEOUT_MS, ret_error))
-            return false;
-        log_info("history.dropped", "partition=%s", name);
-    }
+    bool fenced = strcmp(connection_sqlstate(connection), "P0001") == 0;
+    if (!connection_is_open(connection) || fenced)
+        return PARTITION_FAILED;
     memcpy(after, name, sizeof name);
-    *ret_more = true;
-    return true;
+    return PARTITION_HELD;
 }

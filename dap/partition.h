@@ -40,12 +40,16 @@ bool partition_make(connection_t *connection, const partition_options_t *options
 bool partition_today(connection_t *connection, const partition_options_t *options, int64_t *ret_day,
                      error_t *ret_error);
 
+typedef enum {
+    PARTITION_NONE,   /* there is none to drop (any more) */
+    PARTITION_SEEN,   /* there was one; there may be another */
+    PARTITION_HELD,   /* the database does not drop this one now: somebody reads it, needs it … */
+    PARTITION_FAILED, /* nothing can be said about any */
+} partition_drop_t;
 /* Drops the first partition called later than `after` ("" at first; set to its name) that lies
- * `retention_us` back, as a whole. `ret_more`: there was one, and there may be another. A partition
- * in which something was completed within the last day of log time stays: a node with a wrong
- * calendar wrote it, and its keys may still be needed.
- * DATABASE_REFUSED with SQLSTATE 55P03 when somebody reads the history: ask again later. */
-bool partition_drop_next(connection_t *connection, const partition_options_t *options,
-                         char after[PARTITION_NAME_SIZE], bool *ret_more, error_t *ret_error);
+ * `retention_us` back, as a whole. A partition in which something was completed within the last day
+ * of log time stays: a node with a wrong calendar wrote it, and its keys may still be needed. */
+partition_drop_t partition_drop_next(connection_t *connection, const partition_options_t *options,
+                                     char after[PARTITION_NAME_SIZE], error_t *ret_error);
 
 #endif

@@ -173,27 +173,41 @@ static bool s_step_days(retention_t *self, connection_t *connection, error_t *re
     return true;
 }
 
+/* A day that is held postpones no other: the next one's turn comes after a moment (each try may
+ * stop readers of the history), its own after the last. It is told of once, until none is held. */
 static bool s_step_drop(retention_t *self, connection_t *connection, error_t *ret_error)
 {
-    bool more = false;
-    if (!partition_drop_next(connection, &self->partitions, self->dropped, &more, ret_error)) {
-        self->dropped[0] = 0;
+    switch (partition_drop_next(connection, &self->partitions, self->dropped, ret_error)) {
+    case PARTITION_FAILED:
         return false;
+    case PARTITION_SEEN:
+        return true;
+    case PARTITION_HELD:
+        self->next_drop = connection_now() + RETRY_INTERVAL_US;
+        self->held = true;
+        if (strcmp(self->dropped, self->told) > 0) {
+            memcpy(self->told, self->dropped, sizeof self->told);
+            log_warning("history.held", "partition=%s error=\"%s\"", self->dropped,
+                        ret_error->text);
+        }
+        return true;
+    case PARTITION_NONE:
+        break;
     }
-    if (!more) {
-        self->dropped[0] = 0;
-        self->next_drop = connection_now() + DAYS_INTERVAL_US;
-    }
+    self->next_drop = connection_now() + (self->held ? RETRY_INTERVAL_US : DAYS_INTERVAL_US);
+    if (!self->held)
+        self->told[0] = 0;
+    self->held = false;
+    self->dropped[0] = 0;
     return true;
 }
 
 /* The same failure again and again is one line. */
-static void s_warn(retention_t *self, const char *task, const error_t *error)
+static void s_warn(error_t *warned, const char *task, const error_t *error)
 {
-    if (self->warned_task != task || strcmp(self->warned.text, error->text) != 0)
+    if (strcmp(warned->text, error->text) != 0)
         log_warning("retention.postponed", "task=\"%s\" error=\"%s\"", task, error->text);
-    self->warned_task = task;
-    self->warned = *error;
+    *warned = *error;
 }
 
 static usec_t s_next(const retention_t *self)
@@ -210,19 +224,21 @@ usec_t retention_step(retention_t *self, connection_t *connection)
         const char *name;
         bool (*step)(retention_t *, connection_t *, error_t *);
         size_t next; /* where its time is */
-    } tasks[] = {
+    } tasks[RETENTION_TASKS] = {
         {"make the history's next days", s_step_days, offsetof(retention_t, next_days)},
         {"drop the history's old days", s_step_drop, offsetof(retention_t, next_drop)},
         {"delete old journal rows", s_step_journal, offsetof(retention_t, next_journal)},
     };
     usec_t now = connection_now();
-    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+    for (size_t i = 0; i < RETENTION_TASKS; i++) {
         usec_t *next = (usec_t *)((char *)self + tasks[i].next);
         if (now < *next)
             continue;
         error_t error = {0};
-        if (!tasks[i].step(self, connection, &error)) {
-            s_warn(self, tasks[i].name, &error);
+        if (tasks[i].step(self, connection, &error)) {
+            self->warned[i] = (error_t){0};
+        } else {
+            s_warn(self->warned + i, tasks[i].name, &error);
             *next = connection_now() + RETRY_INTERVAL_US;
         }
         break;

@@ -21,20 +21,24 @@ typedef struct {
     uint32_t statement_timeout_ms;
 } retention_options_t;
 
+enum { RETENTION_TASKS = 3 };
+
 /* A value. Times are CLOCK_BOOTTIME. */
 typedef struct {
     retention_options_t options;
     partition_options_t partitions;
     usec_t next_journal;
-    usec_t next_days; /* when days ahead are looked at */
-    usec_t next_drop; /* … and days that are over */
-    char dropped[PARTITION_NAME_SIZE];
-    int64_t measured;        /* journal rows up to this index are in `kept_size`; -1: none */
-    int64_t deleted;         /* no row is left up to this index; -1: not known */
-    int64_t kept_size;       /* bytes of the journal rows between the two */
-    uint32_t chunk;          /* journal rows deleted by a statement */
-    const char *warned_task; /* the failure that was logged last */
-    error_t warned;
+    usec_t next_days;                  /* when days ahead are looked at */
+    usec_t next_drop;                  /* … and days that are over */
+    char dropped[PARTITION_NAME_SIZE]; /* the day that was looked at last; "": the next is the first
+                                        */
+    char told[PARTITION_NAME_SIZE];    /* the last day that was told to be held; "": none is */
+    bool held;                         /* one was, since the first */
+    int64_t measured;  /* journal rows up to this index are in `kept_size`; -1: none */
+    int64_t deleted;   /* no row is left up to this index; -1: not known */
+    int64_t kept_size; /* bytes of the journal rows between the two */
+    uint32_t chunk;    /* journal rows deleted by a statement */
+    error_t warned[RETENTION_TASKS]; /* each one's failure that was logged, until it works again */
 } retention_t;
 
 void retention_init(retention_t *self, const retention_options_t *options);
