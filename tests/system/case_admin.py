@@ -436,6 +436,39 @@ def check_switchover(pair, primary):
     return backup
 
 
+def check_nobody_is_left_out(pair, primary):
+    """A pause is one when both know of it. Where nobody serves, the audit has what came of it."""
+    backup = pair.other(primary)
+
+    def outcome(port, action):
+        row = [row for row in port.good("/v1/audit")["audit"] if row["action"] == action][0]
+        return row["outcome"]
+
+    backup.process.popen.send_signal(signal.SIGSTOP)
+    answer = primary.admin.post("/v1/pair/pause", {"reason": "a test"})
+    backup.process.popen.send_signal(signal.SIGCONT)
+    expect_status(answer, 503, "TIMED_OUT")
+    expect(f"not every node has taken it: {backup.name}: " in answer.text, answer.text)
+    wait_for("the audit to say so", lambda: "not every node" in (
+        outcome(primary.admin, "pause") or ""))
+    pair.wait_ready()
+    wait_for("both to take a pause", lambda: backup.admin.post(
+        "/v1/pair/pause", {"reason": "a test"}).status == 200)
+    wait_for("both to be paused", lambda: not any(
+        seen["sees"]["own"]["automatic"] for seen in backup.admin.good("/v1/pair")["nodes"]))
+    primary.kill()
+    path = "/v1/pair/switchover"
+    wait_for("it to be seen that nobody serves", lambda: backup.admin.post(
+        path, {"reason": "a test", "dry_run": True}).status == 409)
+    expect_status(backup.admin.post(path, {"reason": "a test"}), 409, "WRONG_STATE")
+    wait_for("the audit to say so", lambda: "no node serves" in (
+        outcome(backup.admin, "switchover") or ""))
+    answer = backup.admin.post("/v1/pair/resume", {"reason": "a test"})
+    expect_status(answer, 503, "TIMED_OUT")
+    expect(backup.name not in answer.json["error"]["sentence"], answer.text)
+    wait_for("the backup to serve", lambda: backup.admin.get("/primary").status == 200)
+
+
 def check_heal(pair, primary):
     """Nothing is lost: each node says so, whichever is asked; case `standby` heals."""
     for node in pair.nodes:
@@ -582,6 +615,7 @@ def run(options):
         check_heal(pair, primary)
         check_reload(pair, primary)
         primary = check_switchover(pair, primary)
+        check_nobody_is_left_out(pair, primary)
         for node in pair.nodes:
             node.process.stop()
         check_tokens(world)

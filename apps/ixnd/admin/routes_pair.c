@@ -57,13 +57,14 @@ Ixn__V1__PairCommand pair_command_of(const exchange_t *exchange, Ixn__V1__PairCo
     return command;
 }
 
-static void s_tell(exchange_t *exchange, node_link_t *link, Ixn__V1__PairCommand__Kind kind)
+static void s_tell(exchange_t *exchange, node_link_t *link, Ixn__V1__PairCommand__Kind kind,
+                   command_answer_fn *answer)
 {
     Ixn__V1__PairCommand command = pair_command_of(exchange, kind);
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
     request.pair_command = &command;
-    pair_ask(exchange, link, &request, s_on_command);
+    pair_ask(exchange, link, &request, answer);
 }
 
 void pair_hear_commands(core_t *self, node_link_t *link)
@@ -111,30 +112,55 @@ void pair_forget_link(core_t *self, const node_link_t *link)
 static void s_switchover(core_t *self, exchange_t *exchange)
 {
     node_link_t *primary = status_primary(self);
+    error_t error;
+    error_set(&error, ERROR_WRONG_STATE,
+              "no node serves, so none can hand over; a backup takes over by failover");
     if (primary)
-        s_tell(exchange, primary, IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER);
+        s_tell(exchange, primary, IXN__V1__PAIR_COMMAND__KIND__SWITCHOVER, s_on_command);
     else
-        http_answer_error(exchange->request, 409, "WRONG_STATE",
-                          "no node serves, so none can hand over; a backup takes over by failover");
+        s_on_command(exchange, NULL, &error);
 }
 
 static void s_failover(core_t *self, exchange_t *exchange)
 {
     node_link_t *backup = status_backup(self);
-    s_tell(exchange, backup ? backup : self->own, IXN__V1__PAIR_COMMAND__KIND__FAILOVER);
+    s_tell(exchange, backup ? backup : self->own, IXN__V1__PAIR_COMMAND__KIND__FAILOVER,
+           s_on_command);
 }
 
-/* Both nodes are told; the answer is this node's. */
+/* One of both has answered, or cannot be told. The last one ends it. */
+static void s_on_told(exchange_t *exchange, node_link_t *link, const error_t *error)
+{
+    const char *name = link ? status_name(exchange->core, link) : "the other node";
+    error_t *untold = &exchange->untold;
+    const error_t before = *untold;
+    if (error->code != ERROR_OK)
+        error_set(untold, before.code == ERROR_TIMED_OUT ? before.code : error->code, "%s%s%s: %s",
+                  before.text, *before.text ? "; " : "", *name ? name : node_link_endpoint(link),
+                  error->text);
+    if (--exchange->wanted > 0)
+        return;
+    const error_t all = *untold;
+    if (all.code != ERROR_OK)
+        error_set(untold, all.code, "not every node has taken it: %s; ask again, until all have",
+                  all.text);
+    s_on_command(exchange, link, untold);
+}
+
+/* All must hear it: a pause that one node does not know of is none. */
 static void s_tell_both(core_t *self, exchange_t *exchange, Ixn__V1__PairCommand__Kind kind)
 {
-    Ixn__V1__PairCommand command = pair_command_of(exchange, kind);
-    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
-    request.body_case = IXN__V1__REQUEST__BODY_PAIR_COMMAND;
-    request.pair_command = &command;
-    request.by = exchange->who.name;
-    if (self->peer)
-        node_link_tell(self->peer, &request);
-    s_tell(exchange, self->own, kind);
+    const Ixn__V1__PairStatus *status = node_link_status(self->own);
+    node_link_t *peer = self->peer; /* the exchange may be over after the last answer */
+    const bool unknown = !peer && status && status->has_peer;
+    error_t error;
+    error_set(&error, ERROR_TIMED_OUT, "where it is was not heard yet: does it run?");
+    exchange->wanted = peer || unknown ? 2 : 1;
+    s_tell(exchange, self->own, kind, s_on_told);
+    if (peer)
+        s_tell(exchange, peer, kind, s_on_told);
+    else if (unknown)
+        s_on_told(exchange, NULL, &error);
 }
 
 static void s_pause(core_t *self, exchange_t *exchange)
