@@ -174,13 +174,14 @@ static void s_take_answer(node_link_t *self, const Ixn__V1__FromNode *frame, use
     self->arena = kept;
 }
 
-/* The answer to a command, if the frame has one. */
+/* The answer to a command, if the frame has one. What cannot be read is answered to the request 0,
+ * which is no command's number. */
 static bool s_take_command(node_link_t *self, const Ixn__V1__FromNode *frame, uint64_t *ret_command,
                            error_t *ret_error)
 {
-    if (frame->n_messages != 1 || frame->messages[0]->request_id == self->asked)
+    const Ixn__V1__Message *message = frame->n_messages == 1 ? frame->messages[0] : NULL;
+    if (!message || message->request_id == 0 || message->request_id == self->asked)
         return false;
-    const Ixn__V1__Message *message = frame->messages[0];
     *ret_command = message->request_id;
     *ret_error = (error_t){0};
     if (message->body_case == IXN__V1__MESSAGE__BODY_PAIR_STATUS)
