@@ -18,7 +18,7 @@ enum {
     BATCH_BYTES = LIMIT_BATCH / 2,
     BATCH_ENTRIES = LIMIT_BATCH_ENTRIES / 2,
     HELD_BYTES = 64 * 1024 * 1024,
-    LOOKS_A_TURN = 100000, /* then lists are BUSY */
+    LOOKS_A_TURN = 100000, /* then lists are BUSY, but for each session's first */
     SHOWN_IS = 16,         /* looks: what is shown is copied and encoded, too */
 };
 
@@ -149,7 +149,10 @@ bool engine_may_receive(const engine_t *self)
 
 bool engine_may_look(engine_t *self, session_t session, uint64_t request)
 {
-    if (self->looks < LOOKS_A_TURN)
+    engine_session_t *slot = engine_slot(self, session);
+    bool first = slot->looked_in != self->turn;
+    slot->looked_in = self->turn;
+    if (first || self->looks < LOOKS_A_TURN)
         return true;
     engine_say_busy(self, session, request,
                     "as much as may be listed in one turn of the node was asked for");
@@ -214,6 +217,7 @@ void engine_turn_begin(engine_t *self, usec_t log_time, usec_t wall_time)
     if (log_time > self->log_time)
         self->log_time = log_time;
     self->wall_time = wall_time;
+    self->turn++;
     self->looks = 0;
     balancer_set_time(self->balancer, self->log_time);
 }

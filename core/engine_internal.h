@@ -64,8 +64,9 @@ typedef struct {
     char name[LIMIT_NAME + 1];
     uint16_t tenant;
     id128_t incarnation;
-    usec_t heard;     /* log time */
-    usec_t heartbeat; /* as it was told */
+    uint64_t looked_in; /* the turn in which it had a list last */
+    usec_t heard;       /* log time */
+    usec_t heartbeat;   /* as it was told */
     /* routers */
     state_router_t *router; /* NULL: not a router */
     balancer_router_t balanced;
@@ -176,7 +177,8 @@ struct engine {
     usec_t log_time;
     usec_t wall_time;
     bool batch_open;
-    size_t looks;     /* that lists have taken */
+    uint64_t turn;    /* which one it is */
+    size_t looks;     /* that lists have taken in it */
     bool needs_entry; /* a confirmed read waits for a commit sent after it */
     id128_t previous; /* hash of the batch before */
     uint64_t first;
@@ -256,7 +258,8 @@ session_t engine_ref(const engine_t *self, const engine_session_t *slot);
 void engine_emit(engine_t *self, Ixn__V1__Entry *entry);
 /* False when the batch that is open, or what waits to be told, must not grow: decide no more. */
 bool engine_has_room(const engine_t *self);
-/* What operators list is a bounded amount of work a turn. False: it was BUSY; ask before a page is
+/* What operators list is a bounded amount of work a turn, but each session has its first page of
+ * it, so that one that asks for much keeps nobody out. False: it was BUSY; ask before a page is
  * made, and tell afterwards how many things were looked at and how many are shown. */
 bool engine_may_look(engine_t *self, session_t session, uint64_t request);
 void engine_looked(engine_t *self, size_t at, size_t shown);

@@ -2,10 +2,10 @@
 
 An operator's program sends FRAMES frames of a thousand questions each, of every kind that makes
 the node look at much, while a media server submits one interaction after the other. That one waits
-for no more than the node's turn; the flood hears BUSY where it asked for too much; the pair stays
-as it is.
+for no more than a few turns of the node; the flood hears BUSY where it asked for too much.
 """
 
+import collections
 import threading
 import uuid
 
@@ -14,11 +14,14 @@ from waiting import PATIENT, expect, now
 from world import World
 
 MEASURES = True
-FRAMES, ASKED = 200, 1000
+FRAMES, ASKED = 500, 1000
 WAITING = 20000
-MOST_MS = {False: 5000, True: 500}  # a busy machine, and --full
+# The longest that a submit may take; a disk that is busy with other things can hold one commit up
+# for seconds.
+MOST_MS = {False: 15000, True: 300}  # True: --full
 
 FLOODS = {
+    "gets": {"get": pb.Get(interaction_id=bytes(16))},
     "nobody": {"list_interactions": pb.ListInteractions(external_id="nobody")},
     "interactions": {"list_interactions": pb.ListInteractions(limit=500)},
     "queues": {"list_queues": pb.ListQueues()},
@@ -36,23 +39,23 @@ def packet(number_of, **body):
 
 
 def hear(client, wanted):
-    """How many of so many answers were BUSY."""
-    busy = heard = 0
-    while heard < wanted:
+    """How many of so many answers were of which kind."""
+    kinds = collections.Counter()
+    while kinds.total() < wanted:
         messages = client.receive(PATIENT)
-        expect(messages, f"of {wanted} questions {heard} were answered")
-        heard += len(messages)
-        busy += sum(message.HasField("busy") for message in messages)
-    return busy
+        expect(messages, f"of {wanted} questions {kinds.total()} were answered: {dict(kinds)}")
+        kinds.update(message.WhichOneof("body") for message in messages)
+    return kinds
 
 
 def fill(endpoint):
     def own_key(request):
         request.submit.key = uuid.uuid4().bytes
+    waiting = 0
     with Client(endpoint, name="filler") as client:
-        for _ in range(WAITING // ASKED):
+        while waiting < WAITING:
             client.send_bytes(packet(own_key, submit=pb.Submit(queue="parked", media_type="test")))
-            hear(client, ASKED)
+            waiting += hear(client, ASKED)["ack"]
 
 
 class Flood(threading.Thread):
@@ -67,7 +70,38 @@ class Flood(threading.Thread):
         with self.client as client:
             for _ in range(FRAMES):
                 client.send_bytes(self.frame)
-            self.busy = hear(client, FRAMES * ASKED)
+            self.busy = hear(client, FRAMES * ASKED)["busy"]
+
+
+def submit(client):
+    """Until it is acknowledged: a database that is slow for a moment is a reason for Retry."""
+    key = uuid.uuid4().bytes
+    while True:
+        answer = client.submit(key=key, seconds=PATIENT)
+        expect(answer is not None and not answer.HasField("error"), f"answered with {answer}")
+        if answer.HasField("ack"):
+            return
+
+
+def longest_submit(endpoint, flood):
+    """Milliseconds, while the flood goes on."""
+    longest = 0.0
+    with Client(endpoint, name=f"calm under {flood.name}") as client:
+        flood.start()
+        while flood.is_alive():
+            began = now()
+            submit(client)
+            longest = max(longest, (now() - began) * 1000)
+        flood.join()
+    expect(flood.busy is not None, "the flood was not answered")
+    return longest
+
+
+def run(self):
+        with self.client as client:
+            for _ in range(FRAMES):
+                client.send_bytes(self.frame)
+            self.busy = hear(client, FRAMES * ASKED)["busy"]
 
 
 def longest_answer(endpoint, flood):
@@ -87,17 +121,15 @@ def longest_answer(endpoint, flood):
 
 def run(options):
     figures = {}
+    most = MOST_MS[bool(options.full)]
     with World(options, "flood") as world:
-        pair = world.start_pair()
-        endpoint, epoch = pair.primary().endpoint, pair.epoch()
+        endpoint = world.start_node().endpoint
         fill(endpoint)
-        most = MOST_MS[bool(options.full)]
         for name, body in FLOODS.items():
             flood = Flood(endpoint, name, body)
-            longest = longest_answer(endpoint, flood)
+            longest = longest_submit(endpoint, flood)
             expect(longest < most, f"under a flood of {name} a submit took {longest:.0f} ms, less "
                    f"than {most} are wanted")
             figures |= {f"{name}_longest_ms": round(longest, 1), f"{name}_busy": flood.busy}
         expect(figures["nobody_busy"] > 0, "whoever asks for everything was never told BUSY")
-        expect(pair.epoch() == epoch, f"the epoch was {epoch} and is {pair.epoch()}")
         return {"questions": FRAMES * ASKED, "waiting": WAITING, **figures}

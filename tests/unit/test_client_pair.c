@@ -359,7 +359,7 @@ Test(client_pair, asks_a_node_that_refuses_it_once_an_epoch)
         for (int i = 0; i < 3; i++)
             node_begins(s_b);
         size_t pings = node_count(s_b, PING);
-        WAIT(&s_bench, node_count(s_b, PING) == pings + 1); /* long after a Register would come */
+        WAIT(&s_bench, node_count(s_b, PING) > pings); /* long after a Register would come */
         cr_assert_eq(node_count(s_b, REGISTER), registers);
         s_b->epoch++;
         node_begins(s_b);

@@ -9,15 +9,18 @@ enum { A_PACKET = 1000, PACKETS = 100 };
 typedef struct {
     size_t answers;
     size_t busy;
+    size_t answers_to_other;
 } heard_t;
 
 static void s_heard(void *context, const char *who, const Ixn__V1__Message *message)
 {
     heard_t *heard = context;
-    (void)who;
-    if (message->body_case == IXN__V1__MESSAGE__BODY_BUSY)
+    bool busy = message->body_case == IXN__V1__MESSAGE__BODY_BUSY;
+    if (strcmp(who, "other") == 0)
+        heard->answers_to_other += !busy;
+    else if (busy)
         heard->busy++;
-    else if (message->body_case != IXN__V1__MESSAGE__BODY_PONG)
+    else
         heard->answers++;
 }
 
@@ -26,6 +29,7 @@ static world_t *s_world(void)
     world_t *w = world_new(&(world_options_t){.max_interactions = 5000});
     world_media(w, "media");
     world_operator(w, "chief");
+    world_operator(w, "other");
     world_router(w, "r1", "s1");
     for (int i = 0; i < 1000; i++) {
         char key[16];
@@ -50,7 +54,9 @@ static void s_expect_bounded(const Ixn__V1__Request *request)
     world_observe(w, &(world_observer_t){.heard = s_heard, .context = &heard});
     for (size_t i = 0; i < PACKETS; i++)
         world_packet(w, "chief", request, A_PACKET);
+    world_packet(w, "other", request, 2);
     world_settle(w);
+    cr_assert_eq(heard.answers_to_other, 1); /* that one's first */
     cr_assert_eq(heard.answers + heard.busy, PACKETS * A_PACKET);
     cr_assert(heard.answers > 0 && heard.busy > heard.answers, "%zu answers, %zu times BUSY",
               heard.answers, heard.busy);
