@@ -151,6 +151,13 @@ static void s_take_figures(pair_call_t *self, size_t node, const Ixn__V1__Messag
     self->figures[node] = message->figures;
 }
 
+/* A node that cannot read the question, such as one of another version, says so to the request 0.
+ */
+static bool s_is_unread(const Ixn__V1__Message *message)
+{
+    return message->request_id == 0 && message->body_case == IXN__V1__MESSAGE__BODY_ERROR;
+}
+
 /* Reads what has come; true when the node has answered. The figures are asked last and so answered
  * last. */
 static bool s_receive(pair_call_t *self, pair_view_node_t *node, void *socket, bool figures)
@@ -170,8 +177,8 @@ static bool s_receive(pair_call_t *self, pair_view_node_t *node, void *socket, b
         }
         for (size_t i = 0; packet && i < packet->n_messages && !answered; i++) {
             const Ixn__V1__Message *message = packet->messages[i];
-            answered = message->request_id == last;
-            if (message->request_id == REQUEST_ID)
+            answered = message->request_id == last || s_is_unread(message);
+            if (message->request_id == REQUEST_ID || s_is_unread(message))
                 s_take(self, node, message);
             else if (message->request_id == FIGURES_ID)
                 s_take_figures(self, (size_t)(node - self->view.nodes), message);

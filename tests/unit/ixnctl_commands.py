@@ -592,6 +592,19 @@ class Pair(unittest.TestCase):
             self.assertTrue(error.startswith("ixnctl: node node-a serves"), error)
 
 
+    def test_a_node_that_cannot_read_the_question_is_not_silent(self):
+        def unread(_, message):
+            message.request_id = 0
+            message.error.code = wire.UNSUPPORTED_VERSION
+            message.error.sentence = "the frame has version 2, this node speaks 1"
+            return True
+        self.a.answer = self.b.answer = unread
+        for words in (["pair", "status"], ["config", "diff"], ["status"]):
+            _, error = self.run_it(*words, code=1)
+            self.assertIn("the frame has version 2, this node speaks 1 (UNSUPPORTED_VERSION)",
+                          error)
+
+
 class Usage(Case):
     def test_wrong_words_are_usage(self):
         for words in (["nope"], ["database"], ["database", "x"], ["get"], ["get", "1"],
