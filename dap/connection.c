@@ -190,7 +190,8 @@ static bool s_given_up(const connection_t *self, error_t *ret_error)
                      "DAP %s: given up, since its lane is closed", self->name);
 }
 
-static bool s_too_late(connection_t *self, const char *what, error_t *ret_error)
+bool connection_too_late(connection_t *self, const char *what, uint32_t timeout_ms,
+                         error_t *ret_error)
 {
     if (s_is_stopped(self)) {
         s_given_up(self, ret_error);
@@ -198,8 +199,7 @@ static bool s_too_late(connection_t *self, const char *what, error_t *ret_error)
         return false;
     }
     error_set(ret_error, ERROR_DATABASE_UNREACHABLE,
-              "DAP %s: %s within %u ms; the connection was closed", self->name, what,
-              self->timeout_ms);
+              "DAP %s: %s within %u ms; the connection was closed", self->name, what, timeout_ms);
     s_lose(self);
     return false;
 }
@@ -215,12 +215,19 @@ bool connection_failed(connection_t *self, const PGresult *result, error_t *ret_
         return s_unreachable(self, "the connection was lost", ret_error);
     char text[300];
     s_one_line(primary ? primary : "", text);
+    /* What a server has too little of it only says there, such as max_locks_per_transaction. */
+    char hint[300];
+    bool hinted =
+        strncmp(sqlstate, "53", 2) == 0 && PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    if (hinted)
+        s_one_line(PQresultErrorField(result, PG_DIAG_MESSAGE_HINT), hint);
     /* FATAL ends the connection; class 08 is a pooler that lost the server behind it. In both cases
      * nobody knows whether a commit that was asked for has happened. */
     bool over = (severity && strcmp(severity, "ERROR") != 0) || strncmp(sqlstate, "08", 2) == 0 ||
                 PQstatus(self->pq) != CONNECTION_OK;
     error_set(ret_error, over ? ERROR_DATABASE_UNREACHABLE : ERROR_DATABASE_REFUSED,
-              "DAP %s: %s (SQLSTATE %s)", self->name, text, sqlstate);
+              "DAP %s: %s%s%s (SQLSTATE %s)", self->name, text, hinted ? "; " : "",
+              hinted ? hint : "", sqlstate);
     if (over)
         s_lose(self);
     return false;
@@ -302,7 +309,7 @@ usec_t connection_deadline(const connection_t *self)
 static void s_not_connected(connection_t *self, error_t *ret_error)
 {
     bool held = opening_is_held(self->opening);
-    s_too_late(self, "not connected", ret_error);
+    connection_too_late(self, "not connected", self->timeout_ms, ret_error);
     if (held && !s_is_stopped(self))
         error_set(
             ret_error, ERROR_DATABASE_UNREACHABLE,
@@ -479,7 +486,7 @@ static connection_step_t s_step_sent(connection_t *self, PGresult **ret_result, 
         }
         if (connection_now() < self->deadline)
             return CONNECTION_BUSY;
-        s_too_late(self, "no answer", ret_error);
+        connection_too_late(self, "no answer", self->timeout_ms, ret_error);
         return CONNECTION_FAILED;
     }
     PGresult *result = self->result;

@@ -130,6 +130,10 @@ bool connection_wait(connection_t *self, bool writable, usec_t deadline);
  * connection where it does); keeps the SQLSTATE. Does not clear the result, which may be NULL.
  * Returns false. */
 bool connection_failed(connection_t *self, const PGresult *result, error_t *ret_error);
+/* Sets the error of a wait that ended without what was waited for ("no answer"), because of the
+ * deadline or the owner's stop, and closes the connection. Returns false. */
+bool connection_too_late(connection_t *self, const char *what, uint32_t timeout_ms,
+                         error_t *ret_error);
 
 /* CLOCK_BOOTTIME in microseconds. */
 usec_t connection_now(void);

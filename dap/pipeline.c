@@ -19,11 +19,8 @@ bool pipeline_begin(pipeline_t *self, connection_t *connection, error_t *ret_err
 static bool s_too_late(pipeline_t *self, error_t *ret_error)
 {
     size_t place = self->answered % PIPELINE_WINDOW;
-    error_set(ret_error, ERROR_DATABASE_UNREACHABLE,
-              "DAP %s: no answer to a statement within %u ms; the connection was closed",
-              connection_name(self->connection), self->window[place].timeout_ms);
-    connection_close(self->connection);
-    return false;
+    return connection_too_late(self->connection, "no answer to a statement",
+                               self->window[place].timeout_ms, ret_error);
 }
 
 static void s_start_clock(pipeline_t *self)

@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "dap/params.h"
+#include "dap/pipeline.h"
 #include "tests/database/pair_fixture.h"
 
 static pair_t s_pair;
@@ -44,6 +47,38 @@ Test(connection, that_gets_no_answer_in_time_is_closed_and_opened_again)
     cr_assert(!connection_is_open(hasty));
     cr_assert(connection_command(hasty, "SELECT 1", &error), "%s", error.text);
     connection_destroy(&hasty);
+}
+
+/* It is no fault of the server, and nothing is said of a time that has not passed. */
+Test(connection, a_pipeline_that_is_given_up_says_so)
+{
+    error_t error = {0};
+    int stop = eventfd(0, EFD_CLOEXEC);
+    cr_assert_geq(stop, 0);
+    connection_set_stop(s_connection, stop);
+    cr_assert(connection_open(s_connection, &error), "%s", error.text);
+    cr_assert_eq(eventfd_write(stop, 1), 0);
+    pipeline_statement_t statement = {"SELECT pg_sleep(60)", NULL, -1, 60000};
+    cr_assert_not(pipeline_transaction(s_connection, &statement, 1000, NULL, &error));
+    cr_assert_str_eq(error.text, "DAP dap-1: given up, since its lane is closed");
+    cr_assert_not(connection_is_open(s_connection));
+    close(stop);
+}
+
+/* "out of shared memory" alone leads nobody to what is to be done. */
+Test(connection, what_a_server_has_too_little_of_is_said_with_its_hint)
+{
+    error_t error = {0};
+    static const char sql[] =
+        "DO $$ BEGIN RAISE 'out of it' USING ERRCODE = '%s', "
+        "HINT = 'You might need more.'; END $$";
+    char text[200];
+    snprintf(text, sizeof text, sql, "53200");
+    cr_assert_not(connection_command(s_connection, text, &error));
+    cr_assert_str_eq(error.text, "DAP dap-1: out of it; You might need more. (SQLSTATE 53200)");
+    snprintf(text, sizeof text, sql, "42883");
+    cr_assert_not(connection_command(s_connection, text, &error));
+    cr_assert_str_eq(error.text, "DAP dap-1: out of it (SQLSTATE 42883)");
 }
 
 Test(connection, refusals_have_words_and_sqlstate)
