@@ -95,7 +95,8 @@ static void s_print_samples(buffer_t *sql, const char *name)
 }
 
 /* … as PL/pgSQL: returns when the day is a partition, and raises what keeps it from becoming one.
- * `day` is its range. Bounds are read as they are shown, so it says how. */
+ * `day` is its range. Bounds are read as they are shown, so it says how; without the partition's
+ * oid, with which pg_get_expr would wait for whoever has locked that one. */
 static const char s_look_sql[] =
     "PERFORM set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO', true); "
     "FOR other IN SELECT format('%s.%s', n.nspname, c.relname) AS name, i.inhrelid::regclass AS "
@@ -104,7 +105,7 @@ static const char s_look_sql[] =
     "i.inhrelid = to_regclass(ours) AND r.range = day AND NOT i.inhdetachpending AS is_it "
     "FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid "
     "JOIN pg_namespace AS n ON n.oid = c.relnamespace "
-    "CROSS JOIN LATERAL pg_get_expr(c.relpartbound, c.oid) AS b(bound) "
+    "CROSS JOIN LATERAL pg_get_expr(c.relpartbound, 0) AS b(bound) "
     "CROSS JOIN LATERAL tstzrange("
     "substring(b.bound FROM 'FROM [(]''([^'']*)''[)]')::timestamptz, "
     "substring(b.bound FROM 'TO [(]''([^'']*)''[)]')::timestamptz) AS r(range) "
@@ -166,7 +167,8 @@ bool partition_today(connection_t *connection, const partition_options_t *option
 }
 
 /* The first partition of ours after `after` whose whole day is over long enough; "" when there is
- * none. */
+ * none. One that is called so and holds another range is somebody else's (bounds are compared as
+ * text, since the settings of the session write both); a name need not be a date either. */
 static bool s_next(connection_t *connection, const partition_options_t *options, const char *after,
                    char ret_name[PARTITION_NAME_SIZE], error_t *ret_error)
 {
@@ -179,9 +181,14 @@ static bool s_next(connection_t *connection, const partition_options_t *options,
         "SELECT c.relname::text FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid "
         "CROSS JOIN LATERAL substring(c.relname FROM "
         "'^interaction_(?:finished|history)_([0-9]{8})$') AS d(day) "
+        "CROSS JOIN LATERAL (SELECT timestamp 'epoch' + make_interval("
+        "years => left(d.day, 4)::int4 - 1970, months => substr(d.day, 5, 2)::int4 - 1, "
+        "days => right(d.day, 2)::int4 - 1)) AS r(start) "
         "WHERE i.inhparent IN ('ixn.interaction_finished'::regclass, "
         "'ixn.interaction_history_before'::regclass) AND d.day IS NOT NULL "
-        "AND (to_date(d.day, 'YYYYMMDD') + 1)::timestamp AT TIME ZONE 'UTC' "
+        "AND pg_get_expr(c.relpartbound, 0) = format('FOR VALUES FROM (%L) TO (%L)', "
+        "r.start AT TIME ZONE 'UTC', (r.start + interval '1 day') AT TIME ZONE 'UTC') "
+        "AND (r.start + interval '1 day') AT TIME ZONE 'UTC' "
         "<= clock_timestamp() - $1 * interval '1 microsecond' "
         "AND c.relname > $2 COLLATE \"C\" ORDER BY c.relname COLLATE \"C\" LIMIT 1",
         &all, options->timeout_ms, ret_error);

@@ -5,7 +5,7 @@
  *
  * Promises: making one takes no lock that a reader of the history (a dump) holds up or waits for;
  * dropping one gives up after a moment when somebody reads. Whether a day is over is judged by the
- * database's clock. Only what is called so is ever dropped.
+ * database's clock. Only what is called so, and holds that day, is ever dropped.
  */
 #ifndef IXN_DAP_PARTITION_H
 #define IXN_DAP_PARTITION_H

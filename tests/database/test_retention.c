@@ -381,6 +381,34 @@ Test(retention, old_days_go_and_others_stay)
                  1, "a partition of somebody else is not ours to drop");
 }
 
+/* A day's name alone is not enough, whoever gave it; and none keeps the node from its own days. */
+Test(retention, what_is_no_whole_day_is_not_dropped)
+{
+    static const char *const made[] = {
+        "interaction_finished_20200101 PARTITION OF ixn.interaction_finished FOR VALUES "
+        "FROM ('2020-01-01 00:00:00+00') TO ('2020-01-03 00:00:00+00')",
+        "interaction_finished_20200231 PARTITION OF ixn.interaction_finished FOR VALUES "
+        "FROM ('2020-02-01 00:00:00+00') TO ('2020-02-02 00:00:00+00')",
+        "interaction_finished_00000000 PARTITION OF ixn.interaction_finished FOR VALUES "
+        "FROM (MINVALUE) TO ('1970-01-01')",
+        "interaction_finished_99999999 PARTITION OF ixn.interaction_finished DEFAULT",
+    };
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+        fixture_ask(s_fixture.pq, "CREATE TABLE ixn.%s", made[i]);
+    int64_t today = partition_day(test_wall());
+    s_make(today - 400);
+    fixture_ask(s_fixture.pq, "ALTER DATABASE %s SET datestyle = 'SQL, DMY'", s_fixture.name);
+    fixture_ask(s_fixture.pq, "ALTER DATABASE %s SET timezone = 'Asia/Kolkata'", s_fixture.name);
+    connection_close(s_connection);
+    s_init(1, 0);
+    s_run();
+    cr_expect_not(s_has(today - 400));
+    cr_expect_eq(fixture_number(&s_fixture,
+                                "SELECT count(*) FROM pg_inherits WHERE inhparent = "
+                                "'ixn.interaction_finished'::regclass"),
+                 sizeof made / sizeof *made + 2, "today and tomorrow were made");
+}
+
 /* A node whose calendar is a year behind: its rows are a year old at once. */
 Test(retention, what_was_finished_lately_stays_whatever_its_date)
 {
@@ -452,6 +480,7 @@ Test(retention, days_that_are_held_postpone_no_other)
     usec_t start = connection_now();
     s_drop_all_that_may_go();
     cr_expect_lt(connection_now() - start, 15 * USEC_PER_SECOND, "they were waited for");
+    cr_expect(s_has(today) && s_has(today + 1), "what is rewritten keeps no day from being made");
     for (int64_t day = today - 400; day < today - 394; day++)
         cr_expect_eq(s_has(day), day % 2 == today % 2, "%s", partition_name(day, name));
     cr_expect_lt(s_retention.next_drop, connection_now() + 60 * USEC_PER_SECOND, "tried again");
