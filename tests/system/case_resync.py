@@ -72,8 +72,9 @@ def run(options):
             seconds.append(took)
             during.append(latency["p99"])
             logs.append(log)
-        for log in logs:  # what was there before the load is not in these records
-            check_record(world, log, completed=False, alone=False)
+        checkpointed(world)
+        # What was there before the load is not in these records.
+        check_record(world, *logs, completed=False, alone=False)
         limit = 5 + 30 * count / 1e6
         expect(max(seconds) <= limit, f"a backup was ready after {max(seconds):.1f} s with {count} "
                f"interactions, at most {limit:.1f} s is good")

@@ -22,13 +22,13 @@ def submitted_bytes(world):
         "submitted_by)) + octet_length(key)) FROM ixn.interaction"))
 
 
-def submit_cost(world, node):
+def submit_cost(world, node, windows):
     """Latencies of a light, even load: medians of several windows, since one may meet whatever else
     the machine does."""
-    windows = [world.bench(node, "--submit-only", "--queue", "parked", "--rate", 500,
+    figures = [world.bench(node, "--submit-only", "--queue", "parked", "--rate", 500,
                            "--submitters", 2, "--window", 50, "--payload", PAYLOAD,
-                           "--seconds", 4, "--warmup", 1)["submit_ms"] for _ in range(3)]
-    return {name: statistics.median(window[name] for window in windows)
+                           "--seconds", 4, "--warmup", 1)["submit_ms"] for _ in range(windows)]
+    return {name: statistics.median(window[name] for window in figures)
             for name in ("p50", "p99")}
 
 
@@ -46,18 +46,18 @@ def restart_seconds(node):
     return now() - began
 
 
-def measure(options, name, count):
+def measure(options, name, count, windows=3):
     with World(options, name) as world:
         world.start_database(max_wal_size="4GB", shared_buffers="512MB")
         # Filling is not what is measured: the tables may fall behind as far as they like.
         node = world.start_node(limits={"max_interactions": 2 * count + 100000},
                                 checkpoint={"max_lag_size": "16GiB"})
-        empty = submit_cost(world, node)
+        empty = submit_cost(world, node, windows)
         filled = world.bench(node, "--submit-only", "--queue", "parked", "--count", count,
                              "--submitters", 4, "--window", 1000, "--payload", PAYLOAD,
                              seconds=60 + count / 2000)
         checkpointed(world, 60 + count / 5000)
-        full = submit_cost(world, node)
+        full = submit_cost(world, node, windows)
         checkpointed(world, 60)
         stored = world.postgres.value("SELECT count(*) FROM ixn.interaction")
         submitted = submitted_bytes(world)
