@@ -13,7 +13,7 @@ import sys
 import traceback
 
 from waiting import Failure, Skipped, now
-from world import TOP
+from world import TOP, World
 
 SKIPPED = 77  # exit code: all that was asked for was skipped
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -105,6 +105,7 @@ def main():
     try:
         results = [run_case(name, options) for name in options.case or case_names()]
     except KeyboardInterrupt:
+        World.end_begun(KeyboardInterrupt)
         print("interrupted", file=sys.stderr)
         return 130
     for result in results:

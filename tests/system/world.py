@@ -81,6 +81,7 @@ class World:
     """`with World(options, "crash") as world:`"""
 
     node_prefix = ()  # of the commands of its nodes
+    begun = []  # those that have not ended
 
     def __init__(self, options, case):
         self.options = options
@@ -94,6 +95,7 @@ class World:
         self.processes = []
         self.at_exit = []
         self.count = 0
+        World.begun.append(self)
 
     # -- starting things
 
@@ -209,6 +211,15 @@ class World:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    @classmethod
+    def end_begun(cls, kind):
+        """What an interrupt did not let end: it may come when a case is over and its end has not
+        begun. Another one is not listened to."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        for world in reversed(list(cls.begun)):
+            world._end(kind)
+
     def _end(self, kind):
         problems = []
         for process in reversed(self.processes):
@@ -229,6 +240,7 @@ class World:
         self._keep_logs()
         if not self.options.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+        World.begun.remove(self)
         if problems and kind is None:
             raise Failure("; ".join(problems))
         return False
