@@ -84,6 +84,7 @@ def measure_all(options, works, problems):
             for store in all_stores:
                 started.append(store)
                 store.start()
+                store.settle()
             for store in all_stores:  # some share a database
                 store.freeze()
             for number in range(options.rounds + 1):
@@ -99,11 +100,14 @@ def measure_all(options, works, problems):
 
 
 def measure_one(store, work, figures, problems):
+    """And lets it do what the work left to do (tables, segments, vacuum), before the next one."""
     if not store.can(work):
         return
     store.thaw()
     try:
-        figures[work, store.name].append(store.measure(work))
+        measured = store.measure(work)
+        measured["owed"] = store.settle() * 1e6 / max(measured["count"], 1)
+        figures[work, store.name].append(measured)
     except Failure as failure:
         problems.append(f"{store.name}, {work.name}, {work.payload} bytes: {failure}")
     store.freeze()
@@ -118,9 +122,14 @@ def latency(rounds):
             for name in QUANTILES}
 
 
+def owed(rounds):
+    """Microseconds of processor time for each, after the end of the measurement."""
+    return round(statistics.median(figures["owed"] for figures in rounds), 2)
+
+
 def show(works, figures):
     print(f"\n{'work':<18} {'bytes':>5} {'store':<16} {'a second':>9}  {'from':>7} - {'to':<7} "
-          f"{'p50 ms':>9} {'p99 ms':>9} {'p99.9 ms':>9}")
+          f"{'p50 ms':>9} {'p99 ms':>9} {'p99.9 ms':>9} {'owed us':>8}")
     for work in works:
         for (other, name), rounds in figures.items():
             if other != work or not rounds:
@@ -129,7 +138,8 @@ def show(works, figures):
             print(f"{work.name:<18} {work.payload:>5} {name:<16} "
                   f"{statistics.median(rates(rounds)):>9,.0f}  {min(rates(rounds)):>7,.0f} - "
                   f"{max(rates(rounds)):<7,.0f} "
-                  + " ".join(f"{times[quantile]:>9.2f}" for quantile in QUANTILES))
+                  + " ".join(f"{times[quantile]:>9.2f}" for quantile in QUANTILES)
+                  + f" {owed(rounds):>8.1f}")
     print()
 
 
@@ -140,7 +150,8 @@ def row(work, name, ours, peers):
             "goal": goal, "goal_is_ratio": True, "goal_is_least": True,
             "ours_range": [min(rates(ours)), max(rates(ours))],
             "peer_range": [min(rates(peers)), max(rates(peers))],
-            "ours_ms": latency(ours), "peer_ms": latency(peers), "rounds": len(ours)}
+            "ours_ms": latency(ours), "peer_ms": latency(peers),
+            "ours_owed_us": owed(ours), "peer_owed_us": owed(peers), "rounds": len(ours)}
 
 
 def latency_row(figures):

@@ -8,7 +8,6 @@ import statistics
 import bench_peers
 import stores
 from meter import Meter, thread_microseconds
-from recovery import checkpointed
 from world import World
 
 ROUNDS = 3
@@ -25,7 +24,7 @@ def look(store):
 
 def one_round(store, meter, work):
     """Microseconds for each interaction, by who."""
-    checkpointed(store.world, 120)  # what the work before has left to do
+    store.settle()  # what the work before has left to do
     meter.since()
     before = look(store)
     figures = store.measure(work)

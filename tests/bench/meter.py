@@ -31,10 +31,8 @@ class Meter:
         for pid, kind in self.ask(_PROCESSES):
             with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
                 spent[pid] = kind, int(file.read().split()[0]) / 1000
-        with open(f"/proc/{self.postmaster}/stat", encoding="ascii") as file:
-            fields = file.read().rpartition(")")[2].split()
-        ended = (int(fields[13]) + int(fields[14])) * 1e6 / os.sysconf("SC_CLK_TCK")
-        spent[self.postmaster] = "autovacuum workers", ended
+        spent[self.postmaster] = "autovacuum workers", 1e6 * seconds_of_ended_children(
+            self.postmaster)
         return spent, wal
 
     def since(self):
@@ -47,6 +45,29 @@ class Meter:
             more = microseconds - before.get(pid, (kind, 0))[1]
             kinds[kind] = kinds.get(kind, 0) + more
         return kinds, [now - then for now, then in zip(wal, wal_before)]
+
+
+def _processor_seconds(pid, first, last):
+    """Of the fields of /proc/PID/stat after the program's name."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return sum(map(int, fields[first:last])) / os.sysconf("SC_CLK_TCK")
+
+
+def seconds_of_ended_children(pid):
+    return _processor_seconds(pid, 13, 15)
+
+
+def seconds_of_all(pids):
+    """Of processes, and of children of theirs that have ended. Who is gone meanwhile is among the
+    ended children of its parent."""
+    total = 0
+    for pid in pids:
+        try:
+            total += _processor_seconds(pid, 11, 15)
+        except OSError:
+            continue
+    return total
 
 
 def thread_microseconds(pid):

@@ -2,23 +2,29 @@
 folder, as durable as ours (what is acknowledged is synced), and is frozen while others are
 measured, so that it costs them nothing.
 
-A store has a name, `can(work)`, `start()`, `freeze()`, `thaw()`, `measure(work)`, `stop()`. Figures
-are what bench-peer prints."""
+A store has a name, `can(work)`, `start()`, `freeze()`, `thaw()`, `measure(work)`, `settle()`,
+`stop()`. Figures are what bench-peer prints."""
 
 import glob
 import json
 import os
 import signal
 import socket
+import time
 
+from meter import seconds_of_all
 from pair import percentile
 from postgres import Postgres
 from process import children_of, free_port, is_alive, run, signal_pid
+from recovery import checkpointed
 from waiting import Failure, wait_for
 from world import TOP
 
 PEERS = os.path.join(TOP, "tests", "bench", "peers")
 START_SECONDS = 60
+SETTLE_SECONDS = 120
+REST_SECONDS = 0.5  # a store that had less than REST_SHARE of one core for so long is at rest
+REST_SHARE = 0.06
 # The same for the database below ours and the one below those that use PostgreSQL.
 POSTGRES = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
 
@@ -92,6 +98,20 @@ class Store:
     def thaw(self):
         for pid in reversed(self.pids()):
             signal_pid(pid, signal.SIGCONT)
+
+    def settle(self):
+        """Waits until it has nothing left to do of what it was given: the next work does not pay
+        for this one. Returns the seconds of processor time that it took."""
+        first = last = seconds_of_all(self.pids())
+
+        def at_rest():
+            nonlocal last
+            before, last = last, seconds_of_all(self.pids())
+            return last - before < REST_SHARE * REST_SECONDS
+
+        time.sleep(REST_SECONDS)
+        wait_for(f"{self.name} at rest", at_rest, SETTLE_SECONDS, every=REST_SECONDS)
+        return last - first
 
     def stop(self):
         """Its data is of no use to anybody: no need to be gentle."""
@@ -279,8 +299,9 @@ class HandWritten(OnDatabase):
                  for line in open(path, encoding="ascii")]
         if not times:
             raise Failure(f"pgbench did nothing:\n{out}")
-        return {"rate": rate, "ms": {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99),
-                                     "p99.9": percentile(times, 0.999)}}
+        return {"rate": rate, "count": len(times),
+                "ms": {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99),
+                       "p99.9": percentile(times, 0.999)}}
 
 
 class Graphile(OnDatabase):
@@ -319,6 +340,12 @@ class Ours(Store):
     def thaw(self):
         super().thaw()
         self.pair.wait_ready()  # without its backup it would be a single node
+
+    def settle(self):
+        before = seconds_of_all(self.pids())
+        checkpointed(self.world, SETTLE_SECONDS)
+        super().settle()
+        return seconds_of_all(self.pids()) - before
 
     def endpoints(self):
         return [node.endpoint.removeprefix("tcp://") for node in self.pair.nodes]
