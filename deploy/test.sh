@@ -12,7 +12,7 @@
 #   browser  the operator's page
 #   docs     every command of the README, links of the documents, pages of the manual
 #
-# Without a name all parts that exist are run, which takes about 23 minutes on two cores
+# Without a name all parts that exist are run, which takes about 18 minutes on two cores
 # from a clean checkout, 6 of them building; --full runs the long form of each. One line for each
 # test when it has ended, and last "N passed, N failed, N skipped". What mostly waits runs beside
 # others, as many at a time as there are cores, at most four. Output of every test:
