@@ -160,8 +160,8 @@ void transport_destroy(transport_t **self_p)
     }
     if (self->monitor)
         zmq_close(self->monitor);
-    if (self->context)
-        zmq_ctx_term(self->context);
+    while (self->context && zmq_ctx_term(self->context) != 0 && zmq_errno() == EINTR)
+        continue; /* a signal was caught; frames come back until it is done */
     peer_t *peer, *next;
     HASH_ITER(hh, self->peers, peer, next)
     {
@@ -282,20 +282,6 @@ void transport_forget(transport_t *self, session_t session)
         s_end_session(self, peer);
 }
 
-static void s_drop(transport_t *self, peer_t *peer)
-{
-    s_end_session(self, peer);
-    HASH_DEL(self->peers, peer);
-    if (peer->descriptor >= 0 && self->by_descriptor[peer->descriptor] == peer)
-        self->by_descriptor[peer->descriptor] = NULL;
-    for (size_t i = 0; i < self->suspects_len; i++)
-        if (self->suspects[i] == peer)
-            self->suspects[i--] = self->suspects[--self->suspects_len];
-    if (self->last == peer)
-        self->last = NULL;
-    s_free_peer(peer);
-}
-
 /* Closes the connection, also when it does not read. libzmq may close the descriptor meanwhile, and
  * it may be another socket's by now: that one is left alone. */
 static bool s_hang_up(const peer_t *peer)
@@ -308,6 +294,22 @@ static bool s_hang_up(const peer_t *peer)
         shutdown(descriptor, SHUT_RDWR);
     close(descriptor);
     return same;
+}
+
+/* It is remembered no longer. libzmq would keep it until it has read everything. */
+static void s_drop(transport_t *self, peer_t *peer)
+{
+    s_hang_up(peer);
+    s_end_session(self, peer);
+    HASH_DEL(self->peers, peer);
+    if (peer->descriptor >= 0 && self->by_descriptor[peer->descriptor] == peer)
+        self->by_descriptor[peer->descriptor] = NULL;
+    for (size_t i = 0; i < self->suspects_len; i++)
+        if (self->suspects[i] == peer)
+            self->suspects[i--] = self->suspects[--self->suspects_len];
+    if (self->last == peer)
+        self->last = NULL;
+    s_free_peer(peer);
 }
 
 /* ---- Receiving ---- */
@@ -339,7 +341,6 @@ bool transport_receive(transport_t *self, transport_frame_t *ret_frame)
     if (peer && peer->descriptor >= 0 && self->last_descriptor >= 0 &&
         peer->descriptor != self->last_descriptor) {
         ret_frame->replaced = peer->session;
-        s_hang_up(peer); /* libzmq would wait until it has read everything */
         s_drop(self, peer);
         peer = NULL;
     }

@@ -469,6 +469,27 @@ def check_nobody_is_left_out(pair, primary):
     wait_for("the backup to serve", lambda: backup.admin.get("/primary").status == 200)
 
 
+def check_bound_to_every_address(pair):
+    """Such a node does not say where it is: then each one's own admin port is asked for a pause."""
+    for node in pair.nodes:
+        node.process.stop()
+        node.config["node"]["client_endpoint"] = node.endpoint.replace("127.0.0.1", "0.0.0.0")
+        node.write_config()
+    for node in pair.nodes:
+        node.start(wait=False)
+    pair.wait_ready()
+    one, other = pair.nodes
+    for path in "/v1/pair/pause", "/v1/pair/resume":
+        answer = one.admin.post(path, {"reason": "a test"})
+        expect_status(answer, 503, "TIMED_OUT")
+        url = f"http://127.0.0.1:{other.admin.port}"
+        expect("it cannot be asked at tcp://0.0.0.0" in answer.text
+               and f"ask its own admin port, {url}" in answer.text, answer.text)
+        for node in other, one:
+            wait_for(f"{path} to be taken", lambda node=node, path=path: node.admin.post(
+                path, {"reason": "a test"}).status == 200)
+
+
 def check_heal(pair, primary):
     """Nothing is lost: each node says so, whichever is asked; case `standby` heals."""
     for node in pair.nodes:
@@ -616,6 +637,7 @@ def run(options):
         check_reload(pair, primary)
         primary = check_switchover(pair, primary)
         check_nobody_is_left_out(pair, primary)
+        check_bound_to_every_address(pair)
         for node in pair.nodes:
             node.process.stop()
         check_tokens(world)

@@ -119,9 +119,10 @@ static bool s_hear_owner(core_t *self, zsock_t *pipe)
     if (ends)
         return false;
     free((char *)self->configuration.data);
-    records_destroy(&self->records);
     self->configuration = change->configuration;
+    records_t *old = self->records; /* what it still answers may ask the new one */
     self->records = change->records;
+    records_destroy(&old);
     free(change);
     return true;
 }

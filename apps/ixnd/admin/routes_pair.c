@@ -147,14 +147,29 @@ static void s_on_told(exchange_t *exchange, node_link_t *link, const error_t *er
     s_on_command(exchange, link, untold);
 }
 
+/* Where the other node cannot be asked: whether it says of itself that it has taken it (its own
+ * admin port was asked), or what is to be done. */
+static void s_look_at_other(const Ixn__V1__PairStatus *status, bool automatic, error_t *ret_error)
+{
+    const Ixn__V1__PairNode *other = status->peer;
+    *ret_error = (error_t){0};
+    if (!other || !*other->client_endpoint)
+        error_set(ret_error, ERROR_TIMED_OUT, "where it is was not heard yet: does it run?");
+    else if (!status->link || other->automatic != automatic)
+        error_set(ret_error, ERROR_TIMED_OUT,
+                  "it cannot be asked at %s, which it says of itself; ask its own admin port, %s",
+                  other->client_endpoint, *other->admin_url ? other->admin_url : "if it has one");
+}
+
 /* All must hear it: a pause that one node does not know of is none. */
 static void s_tell_both(core_t *self, exchange_t *exchange, Ixn__V1__PairCommand__Kind kind)
 {
     const Ixn__V1__PairStatus *status = node_link_status(self->own);
     node_link_t *peer = self->peer; /* the exchange may be over after the last answer */
     const bool unknown = !peer && status && status->has_peer;
-    error_t error;
-    error_set(&error, ERROR_TIMED_OUT, "where it is was not heard yet: does it run?");
+    error_t error = {0};
+    if (unknown)
+        s_look_at_other(status, kind == IXN__V1__PAIR_COMMAND__KIND__RESUME, &error);
     exchange->wanted = peer || unknown ? 2 : 1;
     s_tell(exchange, self->own, kind, s_on_told);
     if (peer)
