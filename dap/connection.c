@@ -617,6 +617,9 @@ void connection_rollback(connection_t *self)
     self->transaction_lost = false;
     if (self->state == STATE_IDLE && PQtransactionStatus(self->pq) == PQTRANS_IDLE)
         return;
+    char why[sizeof self->sqlstate]; /* of what is rolled back: the caller may still ask for it */
+    memcpy(why, self->sqlstate, sizeof why);
     if (self->state != STATE_IDLE || !connection_command(self, "ROLLBACK", NULL))
         connection_close(self);
+    memcpy(self->sqlstate, why, sizeof why);
 }

@@ -19,6 +19,10 @@ enum { MAKE_LOCK_TIMEOUT_MS = 1000 };
 /* Dropping stops every reader of the history while it waits. */
 enum { DROP_LOCK_TIMEOUT_MS = 50 };
 
+/* SQLSTATE of a drop that the fence keeps back: a class that neither PostgreSQL nor a trigger's
+ * plain RAISE EXCEPTION uses. */
+#define FENCED "IX001"
+
 int64_t partition_day(usec_t wall_us)
 {
     int64_t day = wall_us / DAY_US;
@@ -224,7 +228,8 @@ static bool s_drop(connection_t *connection, const partition_options_t *options,
 {
     buffer_t sql = {0};
     s_print_fenced(&sql, &options->fence,
-                   "RAISE EXCEPTION 'this is not the database or the epoch that may drop it'");
+                   "RAISE EXCEPTION 'this is not the database or the epoch that may drop it' "
+                   "USING ERRCODE = '" FENCED "'");
     buffer_printf(&sql, "DROP TABLE ixn.%s;", name);
     if (!s_run(connection, &sql, options->timeout_ms, DROP_LOCK_TIMEOUT_MS, ret_error))
         return false;
@@ -246,7 +251,7 @@ partition_drop_t partition_drop_next(connection_t *connection, const partition_o
         memcpy(after, name, sizeof name);
         return PARTITION_SEEN;
     }
-    bool fenced = strcmp(connection_sqlstate(connection), "P0001") == 0;
+    bool fenced = strcmp(connection_sqlstate(connection), FENCED) == 0;
     if (!connection_is_open(connection) || fenced)
         return PARTITION_FAILED;
     memcpy(after, name, sizeof name);

@@ -461,12 +461,13 @@ Test(retention, a_reader_postpones_the_drop_and_nothing_else)
     cr_expect_not(s_has(today - 400));
 }
 
-/* One that somebody reads, one that a view is made of, one that is rewritten. */
+/* One that somebody reads, one that a view is made of, one that is rewritten, one that a trigger of
+ * an operator's guards. */
 Test(retention, days_that_are_held_postpone_no_other)
 {
     int64_t today = partition_day(test_wall());
     char name[PARTITION_NAME_SIZE];
-    for (int64_t day = today - 400; day < today - 394; day++)
+    for (int64_t day = today - 400; day < today - 392; day++)
         s_make(day);
     PGconn *reader = fixture_connect(&s_fixture);
     fixture_ask(reader, "BEGIN");
@@ -476,19 +477,27 @@ Test(retention, days_that_are_held_postpone_no_other)
     PGconn *rewriter = fixture_connect(&s_fixture);
     fixture_ask(rewriter, "BEGIN");
     fixture_ask(rewriter, "LOCK TABLE ixn.%s", partition_name(today - 396, name));
+    fixture_ask(
+        s_fixture.pq,
+        "CREATE FUNCTION guard() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE object_name = '%s') "
+        "THEN RAISE EXCEPTION 'this day is kept'; END IF; END $$",
+        partition_name(today - 394, name));
+    fixture_ask(s_fixture.pq, "CREATE EVENT TRIGGER guard ON sql_drop EXECUTE FUNCTION guard()");
     s_init(1, 0);
     usec_t start = connection_now();
     s_drop_all_that_may_go();
     cr_expect_lt(connection_now() - start, 15 * USEC_PER_SECOND, "they were waited for");
     cr_expect(s_has(today) && s_has(today + 1), "what is rewritten keeps no day from being made");
-    for (int64_t day = today - 400; day < today - 394; day++)
+    for (int64_t day = today - 400; day < today - 392; day++)
         cr_expect_eq(s_has(day), day % 2 == today % 2, "%s", partition_name(day, name));
     cr_expect_lt(s_retention.next_drop, connection_now() + 60 * USEC_PER_SECOND, "tried again");
     PQfinish(reader);
     PQfinish(rewriter);
     fixture_ask(s_fixture.pq, "DROP VIEW report");
+    fixture_ask(s_fixture.pq, "DROP EVENT TRIGGER guard");
     s_drop_all_that_may_go();
-    for (int64_t day = today - 400; day < today - 394; day++)
+    for (int64_t day = today - 400; day < today - 392; day++)
         cr_expect_not(s_has(day), "%s", partition_name(day, name));
     cr_expect_gt(s_retention.next_drop, connection_now() + 60 * USEC_PER_SECOND, "none is held");
 }
