@@ -97,28 +97,6 @@ def longest_submit(endpoint, flood):
     return longest
 
 
-def run(self):
-        with self.client as client:
-            for _ in range(FRAMES):
-                client.send_bytes(self.frame)
-            self.busy = hear(client, FRAMES * ASKED)["busy"]
-
-
-def longest_answer(endpoint, flood):
-    """Milliseconds that a submit took while the flood went on."""
-    longest = 0.0
-    with Client(endpoint, name=f"calm under {flood.name}") as client:
-        flood.start()
-        while flood.is_alive():
-            began = now()
-            answer = client.submit(seconds=PATIENT)
-            expect(answer is not None and answer.HasField("ack"), f"answered with {answer}")
-            longest = max(longest, (now() - began) * 1000)
-        flood.join()
-    expect(flood.busy is not None, "the flood was not answered")
-    return longest
-
-
 def run(options):
     figures = {}
     most = MOST_MS[bool(options.full)]

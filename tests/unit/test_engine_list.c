@@ -67,23 +67,24 @@ static void s_expect_bounded(const Ixn__V1__Request *request)
     world_free(&w);
 }
 
-Test(engine_list, of_interactions_is_bounded_by_those_that_are_shown)
+static void s_expect_interactions_bounded(const char *external_id)
 {
     Ixn__V1__ListInteractions list = IXN__V1__LIST_INTERACTIONS__INIT;
+    list.external_id = (char *)external_id;
     Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
     request.body_case = IXN__V1__REQUEST__BODY_LIST_INTERACTIONS;
     request.list_interactions = &list;
     s_expect_bounded(&request);
 }
 
+Test(engine_list, of_interactions_is_bounded_by_those_that_are_shown)
+{
+    s_expect_interactions_bounded("");
+}
+
 Test(engine_list, of_interactions_is_bounded_by_those_that_are_looked_at)
 {
-    Ixn__V1__ListInteractions list = IXN__V1__LIST_INTERACTIONS__INIT;
-    list.external_id = (char *)"nobody";
-    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
-    request.body_case = IXN__V1__REQUEST__BODY_LIST_INTERACTIONS;
-    request.list_interactions = &list;
-    s_expect_bounded(&request);
+    s_expect_interactions_bounded("nobody");
 }
 
 Test(engine_list, of_queues_is_bounded)

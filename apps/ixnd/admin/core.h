@@ -117,6 +117,8 @@ node_link_t *status_backup(core_t *self);
 /* routes_work.c */
 /* Asks the node that serves. Answers itself where as much as is allowed is being asked. */
 void work_ask(exchange_t *exchange, Ixn__V1__Request *request, work_answer_fn *answer);
+/* Asks it for the interaction of the path; `whole`: confirmed, and with its journey. */
+void work_get(exchange_t *exchange, bool whole, work_answer_fn *answer);
 /* True when the message is of that kind; otherwise the request is answered. */
 bool work_is_good(exchange_t *exchange, const Ixn__V1__Message *message, const error_t *error,
                   Ixn__V1__Message__BodyCase kind);

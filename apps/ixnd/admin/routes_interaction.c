@@ -76,15 +76,5 @@ static void s_on_interaction(void *context, const Ixn__V1__Message *message, con
 void route_interaction(core_t *self, exchange_t *exchange)
 {
     (void)self;
-    id128_t id;
-    if (!work_id(exchange, &id))
-        return;
-    Ixn__V1__Get get = IXN__V1__GET__INIT;
-    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
-    get.interaction_id = wire_bytes(&id);
-    get.confirmed = true;
-    get.journey = true;
-    request.body_case = IXN__V1__REQUEST__BODY_GET;
-    request.get = &get;
-    work_ask(exchange, &request, s_on_interaction);
+    work_get(exchange, true, s_on_interaction);
 }

@@ -67,6 +67,21 @@ void work_ask(exchange_t *exchange, Ixn__V1__Request *request, work_answer_fn *a
                       "as many requests as are allowed at once wait for the node");
 }
 
+void work_get(exchange_t *exchange, bool whole, work_answer_fn *answer)
+{
+    id128_t id;
+    if (!work_id(exchange, &id))
+        return;
+    Ixn__V1__Get get = IXN__V1__GET__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    get.interaction_id = wire_bytes(&id);
+    get.confirmed = whole;
+    get.journey = whole;
+    request.body_case = IXN__V1__REQUEST__BODY_GET;
+    request.get = &get;
+    work_ask(exchange, &request, answer);
+}
+
 /* ---- Queues ---- */
 
 json_t *queues_json(core_t *self)
@@ -368,15 +383,7 @@ static void s_on_found(void *context, const Ixn__V1__Message *message, const err
 static void s_release(core_t *self, exchange_t *exchange)
 {
     (void)self;
-    id128_t id;
-    if (!work_id(exchange, &id))
-        return;
-    Ixn__V1__Get get = IXN__V1__GET__INIT;
-    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
-    get.interaction_id = wire_bytes(&id);
-    request.body_case = IXN__V1__REQUEST__BODY_GET;
-    request.get = &get;
-    work_ask(exchange, &request, s_on_found);
+    work_get(exchange, false, s_on_found);
 }
 
 /* What every change is checked for before anything of it is written down: who reads the audit must
