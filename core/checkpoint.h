@@ -9,16 +9,16 @@
 #include "core/service_row.h"
 
 typedef struct {
-    uint64_t from;                    /* the index the tables are at */
-    uint64_t to;                      /* the index they are brought to; to > from */
-    id128_t hash;                     /* of the batch whose last index is `to` */
-    usec_t log_time;                  /* log time at `to` */
-    const interaction_row_t *changed; /* rows of ixn.interaction to insert or update */
+    uint64_t from;                           /* the index the tables are at */
+    uint64_t to;                             /* the index they are brought to; to > from */
+    id128_t hash;                            /* of the batch whose last index is `to` */
+    usec_t log_time;                         /* log time at `to` */
+    const interaction_row_t *const *changed; /* rows of ixn.interaction to insert or update */
     size_t changed_len;
     size_t added_len;    /* of these, the first so many are in no table yet */
     const id128_t *gone; /* ids whose row leaves ixn.interaction; none of them is in `changed` */
     size_t gone_len;
-    const interaction_row_t *finished; /* rows to add to ixn.interaction_history */
+    const interaction_row_t *const *finished; /* rows to add to ixn.interaction_history */
     size_t finished_len;
     const service_row_t *services; /* rows of ixn.service_request to insert or update */
     size_t services_len;

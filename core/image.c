@@ -30,8 +30,6 @@ typedef struct {
  * them as the image has rows. So many looks cost about one copy. */
 enum { LOOKS_A_ROW = 16 };
 
-enum { ROWS_AT_ONCE = 8192 };
-
 /* Finished while following: the record is the image's. */
 typedef struct {
     uint32_t handle;
@@ -43,10 +41,10 @@ typedef struct {
 /* What becomes a checkpoint_image_t; the public part is first. */
 typedef struct {
     checkpoint_image_t image;
-    arena_t arena;
-    interaction_row_t *changed;
+    arena_t arena; /* the rows and their texts */
+    const interaction_row_t **changed;
     size_t changed_capacity;
-    interaction_row_t *finished;
+    const interaction_row_t **finished;
     size_t finished_capacity;
     uint64_t *finished_at; /* beside `finished`: index of the entry that finished it */
     kept_t *kept;          /* become `finished`, too, when an image is made */
@@ -64,11 +62,9 @@ struct image {
     collection_t *work; /* NULL: none in work; following: none closed */
     handles_t work_handles;
     size_t work_at;
-    uint8_t next_bit;     /* flag of records that changed since the begin */
-    uint8_t work_bit;     /* flag of records that belong to `work` and are not copied yet */
-    size_t usual_changed; /* rows of the last image */
-    size_t usual_finished;
-    bool following; /* another node writes the tables */
+    uint8_t next_bit; /* flag of records that changed since the begin */
+    uint8_t work_bit; /* flag of records that belong to `work` and are not copied yet */
+    bool following;   /* another node writes the tables */
     buffer_t scratch;
 };
 
@@ -144,12 +140,12 @@ static void s_push_handle(handles_t *self, uint32_t handle)
     self->handles[self->len++] = handle;
 }
 
-/* `usual`: so many the last image had. Room for them is taken at once, if they are not too many. */
-static interaction_row_t *s_push_row(interaction_row_t **rows, size_t len, size_t *capacity,
-                                     size_t usual)
+/* What moves when there are more is a pointer for each row. */
+static const interaction_row_t **s_push_row(const interaction_row_t ***rows, size_t len,
+                                            size_t *capacity)
 {
     if (len == *capacity) {
-        *capacity = len > 0 ? len * 2 : 256 + (usual < ROWS_AT_ONCE ? usual : ROWS_AT_ONCE);
+        *capacity = *capacity * 2 + 256;
         *rows = memory_resize(*rows, *capacity * sizeof **rows);
     }
     return *rows + len;
@@ -200,10 +196,12 @@ static void s_copy_more(const state_t *self, arena_t *arena, const interaction_t
     row->token_index = more->token_index;
 }
 
-static void s_copy(const state_t *self, arena_t *arena, const interaction_t *interaction,
-                   interaction_row_t *row)
+/* A row in the arena. */
+static interaction_row_t *s_copy(const state_t *self, arena_t *arena,
+                                 const interaction_t *interaction)
 {
     const queue_t *queue = self->queues[interaction->queue];
+    interaction_row_t *row = arena_take(arena, sizeof *row);
     *row = (interaction_row_t){
         .id = interaction->id,
         .state = interaction->state,
@@ -222,6 +220,7 @@ static void s_copy(const state_t *self, arena_t *arena, const interaction_t *int
     };
     s_copy_texts(arena, interaction, row);
     s_copy_more(self, arena, interaction, row);
+    return row;
 }
 
 static void s_copy_changed(state_t *self, interaction_t *interaction)
@@ -230,14 +229,14 @@ static void s_copy_changed(state_t *self, interaction_t *interaction)
     collection_t *work = image->work;
     const bool added = !(interaction->flags & INTERACTION_IN_TABLE);
     interaction->flags = (uint8_t)((interaction->flags & ~image->work_bit) | INTERACTION_IN_TABLE);
-    interaction_row_t *row = s_push_row(&work->changed, work->image.changed_len++,
-                                        &work->changed_capacity, image->usual_changed);
+    const interaction_row_t **place =
+        s_push_row(&work->changed, work->image.changed_len++, &work->changed_capacity);
     if (added) { /* before those that are in the table already */
-        interaction_row_t *place = &work->changed[work->image.added_len++];
-        *row = *place;
-        row = place;
+        const interaction_row_t **first = &work->changed[work->image.added_len++];
+        *place = *first;
+        place = first;
     }
-    s_copy(self, &work->arena, interaction, row);
+    *place = s_copy(self, &work->arena, interaction);
 }
 
 void image_touch(state_t *self, interaction_t *interaction)
@@ -253,17 +252,14 @@ void image_touch(state_t *self, interaction_t *interaction)
     }
 }
 
-/* A place for one more, in both arrays. */
-static interaction_row_t *s_push_finished(collection_t *self, uint64_t index, size_t usual)
+static void s_push_finished(collection_t *self, uint64_t index, const interaction_row_t *row)
 {
     size_t capacity = self->finished_capacity;
-    interaction_row_t *row =
-        s_push_row(&self->finished, self->image.finished_len, &self->finished_capacity, usual);
+    *s_push_row(&self->finished, self->image.finished_len, &self->finished_capacity) = row;
     if (self->finished_capacity != capacity)
         self->finished_at =
             memory_resize(self->finished_at, self->finished_capacity * sizeof *self->finished_at);
     self->finished_at[self->image.finished_len++] = index;
-    return row;
 }
 
 static void s_push_gone(collection_t *self, id128_t id)
@@ -288,10 +284,10 @@ static void s_keep(collection_t *self, const kept_t *kept)
 static void s_copy_finished(state_t *self, collection_t *to, const kept_t *kept)
 {
     interaction_t *interaction = state_record(self, kept->handle);
-    interaction_row_t *row = s_push_finished(to, kept->index, self->image->usual_finished);
-    s_copy(self, &to->arena, interaction, row);
+    interaction_row_t *row = s_copy(self, &to->arena, interaction);
     row->completed_at = kept->completed_at;
     row->completed_log = kept->completed_log;
+    s_push_finished(to, kept->index, row);
     state_record_free(self, interaction);
 }
 
@@ -400,15 +396,13 @@ checkpoint_image_t *state_image_step(state_t *self, size_t rows)
     image->work = NULL;
     handles->len = 0;
     image->base = done->image.to;
-    image->usual_changed = done->image.changed_len;
-    image->usual_finished = done->image.finished_len;
     done->image.changed = done->changed;
     done->image.finished = done->finished;
     done->image.gone = done->gone;
     service_collection_give(&done->services, &done->image);
     done->image.bytes =
         done->arena.total + done->services.changed_capacity * sizeof(service_row_t) +
-        (done->changed_capacity + done->finished_capacity) * sizeof(interaction_row_t);
+        (done->changed_capacity + done->finished_capacity) * sizeof(interaction_row_t *);
     return &done->image;
 }
 
@@ -479,7 +473,7 @@ static void s_merge(state_t *self)
     }
     image->work_handles.len = 0;
     for (size_t i = 0; i < next->image.finished_len; i++)
-        *s_push_finished(work, next->finished_at[i], 0) = next->finished[i];
+        s_push_finished(work, next->finished_at[i], next->finished[i]);
     for (size_t i = 0; i < next->kept_len; i++)
         s_keep(work, &next->kept[i]);
     arena_join(&work->arena, &next->arena);
@@ -506,7 +500,7 @@ static void s_keep_finished_after(state_t *state, collection_t *self, uint64_t i
     self->image.finished_len = kept;
     self->image.gone_len = 0;
     for (size_t i = 0; i < kept; i++)
-        s_push_gone(self, self->finished[i].id);
+        s_push_gone(self, self->finished[i]->id);
     kept = 0;
     for (size_t i = 0; i < self->kept_len; i++) {
         interaction_t *interaction = state_record(state, self->kept[i].handle);

@@ -10,9 +10,18 @@
  * the hash beside the handle, so that most probes, and all moves of cells, do not touch the owner's
  * memory: with a million keys each touch is a cache miss. While two tables exist, insertions go to
  * the new one and each moves STEP cells of the old one: the old one is empty long before the new
- * one is full. */
+ * one is full. Clearing a table of millions would be a pause as well, most of it the kernel's,
+ * whose pages are new: the next table is taken when this one is PREPARE parts of PARTS full, and
+ * each insertion clears some cells of it, so that it is clear when this one is FULL. */
 
-enum { FIRST_SIZE = 1024, STEP = 16 };
+enum {
+    FIRST_SIZE = 1024,
+    STEP = 16,
+    PARTS = 32,
+    PREPARE = 23,
+    FULL = 24,
+    CLEAR = 2 * PARTS / (FULL - PREPARE), /* the next table is twice as large */
+};
 
 typedef struct {
     uint32_t handle_plus_one; /* 0: empty */
@@ -31,6 +40,8 @@ struct index_t {
     table_t now;
     table_t old;      /* being emptied; no cells otherwise */
     size_t old_moved; /* cells of `old` below this one are empty */
+    table_t next;     /* being cleared; no cells otherwise */
+    size_t next_cleared;
 };
 
 /* Interaction ids have their randomness in the last eight bytes, hashes everywhere. */
@@ -109,15 +120,32 @@ static void s_move_some(index_t *self)
     }
 }
 
-static void s_grow_if_full(index_t *self)
+static bool s_is_full(const table_t *table, size_t parts)
 {
-    if (self->old.cells || self->now.count * 4 < self->now.size * 3)
+    return table->count * PARTS >= table->size * parts;
+}
+
+/* Clears some cells of the next table, or takes it into use. */
+static void s_grow(index_t *self)
+{
+    table_t *next = &self->next;
+    if (!next->cells) {
+        next->size = self->now.size * 2;
+        next->cells = memory_new(next->size * sizeof(cell_t));
+        self->next_cleared = 0;
+    }
+    if (!s_is_full(&self->now, FULL)) {
+        size_t left = next->size - self->next_cleared;
+        size_t some = left < CLEAR ? left : CLEAR;
+        memset(next->cells + self->next_cleared, 0, some * sizeof(cell_t));
+        self->next_cleared += some;
         return;
+    }
+    CHECK(!self->old.cells && self->next_cleared == next->size);
     self->old = self->now;
     self->old_moved = 0;
-    self->now.size = self->old.size * 2;
-    self->now.count = 0;
-    self->now.cells = memory_zero(self->now.size, sizeof(cell_t));
+    self->now = *next;
+    *next = (table_t){0};
 }
 
 index_t *index_new(index_key_fn *key_of, const void *owner)
@@ -137,13 +165,15 @@ void index_destroy(index_t **self_p)
         return;
     free(self->now.cells);
     free(self->old.cells);
+    free(self->next.cells);
     free(self);
     *self_p = NULL;
 }
 
 void index_insert(index_t *self, const id128_t *key, uint32_t handle)
 {
-    s_grow_if_full(self);
+    if (s_is_full(&self->now, PREPARE))
+        s_grow(self);
     s_move_some(self);
     s_put(&self->now, s_hash(key), handle);
 }
@@ -188,5 +218,5 @@ size_t index_count(const index_t *self)
 
 size_t index_memory(const index_t *self)
 {
-    return (self->now.size + self->old.size) * sizeof(cell_t);
+    return (self->now.size + self->old.size + self->next.size) * sizeof(cell_t);
 }

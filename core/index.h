@@ -1,6 +1,7 @@
 /* Index: from a 128-bit key to a 32-bit handle, for millions of entries. It grows in steps: each
- * insertion moves a few entries to the larger table, so that no single one pauses the loop. About
- * 12 bytes an entry. Keys are compared through the owner, which has them anyway. Pure.
+ * insertion clears or moves a few cells, so that no single one pauses the loop. 11 to 21 bytes an
+ * entry, 32 for a short time before and after it grows. Keys are compared through the owner, which
+ * has them anyway. Pure.
  */
 #ifndef IXN_CORE_INDEX_H
 #define IXN_CORE_INDEX_H

@@ -24,7 +24,7 @@ enum {
 typedef struct {
     enum { CHUNK_UPSERT, CHUNK_COPY } way;
     rows_table_t table; /* for a COPY; an upsert is of live rows */
-    const interaction_row_t *rows;
+    const interaction_row_t *const *rows;
     size_t len;
 } chunk_t;
 
@@ -73,7 +73,7 @@ static bool s_make_days(image_transaction_t *self, connection_t *connection,
 {
     partition_options_t options = {self->fence, self->statement_timeout_ms, 0};
     for (size_t i = 0; i < image->finished_len; i++) {
-        int64_t day = partition_day(image->finished[i].completed_at);
+        int64_t day = partition_day(image->finished[i]->completed_at);
         size_t at = 0;
         while (at < self->days_len && self->days[at] != day)
             at++;
@@ -331,7 +331,7 @@ static bool s_send_changed(attempt_t *self, error_t *ret_error)
     rows_t *encoder = &self->self->rows;
     const checkpoint_image_t *image = self->image;
     for (size_t at = image->added_len, count; at < image->changed_len; at += count) {
-        const interaction_row_t *rows = image->changed + at;
+        const interaction_row_t *const *rows = image->changed + at;
         size_t bytes;
         count = rows_chunk(rows, image->changed_len - at, &bytes);
         chunk_t chunk = {CHUNK_UPSERT, ROWS_LIVE, rows, count};
@@ -482,7 +482,7 @@ static image_outcome_t s_find_refused(attempt_t *self, chunk_t chunk, error_t *r
         return IMAGE_FAILED;
     }
     char id[ID_TEXT_SIZE];
-    id_text(chunk.rows->id, id);
+    id_text(chunk.rows[0]->id, id);
     if (probe == PROBE_REFUSED)
         error_set(ret_error, ERROR_DATABASE_REFUSED, "interaction %s: %s", id, words.text);
     else /* only together with another one, for instance an id that is there twice */

@@ -208,12 +208,12 @@ static size_t s_row_bytes(const interaction_row_t *row)
            row->reason.len;
 }
 
-size_t rows_chunk(const interaction_row_t *rows, size_t len, size_t *ret_bytes)
+size_t rows_chunk(const interaction_row_t *const *rows, size_t len, size_t *ret_bytes)
 {
     size_t count = 0;
     size_t bytes = 0;
     while (count < len && count < ROWS_CHUNK) {
-        size_t more = s_row_bytes(&rows[count]);
+        size_t more = s_row_bytes(rows[count]);
         if (count && bytes + more > ROWS_CHUNK_BYTES)
             break;
         bytes += more;
@@ -316,7 +316,8 @@ const connection_params_t *rows_bind(rows_t *self, int count)
     return &self->params;
 }
 
-const connection_params_t *rows_encode(rows_t *self, const interaction_row_t *rows, size_t len)
+const connection_params_t *rows_encode(rows_t *self, const interaction_row_t *const *rows,
+                                       size_t len)
 {
     int place = 0;
     for (const column_t *column = s_columns; column < s_columns + COLUMNS; column++) {
@@ -325,7 +326,7 @@ const connection_params_t *rows_encode(rows_t *self, const interaction_row_t *ro
         array_t *array = &self->arrays[place++];
         array_start(array, s_kind(ROWS_LIVE, column->field));
         for (size_t i = 0; i < len; i++)
-            s_add(array, column->field, (const char *)&rows[i] + column->offset);
+            s_add(array, column->field, (const char *)rows[i] + column->offset);
     }
     return rows_bind(self, place);
 }
@@ -338,15 +339,16 @@ const connection_params_t *rows_encode_ids(rows_t *self, const id128_t *ids, siz
     return rows_bind(self, 1);
 }
 
-const buffer_t *rows_encode_copy(rows_t *self, rows_table_t table, const interaction_row_t *rows,
-                                 size_t len, size_t *ret_count)
+const buffer_t *rows_encode_copy(rows_t *self, rows_table_t table,
+                                 const interaction_row_t *const *rows, size_t len,
+                                 size_t *ret_count)
 {
     uint8_t columns[2] = {0, self->columns[table]};
     array_t *copy = &self->copy;
     size_t count = 0;
     buffer_clear(&copy->bytes);
     while (count < len && copy->bytes.len < ROWS_COPY_BYTES) {
-        const interaction_row_t *row = &rows[count++];
+        const interaction_row_t *row = rows[count++];
         /* The view says of what is in the history that it is. */
         CHECK((row->state == INTERACTION_COMPLETED) == (table == ROWS_HISTORY));
         buffer_append(&copy->bytes, columns, sizeof columns);

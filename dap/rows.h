@@ -35,12 +35,13 @@ void rows_free(rows_t *self);
 
 /* How many of the rows, from the first on, make the next chunk, and about how many bytes that is.
  */
-size_t rows_chunk(const interaction_row_t *rows, size_t len, size_t *ret_bytes);
+size_t rows_chunk(const interaction_row_t *const *rows, size_t len, size_t *ret_bytes);
 
 /* The statement that inserts or replaces live rows, and its parameters for these rows; they belong
  * to `self` until the next call. */
 const char *rows_upsert_sql(const rows_t *self);
-const connection_params_t *rows_encode(rows_t *self, const interaction_row_t *rows, size_t len);
+const connection_params_t *rows_encode(rows_t *self, const interaction_row_t *const *rows,
+                                       size_t len);
 /* The first arrays, which the caller has started and filled, as parameters. */
 const connection_params_t *rows_bind(rows_t *self, int count);
 /* The parameter of rows_gone_sql. */
@@ -50,8 +51,9 @@ const connection_params_t *rows_encode_ids(rows_t *self, const id128_t *ids, siz
  * ROWS_COPY_BYTES at a time; `ret_count`: how many of them the piece holds. (Not the head and tail
  * of the format: dap/copy_in.h.) A row that is there already is an error: of a finished one, the
  * state has finished it twice, and nobody should hide that. */
-const buffer_t *rows_encode_copy(rows_t *self, rows_table_t table, const interaction_row_t *rows,
-                                 size_t len, size_t *ret_count);
+const buffer_t *rows_encode_copy(rows_t *self, rows_table_t table,
+                                 const interaction_row_t *const *rows, size_t len,
+                                 size_t *ret_count);
 const char *rows_copy_sql(const rows_t *self, rows_table_t table);
 
 /* DELETE of live rows by their ids. */

@@ -208,18 +208,19 @@ test_image_t *test_image_new(uint64_t from, uint64_t to)
     return self;
 }
 
-static interaction_row_t s_keep(test_image_t *self, const interaction_row_t *row)
+static const interaction_row_t *s_keep(test_image_t *self, const interaction_row_t *row)
 {
-    interaction_row_t kept = *row;
-    text_t *texts[] = {&kept.tenant,     &kept.queue,       &kept.media_type,   &kept.type,
-                       &kept.subtype,    &kept.external_id, &kept.submitted_by, &kept.key,
-                       &kept.attributes, &kept.journey,     &kept.router,       &kept.strategy,
-                       &kept.reason};
+    interaction_row_t *kept = arena_take(&self->arena, sizeof *kept);
+    *kept = *row;
+    text_t *texts[] = {&kept->tenant,     &kept->queue,       &kept->media_type,   &kept->type,
+                       &kept->subtype,    &kept->external_id, &kept->submitted_by, &kept->key,
+                       &kept->attributes, &kept->journey,     &kept->router,       &kept->strategy,
+                       &kept->reason};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         self->image.bytes += texts[i]->len;
         *texts[i] = arena_text(&self->arena, *texts[i]);
     }
-    self->image.bytes += sizeof kept;
+    self->image.bytes += sizeof *kept;
     return kept;
 }
 
@@ -227,7 +228,7 @@ void test_image_change(test_image_t *self, const interaction_row_t *row)
 {
     size_t len = self->image.changed_len++;
     if ((len & (len - 1)) == 0)
-        self->changed = memory_resize(self->changed, (len ? len * 2 : 1) * sizeof *row);
+        self->changed = memory_resize(self->changed, (len ? len * 2 : 1) * sizeof *self->changed);
     self->changed[len] = s_keep(self, row);
     self->image.changed = self->changed;
 }
@@ -242,7 +243,8 @@ void test_image_finish(test_image_t *self, const interaction_row_t *row)
 {
     size_t len = self->image.finished_len++;
     if ((len & (len - 1)) == 0)
-        self->finished = memory_resize(self->finished, (len ? len * 2 : 1) * sizeof *row);
+        self->finished =
+            memory_resize(self->finished, (len ? len * 2 : 1) * sizeof *self->finished);
     self->finished[len] = s_keep(self, row);
     self->image.finished = self->finished;
 }

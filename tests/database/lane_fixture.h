@@ -50,8 +50,8 @@ void fixture_write(fixture_t *self, checkpoint_image_t *image); /* and expects W
 typedef struct {
     checkpoint_image_t image;
     arena_t arena;
-    interaction_row_t *changed;
-    interaction_row_t *finished;
+    const interaction_row_t **changed;
+    const interaction_row_t **finished;
     id128_t *gone;
 } test_image_t;
 test_image_t *test_image_new(uint64_t from, uint64_t to);

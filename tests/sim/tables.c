@@ -408,22 +408,22 @@ void tables_write_image(database_sim_t *self, const checkpoint_image_t *image)
     }
     for (size_t i = 0; i < image->changed_len; i++) {
         char id[ID_TEXT_SIZE];
-        if (i < image->added_len && table_find(self->live, &image->changed[i].id))
+        if (i < image->added_len && table_find(self->live, &image->changed[i]->id))
             world_violation(self->world, "checkpoint",
                             "image %llu … %llu adds interaction %s, which is in the table",
                             (unsigned long long)image->from, (unsigned long long)image->to,
-                            id_text(image->changed[i].id, id));
-        s_put(&self->live, &image->changed[i]);
+                            id_text(image->changed[i]->id, id));
+        s_put(&self->live, image->changed[i]);
     }
     for (size_t i = 0; i < image->finished_len; i++) {
         char id[ID_TEXT_SIZE];
         /* The real table refuses it, and with it every checkpoint from then on. */
-        if (table_find(self->history, &image->finished[i].id))
+        if (table_find(self->history, &image->finished[i]->id))
             world_violation(self->world, "checkpoint",
                             "image %llu … %llu brings interaction %s into the history again",
                             (unsigned long long)image->from, (unsigned long long)image->to,
-                            id_text(image->finished[i].id, id));
-        s_put(&self->history, &image->finished[i]);
+                            id_text(image->finished[i]->id, id));
+        s_put(&self->history, image->finished[i]);
     }
     kept_services_write(&self->services, image);
     if (image->configuration_changed) {

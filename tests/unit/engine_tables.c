@@ -79,7 +79,7 @@ uint64_t engine_tables_write(engine_tables_t *self, checkpoint_image_t *image)
     self->live =
         memory_resize(self->live, (self->live_len + image->changed_len) * sizeof *self->live);
     for (size_t i = 0; i < image->changed_len; i++)
-        s_put(self, &image->changed[i]);
+        s_put(self, image->changed[i]);
     cr_assert_eq(kept_services_write(&self->services, image), 0);
     return image->to;
 }
@@ -113,6 +113,6 @@ void engine_tables_load(const engine_tables_t *self, state_t *state)
     }
     for (size_t i = 0; i < self->images_len; i++)
         for (size_t j = 0; j < self->images[i]->finished_len; j++)
-            cr_assert(state_load_completed(state, &self->images[i]->finished[j], &error), "%s",
+            cr_assert(state_load_completed(state, self->images[i]->finished[j], &error), "%s",
                       error.text);
 }

@@ -522,13 +522,13 @@ static inline void tables_write(tables_t *self, const checkpoint_image_t *image,
             table_delete(&self->rows, gone);
     }
     for (size_t i = 0; i < image->changed_len; i++) {
-        cr_assert(i >= image->added_len || !table_find(self->rows, &image->changed[i].id),
+        cr_assert(i >= image->added_len || !table_find(self->rows, &image->changed[i]->id),
                   "a row is added that is there");
-        table_put(&self->rows, &image->changed[i]);
+        table_put(&self->rows, image->changed[i]);
     }
     for (size_t i = 0; i < image->finished_len; i++) {
-        cr_assert_null(table_find(self->history, &image->finished[i].id), "it is finished twice");
-        table_put(&self->history, &image->finished[i]);
+        cr_assert_null(table_find(self->history, &image->finished[i]->id), "it is finished twice");
+        table_put(&self->history, image->finished[i]);
     }
     size_t missing = kept_services_write(&self->services, image);
     cr_assert(missing == 0 || !exact, "a request is deleted that is not there");

@@ -31,7 +31,7 @@ static void s_observer_free(observer_t *self)
 static void s_take_finished(observer_t *self, const checkpoint_image_t *image)
 {
     for (size_t i = 0; i < image->finished_len; i++) {
-        const interaction_row_t *row = &image->finished[i];
+        const interaction_row_t *row = image->finished[i];
         kept_row_t *should = table_find(self->driver->finished, &row->id);
         cr_assert(should && should->index > image->from && should->index <= image->to);
         cr_assert_null(table_find(self->database.history, &row->id), "it is finished twice");
@@ -62,7 +62,7 @@ static void s_take_live(observer_t *self, const checkpoint_image_t *image)
     tables_t *database = &self->database;
     kept_row_t *seen = NULL;
     for (size_t i = 0; i < image->changed_len; i++) {
-        const interaction_row_t *row = &image->changed[i];
+        const interaction_row_t *row = image->changed[i];
         kept_row_t *old = table_find(database->rows, &row->id);
         cr_assert(!old || row_differs(&old->row, row), "a row that did not change is written");
         cr_assert_eq(i < image->added_len, !old, "those in no table come first, and no others");

@@ -7,16 +7,19 @@
 Test(rows, chunks_are_bounded_and_never_empty)
 {
     static char large[ROWS_CHUNK_BYTES / 2];
-    static interaction_row_t rows[ROWS_CHUNK + 1];
+    static interaction_row_t of[3];
+    static const interaction_row_t *rows[ROWS_CHUNK + 1];
+    for (size_t i = 0; i < ROWS_CHUNK + 1; i++)
+        rows[i] = &of[i % 3];
     size_t bytes;
     cr_assert_eq(rows_chunk(rows, ROWS_CHUNK + 1, &bytes), (size_t)ROWS_CHUNK);
     cr_assert_eq(rows_chunk(rows, 3, &bytes), 3u);
     for (size_t i = 0; i < 3; i++)
-        rows[i].attributes = (text_t){large, sizeof large};
+        of[i].attributes = (text_t){large, sizeof large};
     cr_assert_eq(rows_chunk(rows, 3, &bytes), 1u);
     cr_assert_gt(bytes, sizeof large);
     static char larger[ROWS_CHUNK_BYTES * 2];
-    rows[0].attributes = (text_t){larger, sizeof larger};
+    of[0].attributes = (text_t){larger, sizeof larger};
     cr_assert_eq(rows_chunk(rows, 3, &bytes), 1u);
 }
 
@@ -39,9 +42,10 @@ Test(rows, statements_name_each_column_once)
  */
 Test(rows, the_history_takes_only_what_is_finished, .signal = SIGABRT)
 {
-    interaction_row_t row = {.state = INTERACTION_ROUTING};
+    const interaction_row_t row = {.state = INTERACTION_ROUTING};
+    const interaction_row_t *const rows_of[] = {&row};
     size_t count;
     rows_t rows;
     rows_init(&rows);
-    rows_encode_copy(&rows, ROWS_HISTORY, &row, 1, &count);
+    rows_encode_copy(&rows, ROWS_HISTORY, rows_of, 1, &count);
 }
