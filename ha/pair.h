@@ -77,6 +77,8 @@ void pair_destroy(pair_t **self_p);
 void pair_turn_begin(pair_t *self, usec_t boot_time, usec_t wall_time);
 /* As of node_set_crowded; in each turn. */
 void pair_set_crowded(pair_t *self, bool crowded);
+/* What all connections of clients have not read yet, for the figures; in each turn. */
+void pair_set_unread(pair_t *self, size_t bytes);
 /* `drained`: all that had arrived was handed in. */
 void pair_turn_end(pair_t *self, bool drained);
 

@@ -81,6 +81,7 @@ void pair_answer_figures(pair_t *self, uint64_t request, buffer_t *frame)
         message->index_bytes = memory.indexes;
         message->remembered_bytes = memory.remembered;
     }
+    message->unread_bytes = self->unread;
     message->poison_refused = self->poison_refused;
     message->poison_active = (uint32_t)self->poison.active;
     for (size_t i = 0; i < self->poison.len; i++)

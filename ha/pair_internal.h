@@ -178,6 +178,7 @@ struct pair {
     usec_t stopped_at;         /* … it was tried last */
     recent_t *recent;          /* committed batches, in case the database loses them */
     heal_t heal;
+    size_t unread; /* bytes, of all clients */
     /* the peer */
     peer_view_t peer;
     usec_t hello_at; /* the next one */

@@ -172,6 +172,11 @@ void pair_set_crowded(pair_t *self, bool crowded)
 
 /* ---- Clients ---- */
 
+void pair_set_unread(pair_t *self, size_t bytes)
+{
+    self->unread = bytes;
+}
+
 bool pair_serves(const pair_t *self)
 {
     return self->node != NULL;

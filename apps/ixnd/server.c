@@ -112,6 +112,7 @@ static void s_turn(server_t *self, const server_signals_t *signals)
     usec_t now = connection_now();
     pair_turn_begin(self->pair, now, s_wall_time());
     pair_set_crowded(self->pair, crowding_look(&self->crowding, now));
+    pair_set_unread(self->pair, transport_unread(self->transport, 0));
     if (*signals->reload) {
         *signals->reload = 0;
         supervisor_reloading();

@@ -5,14 +5,16 @@ in good time, the node stays the same process, and what can be answered is answe
 """
 
 import contextlib
+import re
 import socket
 import uuid
 
 import zmq
 
+from admin_port import add_admin
 from contract import Client, pb
 from waiting import PATIENT, expect, now, wait_for
-from world import World
+from world import Node, World
 
 # Ordinary clients do not wait for longer: at most, and 99 of 100. A disk that is busy with other
 # things can hold one commit up for seconds.
@@ -180,9 +182,15 @@ def large(node):
         return answer.ack.interaction_id
 
 
+def unread(node):
+    """What an operator sees of it."""
+    line = re.search(r"^ixn_unread_bytes (\S+)$", node.admin.get("/metrics").text, re.M)
+    return float(line[1])
+
+
 def deaf(node):
-    """Asks for a gigabyte and reads nothing of it: that costs so much memory and no more, and the
-    session ends. It is let in again when it listens."""
+    """Asks for a gigabyte and reads nothing of it: that costs so much memory and no more, an
+    operator sees it, and the session ends. It is let in again when it listens."""
     asked = 4000
     interaction = large(node)
     before = memory_mb(node)
@@ -193,6 +201,7 @@ def deaf(node):
         with Client(node.endpoint, name="beside-deaf") as other:
             answer = other.submit()
             expect(answer is not None and answer.HasField("ack"), f"beside a deaf one: {answer}")
+        wait_for("what it leaves unread among the node's figures", lambda: unread(node) > 2**27)
         grown = memory_mb(node) - before
         expect(grown < 600, f"a client that reads nothing cost the node {grown} MB")
         heard = 0
@@ -201,6 +210,7 @@ def deaf(node):
         expect(0 < heard < asked, f"{heard} of {asked} answers were heard")
         answer = client.register()
         expect(answer is not None and answer.HasField("registered"), f"when it listens: {answer}")
+        wait_for("nothing unread", lambda: unread(node) == 0)
     return grown
 
 
@@ -216,8 +226,8 @@ def many_deaf(node):
             for _ in range(asked):
                 client.send(get=pb.Get(interaction_id=interaction))
         match = node.process.wait_log(r' client\.left_behind client="([^"]+)" .*? (\d+) by all')
-        left, unread = clients.pop(match[1]), int(match[2])
-        expect(2**30 < unread < 2**30 + 2**28, f"{unread} bytes were unread when one was left")
+        left, by_all = clients.pop(match[1]), int(match[2])
+        expect(2**30 < by_all < 2**30 + 2**28, f"{by_all} bytes were unread when one was left")
         for name, client in clients.items():
             heard = 0
             while heard < asked and (messages := client.receive(20)):
@@ -227,7 +237,7 @@ def many_deaf(node):
             pass
         answer = wait_for(f"{match[1]} being told something again", left.register)
         expect(answer.HasField("registered"), f"when it is back: {answer}")
-    return unread // 2**20
+    return by_all // 2**20
 
 
 def disappear(world, node, random):
@@ -247,7 +257,11 @@ ATTACKS = [random_bytes, http, random_frames, damaged, oversize, wrong, half_ope
 
 def run(options):
     with World(options, "garbage") as world:
-        node = world.start_node()
+        world.start_database()
+        node = Node(world)
+        add_admin(node)
+        node.init_database()
+        node.start()
         pid = node.process.pid
         load = world.start_bench(node, "--rate", 300, "--submitters", 2, "--window", 100,
                                  "--routers", 1, "--seconds", 100000, "--warmup", 0)

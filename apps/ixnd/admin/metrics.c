@@ -216,6 +216,8 @@ static void s_print_log(const Ixn__V1__Figures *figures, buffer_t *out)
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         buffer_printf(out, "ixn_memory_bytes{kind=\"%s\"} %" PRIu64 "\n", kinds[i].kind,
                       kinds[i].bytes);
+    s_gauge(out, "ixn_unread_bytes", "Told to clients, and not read by them; of all together.",
+            (double)figures->unread_bytes);
 }
 
 static void s_print_serving(const Ixn__V1__Figures *figures, buffer_t *out)

@@ -172,10 +172,11 @@ static json_t *s_log(const Ixn__V1__Figures *figures)
     if (!figures)
         return json_null();
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:s}", "index",
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:s}", "index",
         (json_int_t)figures->index, "committed", (json_int_t)figures->committed, "checkpoint",
         (json_int_t)figures->checkpoint, "unfinished_bytes", (json_int_t)figures->unfinished_bytes,
-        "lag_bytes", (json_int_t)figures->lag_bytes, "submitted", (json_int_t)figures->submitted,
+        "lag_bytes", (json_int_t)figures->lag_bytes, "unread_bytes",
+        (json_int_t)figures->unread_bytes, "submitted", (json_int_t)figures->submitted,
         "dispatched", (json_int_t)figures->dispatched, "completed", (json_int_t)figures->completed,
         "interactions", (json_int_t)figures->interactions, "clients", (json_int_t)figures->sessions,
         "routers", (json_int_t)figures->routers, "retrying", figures->retrying, "uptime_seconds",
