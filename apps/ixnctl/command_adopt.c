@@ -12,6 +12,7 @@
 
 #include "apps/ixnctl/pair_call.h"
 #include "apps/ixnctl/parts/units.h"
+#include "apps/state/dap_memory.h"
 #include "core/base/check.h"
 #include "core/base/log.h"
 #include "core/client/probe.h"
@@ -261,6 +262,43 @@ static bool s_is_still(const survey_t *self, database_t *database, error_t *ret_
     return true;
 }
 
+/* ---- The database before ---- */
+
+/* A node would go on with it. What does not answer, or is a standby, is of no use to one. */
+static bool s_is_left(const config_t *config, size_t dap, const survey_t *survey,
+                      const identity_t *previous, error_t *ret_error)
+{
+    database_status_t status;
+    error_t error = {0};
+    database_t *database = database_of_dap(config, dap, -1);
+    bool answered = database_status(database, NULL, &status, &error);
+    database_destroy(&database);
+    if (!answered || status.standby || !identity_equal(&status.identity, previous) ||
+        (identity_equal(&status.identity, &survey->status.identity) &&
+         instance_equal(&status.instance, &survey->status.instance)))
+        return true;
+    return error_set(ret_error, ERROR_WRONG_STATE,
+                     "the database before, %s, still answers by DAP %s as state_dir %s remembers "
+                     "it, and nodes would go on with it: stop that server, or take the pair's role "
+                     "its right to connect there, first",
+                     status.server, config->daps[dap].name, config->state_dir);
+}
+
+/* A node that starts tries the ways that were proven last, whatever its configuration says. */
+static bool s_is_out_of_reach(const config_t *config, const survey_t *survey,
+                              const identity_t *previous, error_t *ret_error)
+{
+    config_dap_t daps[DAP_MEMORY_MAX];
+    config_t before = *config;
+    bool left =
+        dap_memory_read(config->state_dir, daps, DAP_MEMORY_MAX, &before.daps_len, ret_error);
+    before.daps = daps;
+    for (size_t i = 0; left && i < before.daps_len; i++)
+        left = s_is_left(&before, i, survey, previous, ret_error);
+    explicit_bzero(daps, sizeof daps);
+    return left;
+}
+
 /* ---- What came of it ---- */
 
 static json_t *s_json(const input_t *input, const adoption_result_t *result)
@@ -355,7 +393,7 @@ static bool s_adopt(const input_t *input, const config_t *config, adoption_resul
     survey_t survey = {.config = config};
     adoption_t adoption = {.accepts_loss = input->accepts_loss,
                            .loss = input->loss,
-                           .dry_run = input->dry_run,
+                           .dry_run = true,
                            .reason = input->reason,
                            .adopted_by = by};
     common_operator(input->common, by);
@@ -365,7 +403,11 @@ static bool s_adopt(const input_t *input, const config_t *config, adoption_resul
         return false;
     database_t *database = database_of_dap(config, survey.chosen, -1);
     bool done = s_is_still(&survey, database, ret_error) &&
-                adoption_perform(database, &adoption, ret_result, ret_error);
+                adoption_perform(database, &adoption, ret_result, ret_error) &&
+                s_is_out_of_reach(config, &survey, &adoption.previous, ret_error);
+    adoption.dry_run = input->dry_run;
+    if (done && !input->dry_run)
+        done = adoption_perform(database, &adoption, ret_result, ret_error);
     database_destroy(&database);
     return done;
 }
@@ -381,7 +423,8 @@ int command_database_adopt(common_t *common, int argc, char **argv)
             "upgrade or a move to another server, this makes the copy the pair's own: it gets a "
             "new database_id and a new epoch, and the table ixn.adoption keeps who did it, why, "
             "and what was lost. Nodes that remember the database before follow by themselves when "
-            "they start. It is refused while a node serves, on a standby, on a database that is no "
+            "they start. It is refused while a node serves, while that database is still within "
+            "reach, on a standby, on a database that is no "
             "copy of the pair's, and when something that was committed is missing, unless "
             "--accept-loss says exactly how many entries.\n\n"
             "What is known to be committed is what this host's state_dir remembers and what nodes "

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "apps/ixnd/state_dir.h"
+#include "apps/state/state_dir.h"
 #include "config/config.h"
 #include "core/base/alloc.h"
 #include "core/base/log.h"

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "apps/ixnd/server.h"
-#include "apps/ixnd/state_dir.h"
 #include "apps/manual/manual.h"
+#include "apps/state/state_dir.h"
 #include "core/base/log.h"
 
 /* Exit codes; systemd is told not to restart after EXIT_FENCED and EXIT_OPERATOR. */

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "apps/ixnd/dap_memory.h"
 #include "apps/ixnd/server_internal.h"
+#include "apps/state/dap_memory.h"
 #include "core/base/check.h"
 
 _Static_assert((size_t)PAIR_MAX_DAPS <= (size_t)CRASH_LANES, "every lane can note its work");
@@ -39,7 +39,7 @@ bool server_begin_daps(server_t *self, pair_options_t *options, error_t *ret_err
 {
     size_t len;
     const config_t *config = self->config;
-    if (!dap_memory_read(config->state_dir, self->daps, PAIR_MAX_DAPS / 2, &len, ret_error))
+    if (!dap_memory_read(config->state_dir, self->daps, DAP_MEMORY_MAX, &len, ret_error))
         return false;
     bool remembered = len > 0 && options->has_memory;
     if (!remembered) {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "apps/ixnd/server_internal.h"
-#include "apps/ixnd/state_dir.h"
+#include "apps/state/state_dir.h"
 #include "core/base/limits.h"
 #include "core/base/log.h"
 

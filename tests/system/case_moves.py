@@ -2,7 +2,8 @@
 
 The commands are those of docs/operations.md. Before each adoption the nodes refuse the copy, after
 it they serve from it with everything that was acknowledged, and refuse the database before. Refused
-with the reason: while a node serves, an empty database, another pair's, a standby.
+with the reason: while a node serves, while the database before is within reach, an empty database,
+another pair's, a standby.
 """
 
 import json
@@ -90,9 +91,12 @@ def dump_and_restore(move, target):
     move.submit()
     move.stop()
     clusters.dump_and_restore(source, target, move.world.path(f"dump-{len(move.records)}"))
-    source.stop()  # a node would go on with it: it remembers the way
     before = clusters.contents(target)
     move.reach(target)
+    # A node would go on with the source: it remembers the way.
+    move.expect_refusal("still answers by DAP main")
+    move.expect_refusal("still answers by DAP main", "--dry-run")
+    source.stop()
     move.refused(COMMAND)
     changed = clusters.differences(before, clusters.contents(target))
     expect(not changed, f"a copy that was refused was written to: {changed}")

@@ -30,7 +30,7 @@ MAY_INCLUDE = {
     "tests": CORE + ["core", "core/client", "dap", "ha", "apps"],
 }
 # What several programs share; everything else of a program is its own.
-SHARED = {"manual", "views"}
+SHARED = {"manual", "state", "views"}
 # Of others, what only one header of ours includes.
 WRAPPED = {"uthash.h": "core/base/table.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "apps/ixnd/dap_memory.h"
+#include "apps/state/dap_memory.h"
 
 static char s_folder[64];
 static char s_path[80];

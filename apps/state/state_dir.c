@@ -1,4 +1,4 @@
-#include "apps/ixnd/state_dir.h"
+#include "apps/state/state_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>

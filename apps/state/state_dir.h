@@ -2,8 +2,8 @@
  * (dap/identity.h), what it decided but never committed, and what it died of (apps/ixnd/crash.h).
  * One folder serves one node.
  */
-#ifndef IXN_APPS_IXND_STATE_DIR_H
-#define IXN_APPS_IXND_STATE_DIR_H
+#ifndef IXN_APPS_STATE_STATE_DIR_H
+#define IXN_APPS_STATE_STATE_DIR_H
 
 #include "core/base/error.h"
 #include "core/batch.h"

@@ -2,7 +2,7 @@
  * Neither a name nor a connection string of the configuration has a line break in it (checked here
  * all the same).
  */
-#include "apps/ixnd/dap_memory.h"
+#include "apps/state/dap_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "apps/ixnd/state_dir.h"
+#include "apps/state/state_dir.h"
 #include "core/base/buffer.h"
 
 #define TITLE "ixn daps 1"

@@ -6,10 +6,12 @@
  * its owner alone, since connection strings hold passwords; what cannot be read is never guessed
  * at.
  */
-#ifndef IXN_APPS_IXND_DAP_MEMORY_H
-#define IXN_APPS_IXND_DAP_MEMORY_H
+#ifndef IXN_APPS_STATE_DAP_MEMORY_H
+#define IXN_APPS_STATE_DAP_MEMORY_H
 
 #include "config/config.h"
+
+#define DAP_MEMORY_MAX 16 /* as many as a configuration may have */
 
 bool dap_memory_write(const char *state_dir, const config_dap_t *daps, size_t len,
                       error_t *ret_error);
