@@ -101,11 +101,11 @@ static bool s_begin(claiming_t *self, error_t *ret_error)
     connection_params_t all = params_all(&params);
     if (!connection_command(self->connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ret_error))
         return false;
-    PGresult *result =
-        connection_query(self->connection,
-                         "SELECT pg_backend_pid(), set_config('lock_timeout', $1, true),"
-                         " set_config('idle_in_transaction_session_timeout', $1, true)",
-                         &all, ret_error);
+    PGresult *result = connection_query(
+        self->connection,
+        "SELECT pg_backend_pid(), set_config('lock_timeout', $1, true),"
+        " set_config('idle_in_transaction_session_timeout', $1, true), " DURABLE_SQL,
+        &all, ret_error);
     if (!result)
         return false;
     self->pid = field_int4(field_of(result, 0, 0));

@@ -37,7 +37,7 @@
     " INSERT INTO ixn.journal (last_index, first_index, epoch, previous_hash, hash, log_time_us,"  \
     " decided_at, entries)"                                                                        \
     " SELECT $8, $9, $2, $7, $10, $11, $12, $13 FROM pair CROSS JOIN head"                         \
-    " WHERE head.last_index = $6 AND head.hash = $7"
+    " WHERE head.last_index = $6 AND head.hash = $7 AND " DURABLE_SQL
 #define RETURNING_SQL " RETURNING pg_backend_pid()"
 
 static const char s_insert_sql[] = INSERT_SQL(PAIR_SQL(IDENTITY_SQL) LOCK_SQL) RETURNING_SQL;

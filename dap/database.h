@@ -76,6 +76,12 @@ bool database_status(database_t *self, const place_t *known, database_status_t *
 /* For long work: nothing but our own deadlines ends a statement of the transaction that the caller
  * has begun, whatever is set for the role or the database. */
 bool database_set_no_limits(connection_t *connection, error_t *ret_error);
+/* Part of a statement: the transaction that runs it is on disk when its commit is answered, also
+ * where `synchronous_commit` is off for the role, the database or the server. True as a condition.
+ */
+#define DURABLE_SQL                                                                                \
+    "CASE current_setting('synchronous_commit')"                                                   \
+    " WHEN 'off' THEN set_config('synchronous_commit', 'on', true) = 'on' ELSE true END"
 /* Parts of it, on any connection, inside the transaction that the caller has begun: the version of
  * the schema, whichever it is; all of it. */
 bool database_read_version(connection_t *connection, uint32_t *ret_version, error_t *ret_error);

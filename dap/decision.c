@@ -10,7 +10,9 @@
 static bool s_lock(connection_t *connection, error_t *ret_error)
 {
     static const params_t none = {0};
-    return connection_command(connection, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'",
+    return connection_command(connection,
+                              "SELECT set_config('lock_timeout', '" LOCK_TIMEOUT
+                              "', true), " DURABLE_SQL,
                               ret_error) &&
            params_run(connection, "SELECT 1 FROM ixn.pair FOR UPDATE", &none, ret_error) &&
            params_run(connection, "SELECT 1 FROM ixn.checkpoint FOR UPDATE", &none, ret_error);

@@ -230,6 +230,21 @@ PGconn *pair_connect(const pair_t *self)
     return s_connect(self->name);
 }
 
+void pair_note_commits(pair_t *self, const char *table, const char *setting)
+{
+    pair_ask(
+        self->pq,
+        "CREATE TABLE IF NOT EXISTS noted (setting text);"
+        "GRANT INSERT ON noted TO PUBLIC;"
+        "CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "INSERT INTO noted VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;"
+        "DROP TRIGGER IF EXISTS note ON %s;"
+        "CREATE CONSTRAINT TRIGGER note AFTER INSERT ON %s DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION note();"
+        "ALTER DATABASE \"%s\" SET synchronous_commit = %s",
+        table, table, self->name, setting);
+}
+
 /* Found before pg_catalog's, which is otherwise looked through first. */
 void pair_pretend(pair_t *self, const char *call, const char *type, const char *answer)
 {

@@ -65,6 +65,10 @@ const char *pair_ask(PGconn *pq, const char *format, ...) __attribute__((format(
 /* Asks until the answer is this one; the test fails after 20 s. */
 void pair_await(PGconn *pq, const char *answer, const char *sql);
 
+/* From the next session on `synchronous_commit` has this value in the test's database; what it is
+ * at the end of each transaction that adds a row to the table goes into the table `noted`. */
+void pair_note_commits(pair_t *self, const char *table, const char *setting);
+
 /* From the next session on, the server's own function `call` ("pg_is_in_recovery()") answers this
  * in the test's database: what only another server, or another run of it, would say. A second
  * answer replaces the first, at once. */

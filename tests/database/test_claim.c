@@ -58,6 +58,15 @@ Test(claim, takes_the_next_epoch)
     pair_commit(&s_pair);
 }
 
+Test(claim, is_on_disk_where_the_server_would_not_wait_for_that)
+{
+    pair_note_commits(&s_pair, "ixn.epoch", "off");
+    database_destroy(&s_pair.database);
+    s_pair.database = database_open(&s_pair.config, NULL);
+    pair_claim(&s_pair);
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT string_agg(setting, ' ') FROM noted"), "on");
+}
+
 Test(claim, of_what_is_no_longer_there_is_refused)
 {
     database_status_t judged = s_pair.status;

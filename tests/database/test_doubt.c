@@ -1,18 +1,24 @@
-/* A commit that the server reports although no synchronous standby has confirmed it. Alone in its
- * program: it changes a setting of the whole server, under which every other commit would wait
- * (tests/database/run.sh runs one program at a time).
+/* A commit that the server reports although no synchronous standby has confirmed it, or although it
+ * may not be on disk. Alone in its program: it changes settings of the whole server, under which
+ * every other commit would wait (tests/database/run.sh runs one program at a time on a server).
  */
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "tests/database/pair_fixture.h"
 
 static pair_t s_pair;
 
-static void s_set_standby(const char *change, const char *shown)
+static void s_set(const char *change, const char *shown, const char *show)
 {
     pair_ask(s_pair.pq, "%s", change);
     pair_ask(s_pair.pq, "SELECT pg_reload_conf()");
-    pair_await(s_pair.pq, shown, "SHOW synchronous_standby_names");
+    pair_await(s_pair.pq, shown, show);
+}
+
+static void s_set_standby(const char *change, const char *shown)
+{
+    s_set(change, shown, "SHOW synchronous_standby_names");
 }
 
 static void s_init(void)
@@ -24,6 +30,7 @@ static void s_init(void)
 static void s_free(void)
 {
     s_set_standby("ALTER SYSTEM RESET synchronous_standby_names", "");
+    s_set("ALTER SYSTEM RESET fsync", "on", "SHOW fsync");
     pair_free(&s_pair);
 }
 
@@ -58,4 +65,18 @@ Test(doubt, of_a_cancelled_wait_lasts_until_a_clean_commit)
         continue;
     cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT max(last_index) = count(*) - 1 FROM ixn.journal"),
                      "t");
+}
+
+/* Whoever asks for the server is told. */
+Test(doubt, of_a_server_that_syncs_nothing_is_said)
+{
+    database_status_t status;
+    error_t error = {0};
+    s_set("ALTER SYSTEM SET fsync = off", "off", "SHOW fsync");
+    cr_assert(database_status(s_pair.database, NULL, &status, &error), "%s", error.text);
+    while (!strstr(status.server, ", fsync is off")) /* each session takes a moment */
+        cr_assert(database_status(s_pair.database, NULL, &status, &error), "%s", error.text);
+    s_set("ALTER SYSTEM RESET fsync", "on", "SHOW fsync");
+    while (strstr(status.server, "fsync"))
+        cr_assert(database_status(s_pair.database, NULL, &status, &error), "%s", error.text);
 }

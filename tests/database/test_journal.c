@@ -57,6 +57,21 @@ Test(journal, commits_batches_in_order_as_they_are)
                      "0a00fffe20656e747269657300 1767225600123456 1 true");
 }
 
+/* A session's first batch is not prepared, the others are. */
+Test(journal, is_on_disk_where_the_server_would_not_wait_for_that)
+{
+    pair_note_commits(&s_pair, "ixn.journal", "local");
+    pair_start(&s_pair);
+    pair_commit(&s_pair);
+    journal_destroy(&s_pair.journal);
+    pair_note_commits(&s_pair, "ixn.journal", "off");
+    pair_start(&s_pair);
+    for (int i = 0; i < 3; i++)
+        pair_commit(&s_pair);
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT string_agg(setting, ' ') FROM noted"),
+                     "local on on on");
+}
+
 /* More than a socket takes at once. */
 Test(journal, a_large_batch_is_sent_to_its_end)
 {
@@ -94,6 +109,7 @@ Test(journal, waits_for_a_locked_row_and_says_so_once)
                "wait_event_type = 'Lock'");
     pair_ask(s_pair.pq, "COMMIT");
     pair_expect(&s_pair, JOURNAL_RESUMED, &event);
+    cr_assert_eq(event.index, 2);
     pair_expect(&s_pair, JOURNAL_COMMITTED, &event);
     cr_assert_eq(event.index, 2);
     pair_commit(&s_pair);

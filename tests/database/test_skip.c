@@ -132,6 +132,17 @@ Test(skip, is_recorded_and_begins_an_epoch)
     cr_assert_eq(status.skips, 1);
 }
 
+Test(skip, is_on_disk_where_the_server_would_not_wait_for_that)
+{
+    skip_result_t result;
+    skip_t skip = s_skip(4);
+    pair_note_commits(&s_pair, "ixn.skip", "off");
+    database_destroy(&s_pair.database);
+    s_pair.database = database_open(&s_pair.config, NULL);
+    s_done(&skip, &result);
+    cr_assert_str_eq(pair_ask(s_pair.pq, "SELECT string_agg(setting, ' ') FROM noted"), "on");
+}
+
 Test(skip, fences_who_has_applied_the_entry)
 {
     skip_result_t result;
