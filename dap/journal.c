@@ -183,7 +183,7 @@ static void s_committed(journal_t *self, attempt_t *attempt, bool clean)
     way_t *way = attempt->way;
     batch_t *batch = zlist_pop(self->batches);
     if (self->waiting) {
-        journal_event_t resumed = {.kind = JOURNAL_RESUMED};
+        journal_event_t resumed = {.kind = JOURNAL_RESUMED, .index = batch->last};
         s_emit(self, &resumed, NULL);
     }
     attempt->phase = PHASE_IDLE;
