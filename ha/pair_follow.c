@@ -14,14 +14,26 @@ enum {
     BEHIND_ENTRIES = 100000, /* a ready backup that is so far behind is not ready */
     HEAD_AGE_MS = 3000,      /* the head must have been seen within this */
     STOPPED_MS = 1000,       /* how often an entry that is not applied is looked at again */
+    REST_FIRST_MS = 20,
+    REST_MOST_MS = 1000,
 };
 
 /* ---- Loading and following through an own access point ---- */
 
+void pair_rest(rest_t *self, usec_t now)
+{
+    self->length = self->length ? self->length * 2 : REST_FIRST_MS * USEC_PER_MS;
+    if (self->length > REST_MOST_MS * USEC_PER_MS)
+        self->length = REST_MOST_MS * USEC_PER_MS;
+    self->until = now + self->length;
+}
+
 void pair_load(pair_t *self)
 {
     size_t dap;
-    const bool rests = self->stopped[0] && self->now - self->stopped_at < STOPPED_MS * USEC_PER_MS;
+    const bool rests =
+        self->now < self->load_rest.until ||
+        (self->stopped[0] && self->now - self->stopped_at < STOPPED_MS * USEC_PER_MS);
     if (self->loading || rests || !daps_choose(&self->daps, &dap))
         return;
     self->loading = true;
@@ -39,10 +51,12 @@ void pair_loaded(pair_t *self, size_t dap, state_t *state, const database_status
         return;
     }
     if (!state) {
+        pair_rest(&self->load_rest, self->now);
         pair_say(self, true, "pair.load_failed", "dap=%s error=\"%s\"", self->daps.daps[dap].name,
                  error->text);
         return;
     }
+    self->load_rest = (rest_t){0};
     bool wanted = role_follows(self->role) || self->role == ROLE_TAKING_OVER;
     if (!proven || !wanted) {
         state_destroy(&state);

@@ -61,10 +61,17 @@ typedef struct {
     usec_t pace;      /* how long it stood still between two moves: the longest, slowly forgotten */
 } head_t;
 
+/* What failed is tried again after a rest that grows with each failure. `{0}`: nothing failed. */
+typedef struct {
+    usec_t length;
+    usec_t until;
+} rest_t;
+
 /* A take-over under way. */
 typedef struct {
     usec_t begun;
     usec_t give_up;
+    rest_t rest;    /* after a claim that failed */
     bool asked;     /* CLAIM is under way */
     bool claimed;   /* the epoch is ours; the state is brought to its head */
     bool with_head; /* the head must be the judged one */
@@ -155,6 +162,7 @@ struct pair {
     /* following */
     replica_t *replica;
     bool loading;
+    rest_t load_rest;
     bool following;
     uint64_t following_from;           /* the index that was asked for */
     char replica_trouble[PAIR_REASON]; /* why the state is not to be trusted; empty: it is */
@@ -256,6 +264,7 @@ void pair_stop_before(pair_t *self, const error_t *error);
 /* What follows is not the log: the state is dropped and loaded anew. */
 void pair_distrust(pair_t *self, const char *why);
 void pair_load(pair_t *self);
+void pair_rest(rest_t *self, usec_t now); /* it failed */
 void pair_follow_journal(pair_t *self);
 
 /* pair_poison.c */

@@ -257,7 +257,8 @@ static void s_claim(pair_t *self)
         return;
     }
     /* What was seen under an epoch that is over would only be refused. */
-    if (!self->has_seen || (self->daps.known && self->seen.epoch < self->epoch) ||
+    if (self->now < takeover->rest.until || !self->has_seen ||
+        (self->daps.known && self->seen.epoch < self->epoch) ||
         (!daps_choose(&self->daps, &dap) && !daps_choose_first(&self->daps, &dap)))
         return;
     daps_ask(&self->daps, dap, self->now);
@@ -332,6 +333,7 @@ void pair_claimed(pair_t *self, size_t dap, const database_status_t *status, id1
     daps_answer(&self->daps, dap, status, error, self->now);
     takeover->asked = false;
     if (!status) {
+        pair_rest(&takeover->rest, self->now);
         pair_say(self, true, "pair.claim_failed", "dap=%s error=\"%s\"", self->daps.daps[dap].name,
                  error->text);
         if (error->code == ERROR_DATABASE_FENCED)

@@ -184,7 +184,9 @@ static void s_claim(pair_world_t *self, member_t *member, model_t *model, size_t
     const database_status_t *judged = &action->judged;
     database_status_t found = s_status(model);
     error_t error = {0};
-    if (!identity_equal(&judged->identity, &found.identity))
+    if (member->refuse)
+        error_set(&error, ERROR_DATABASE_REFUSED, "permission denied");
+    else if (!identity_equal(&judged->identity, &found.identity))
         error_set(&error, ERROR_DATABASE_WRONG, "another database was judged");
     else if (judged->epoch != found.epoch || !id_equal(judged->generation, found.generation))
         error_set(&error, ERROR_DATABASE_FENCED,
@@ -211,6 +213,11 @@ static void s_load(pair_world_t *self, member_t *member, const model_t *model, s
 {
     error_t error = {0};
     database_status_t status = s_status(model);
+    if (member->refuse) {
+        error_set(&error, ERROR_DATABASE_REFUSED, "permission denied");
+        pair_loaded(member->pair, dap, NULL, NULL, &error);
+        return;
+    }
     state_t *state = state_new();
     for (size_t i = 0; i < model->len; i++)
         if (!state_apply_batch(state, model->journal[i], self->arena, NULL, &error)) {
@@ -458,6 +465,7 @@ static void s_ask(pair_world_t *self, int node, const pair_action_t *action)
     CHECK(!access->asked);
     access->asked = true;
     access->action = *action;
+    member->loads += action->kind == PAIR_LOAD;
     if (action->kind != PAIR_CLAIM)
         return;
     member->claims++;
@@ -708,7 +716,7 @@ void pair_world_start(pair_world_t *self, int node, const pair_world_start_t *st
     pair_options_t options = s_options(self, node, start ? start : &usual);
     options.configuration = &configuration;
     member->pair = pair_new(&options);
-    member->claims = 0;
+    member->claims = member->loads = 0;
     member->error = (error_t){0};
 }
 
@@ -792,6 +800,11 @@ void pair_world_fill(pair_world_t *self, int node, bool full)
 void pair_world_hold_answers(pair_world_t *self, int node, bool hold)
 {
     self->members[node].hold_answers = hold;
+}
+
+void pair_world_refuse(pair_world_t *self, int node, bool refuse)
+{
+    self->members[node].refuse = refuse;
 }
 
 void pair_world_hold_claims(pair_world_t *self, int node, bool hold)

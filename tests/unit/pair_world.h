@@ -62,6 +62,8 @@ void pair_world_hold_commits(pair_world_t *self, int node, bool hold);
 void pair_world_hold_claims(pair_world_t *self, int node, bool hold);
 /* The node's state_dir cannot be written, while set. */
 void pair_world_fill(pair_world_t *self, int node, bool full);
+/* The node's role may look at the database, and no more, while set. */
+void pair_world_refuse(pair_world_t *self, int node, bool refuse);
 /* Nothing that is asked through the node's DAPs is answered, while set. */
 void pair_world_hold_answers(pair_world_t *self, int node, bool hold);
 /* A batch of the epoch's owner lands that no node of this world decided. */
@@ -127,7 +129,8 @@ uint64_t pair_world_epoch(const pair_world_t *self);
 uint64_t pair_world_saved(const pair_world_t *self, int node);
 /* Of the last PAIR_STOP; OK: none, or in order. */
 const error_t *pair_world_error(const pair_world_t *self, int node);
-size_t pair_world_claims(const pair_world_t *self, int node);      /* asked, since it was started */
+size_t pair_world_claims(const pair_world_t *self, int node); /* asked, since it was started */
+size_t pair_world_loads(const pair_world_t *self, int node);
 const char *pair_world_reason(const pair_world_t *self, int node); /* of its last claim */
 /* Every reason that went into a claim was valid UTF-8. */
 bool pair_world_reasons_are_text(const pair_world_t *self);

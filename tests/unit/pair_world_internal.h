@@ -35,7 +35,8 @@ typedef struct {
     bool hold_commits;
     bool hold_claims;
     bool hold_answers;
-    bool full; /* state_dir cannot be written */
+    bool refuse; /* claims and loads */
+    bool full;   /* state_dir cannot be written */
     bool must_end;
     access_model_t daps[PAIR_MAX_DAPS];
     pair_action_t used;       /* OPEN or USE, the last one */
@@ -60,6 +61,7 @@ typedef struct {
     char proving[PAIR_REASON * 5];
     error_t error;
     size_t claims;
+    size_t loads;
     char reason[PAIR_REASON]; /* of the last one */
 } member_t;
 

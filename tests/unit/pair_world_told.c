@@ -186,6 +186,11 @@ size_t pair_world_claims(const pair_world_t *self, int node)
     return self->members[node].claims;
 }
 
+size_t pair_world_loads(const pair_world_t *self, int node)
+{
+    return self->members[node].loads;
+}
+
 const char *pair_world_reason(const pair_world_t *self, int node)
 {
     return self->members[node].reason;

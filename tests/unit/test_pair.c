@@ -62,6 +62,28 @@ Test(start, a_restart_claims_its_own_epoch_at_once)
         "A: tells: it serves\n");
 }
 
+/* The database is looked at well, and refuses what comes then: a right is missing, for example. */
+Test(start, what_is_refused_is_tried_again_after_a_rest)
+{
+    cr_assert(pair_world_settle(w));
+    pair_world_kill(w, B);
+    pair_world_kill(w, A);
+    pair_world_refuse(w, A, true);
+    pair_world_start(w, A, NULL);
+    pair_world_pass(w, 4000);
+    size_t claims = pair_world_claims(w, A);
+    cr_assert(claims >= 5 && claims <= 12, "%zu claims", claims);
+    pair_world_refuse(w, A, false);
+    cr_assert(pair_world_until(w, A, ROLE_ALONE, 2000) >= 0);
+    pair_world_refuse(w, B, true);
+    pair_world_start(w, B, NULL);
+    pair_world_pass(w, 4000);
+    size_t loads = pair_world_loads(w, B);
+    cr_assert(loads >= 5 && loads <= 12, "%zu loads", loads);
+    pair_world_refuse(w, B, false);
+    cr_assert(pair_world_until(w, B, ROLE_READY, 2000) >= 0);
+}
+
 Test(start, the_epoch_of_another_is_claimed_after_the_head_stood_still)
 {
     pair_world_usurp(w);
