@@ -476,10 +476,9 @@ static bool s_may_speak(const engine_session_t *slot, const char *by, error_t *r
 
 static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error_t *ret_error)
 {
-    if (request->body_case == IXN__V1__REQUEST__BODY_REGISTER ||
-        request->body_case == IXN__V1__REQUEST__BODY_PING)
+    if (request->body_case == IXN__V1__REQUEST__BODY_REGISTER)
         return true;
-    if (!slot->registered)
+    if (!slot->registered) /* a Ping, too: who only listens would never know that it is nobody */
         return error_set(ret_error, ERROR_NOT_REGISTERED,
                          "this connection has not registered; send Register first");
     bool router_only = request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_LOADED ||

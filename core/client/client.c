@@ -306,7 +306,6 @@ static bool s_on_error(ixn_client_t *self, const Ixn__V1__Message *message, usec
         return true;
     }
     if (error->code == IXN__V1__CODE__NOT_REGISTERED) {
-        nodes_note(&self->nodes, "%s has no session of this client", from->address);
         /* The request waits for the next Registered, which brings all of them back in order. */
         nodes_on_forgotten(&self->nodes, from, now);
         return false;

@@ -293,8 +293,10 @@ void nodes_on_refused(nodes_t *self, endpoint_t *endpoint, uint64_t epoch, usec_
 
 void nodes_on_forgotten(nodes_t *self, endpoint_t *endpoint, usec_t now)
 {
-    if (endpoint->state == ENDPOINT_SERVING || endpoint->state == ENDPOINT_STANDBY)
-        s_move(self, endpoint, EVENT_FORGOTTEN, now);
+    if (endpoint->state != ENDPOINT_SERVING && endpoint->state != ENDPOINT_STANDBY)
+        return;
+    nodes_note(self, "%s has no session of this client", endpoint->address);
+    s_move(self, endpoint, EVENT_FORGOTTEN, now);
 }
 
 void nodes_doubt(nodes_t *self, usec_t now)

@@ -21,7 +21,7 @@ Test(engine_session, nothing_is_done_before_a_register)
         "media: NOT_REGISTERED\n"
         "media: NOT_REGISTERED\n"
         "media: NOT_REGISTERED\n"
-        "media: pong\n");
+        "media: NOT_REGISTERED\n");
     world_free(&w);
 }
 
@@ -360,6 +360,10 @@ Test(engine_session, silence_of_three_heartbeats_ends_a_session)
     world_get(w, "media", "a", false);
     world_settle(w);
     EXPECT("media: a v1 queued in in\n");
+    world_connect(w, "r1"); /* it stood still, and wakes up */
+    world_ping(w, "r1");
+    world_settle(w);
+    EXPECT("r1: NOT_REGISTERED\n");
     world_free(&w);
 }
 
