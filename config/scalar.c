@@ -3,6 +3,7 @@
  */
 #include "config/scalar.h"
 
+#include <libpq-fe.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unictype.h>
@@ -339,8 +340,15 @@ static bool s_read_conninfo(const schema_key_t *key, text_t text, void *item, er
                          "the connection string is too long (%zu bytes); allowed are %zu bytes; "
                          "keep settings in a service file and write service=NAME",
                          len, key->size - 1);
-    memcpy((char *)item + key->offset, text.data, text.len);
-    return true;
+    char *conninfo = (char *)item + key->offset;
+    memcpy(conninfo, text.data, text.len);
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    PQconninfoFree(options);
+    return options ||
+           error_set(ret_error, ERROR_CONFIGURATION,
+                     "the connection string is neither a list of KEYWORD=VALUE, with keywords that "
+                     "libpq has, nor a URI (it is not shown: it may hold a password); look for a "
+                     "keyword that is misspelt and for quotes");
 }
 
 static bool s_read_boolean(const schema_key_t *key, text_t text, void *item, error_t *ret_error)

@@ -202,7 +202,7 @@ Test(config, prints_what_loads_back_to_the_same)
         LEAST,
         "node: {name: \"true\", state_dir: '/a \"b\" \\'}\n"
         "database: {id: 0198c0de-0000-7000-8000-00000000000a, statement_timeout: 1500ms,\n"
-        "  daps: [{name: '~', conninfo: \"a='x \\\\' \\\"'\"}, {name: "
+        "  daps: [{name: '~', conninfo: \"user='x \\\\' \\\"'\"}, {name: "
         "\"\\ufeffx\\u00e9\\U0001F600y\",\n"
         "          conninfo: 'postgresql://u@h:1,[::1]:2/d?application_name=x%20y'}]}\n"
         "tenants: [{name: null x}, {name: 'a: b #c'}]\n"
@@ -367,7 +367,7 @@ Test(config, required_keys)
     s_refused_text("node: {name: a}\n", "1:1", "database.daps is missing|at least 1");
     s_refused_text("node: {name: a}\ndatabase:\n", "2:1", "database.daps is missing");
     s_refused_text("node: {name: a}\ndatabase: {daps: []}", "2:18", "has 0 items; allowed are 1");
-    s_refused_text("node: {name: a}\ndatabase: {daps: [{conninfo: x=y}]}", "2:19",
+    s_refused_text("node: {name: a}\ndatabase: {daps: [{conninfo: dbname=y}]}", "2:19",
                    "database.daps.name is missing");
     s_refused_text("node: {name: a}\ndatabase: {daps: [{name: b}]}", "2:19",
                    "database.daps.conninfo is missing");
@@ -435,6 +435,9 @@ Test(config, conninfo_is_bounded_and_never_in_an_error)
     s_refused_conninfo("", "is empty");
     s_refused_conninfo("password=s3cret\\ndbname=x", "has a control character|in one line");
     s_refused_conninfo(" password=s3cret", "begins or ends with a space");
+    s_refused_conninfo("password=s3cret prt=5432", "keywords that libpq has|misspelt");
+    s_refused_conninfo("password='s3cret", "keywords that libpq has");
+    s_refused_conninfo("postgresql://u:s3cret@[::1/ixn", "nor a URI");
     char longer[CONFIG_CONNINFO_SIZE + 1] = "password=s3cret ";
     size_t len = strlen(longer);
     memset(longer + len, 'x', CONFIG_CONNINFO_SIZE - len);
