@@ -326,6 +326,28 @@ static int s_ask(common_t *common, Ixn__V1__ConfigRequest *request)
     return code;
 }
 
+/* Whether a node would refuse its file, said as s_print_answers does. One that is silent is none.
+ */
+static int s_foresee(common_t *common, Ixn__V1__ConfigRequest request)
+{
+    error_t error = {0};
+    pair_call_t call;
+    int code = EXIT_DONE;
+    if (!pair_open(&call, common, &error))
+        return common_fail(&error);
+    request.kind = IXN__V1__CONFIG_REQUEST__KIND__DIFF;
+    pair_config(&call, &request, PATIENCE_MS);
+    for (size_t i = 0; i < call.view.len && call.view.len > 1; i++) {
+        const error_t *refusal = &call.view.nodes[i].error;
+        if (call.answers[i] || refusal->code == ERROR_TIMED_OUT)
+            continue;
+        error_set(&error, refusal->code, "%s; no node has reloaded its file", refusal->text);
+        code = common_fail(&error);
+    }
+    pair_close(&call);
+    return code;
+}
+
 static bool s_read_file(const char *path, buffer_t *text, error_t *ret_error)
 {
     FILE *file = fopen(path, "re");
@@ -401,7 +423,8 @@ int command_config_reload(common_t *common, int argc, char **argv)
             "Let nodes read their configuration files again, as SIGHUP does.\v"
             "Each node named by --node (otherwise that of the configuration) reads its own "
             "file. It is taken as a whole or not at all: a wrong file, or one that cannot be in "
-            "force now, is refused with the reason, and the node goes on as it was. A DAP that "
+            "force now, is refused with the reason, and the node goes on as it was. Where one of "
+            "several nodes refuses its file, none reloads. A DAP that "
             "is new or leads another way is used once it is proven to reach the pair's own "
             "database; until then the old way is: see ixnctl daps.\n\nExample:\n"
             "  ixnctl -n tcp://a:7420 -n tcp://b:7420 config reload",
@@ -412,5 +435,6 @@ int command_config_reload(common_t *common, int argc, char **argv)
     Ixn__V1__ConfigRequest request = IXN__V1__CONFIG_REQUEST__INIT;
     request.kind =
         input.dry_run ? IXN__V1__CONFIG_REQUEST__KIND__DIFF : IXN__V1__CONFIG_REQUEST__KIND__RELOAD;
-    return s_ask(common, &request);
+    const int refused = input.dry_run ? EXIT_DONE : s_foresee(common, request);
+    return refused != EXIT_DONE ? refused : s_ask(common, &request);
 }

@@ -129,6 +129,17 @@ def other_keys(pair, load):
     primary.write_config()
     out, err, code = reload(pair, primary, check=False)
     expect(code != 0 and "routing.timeout" in err and ".yaml:" in err, f"refused: {out} {err}")
+    # Both are told, and the other one's file is right: it stays with what its primary has.
+    backup = pair.backup()
+    backup.config["checkpoint"]["interval"] = "700ms"
+    backup.write_config()
+    nodes = [word for node in pair.nodes for word in ("--node", node.endpoint)]
+    _, err, code = pair.world.ctl(*nodes, "config", "reload", check=False)
+    expect(code != 0 and "no node has reloaded" in err, f"refused by one of two: {err}")
+    out, _, _ = pair.world.ctl("--node", backup.endpoint, "config", "show")
+    expect("interval: 500ms" in out, f"the other one has reloaded: {out}")
+    backup.config["checkpoint"]["interval"] = "500ms"
+    backup.write_config()
     primary.config["routing"]["timeout"] = "11min"
     primary.config["queues"] = [{"name": "support", "strategy": "answer"}, {"name": "parked"}]
     primary.config["node"]["name"] = "another"
