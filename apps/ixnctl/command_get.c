@@ -99,7 +99,10 @@ static int s_print_remembered(const get_t *self, const Ixn__V1__Interaction *kno
                               const error_t *missing)
 {
     error_t error = {0};
-    error_set(&error, ERROR_OK, "the node remembers no more of it, and %s", missing->text);
+    error_set(&error, ERROR_OK, "the node remembers no more of it, and %s%s", missing->text,
+              missing->code == ERROR_UNKNOWN_INTERACTION
+                  ? ": they have it after the next checkpoint, ask again then"
+                  : "");
     const int code = s_print(self, known, &(show_source_t){0});
     common_fail(&error);
     return code;

@@ -113,6 +113,7 @@ int command_pair_keygen(common_t *common, int argc, char **argv)
     if (!s_make_key(input.file, public_key, &error))
         return common_fail(&error);
     buffer_t out = {0};
+    char *whole = realpath(input.file, NULL); /* as a configuration must name it */
     if (common->json) {
         json_t *json = json_pack("{s:s%, s:s}", "file", input.file, strlen(input.file),
                                  "public_key", public_key);
@@ -124,8 +125,9 @@ int command_pair_keygen(common_t *common, int argc, char **argv)
             "Next: make the user of ixnd its owner, copy it to the other node, and name it "
             "in both\nconfigurations, section pair:\n"
             "    certificate: %s\n",
-            input.file, public_key, input.file);
+            input.file, public_key, whole ? whole : input.file);
     }
+    free(whole);
     bool printed = common_print(&out);
     buffer_free(&out);
     return printed ? EXIT_DONE : EXIT_PARTLY;

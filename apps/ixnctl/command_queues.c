@@ -256,6 +256,8 @@ int command_queues(common_t *common, int argc, char **argv)
     int code;
     if (s_take(&input, gather, &error))
         code = s_print(&input, gather_picture(gather)) ? EXIT_DONE : EXIT_PARTLY;
+    else if (error.code == ERROR_UNKNOWN_TENANT)
+        code = common_fail(&error);
     else
         code = s_answer_by_tables(&input, &error);
     gather_destroy(&gather);

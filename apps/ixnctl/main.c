@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/nearest.h"
 #include "dap/opening.h"
 
 static void s_append_command(buffer_t *out, const command_t *command)
@@ -70,15 +71,40 @@ static const struct argp s_argp = {
     .help_filter = s_help,
 };
 
+/* The command that was probably meant, or NULL. */
+static const command_t *s_nearest(const char *words)
+{
+    char name[COMMANDS_NAME];
+    size_t least = SIZE_MAX;
+    const command_t *nearest = NULL;
+    for (size_t i = 0; i < commands_len; i++) {
+        const text_t known = text_of(commands_name(&commands[i], name));
+        const size_t distance = nearest_distance(text_of(words), known);
+        if (distance >= least)
+            continue;
+        least = distance;
+        nearest = nearest_is_near(known, distance) ? &commands[i] : NULL;
+    }
+    return nearest;
+}
+
 static int s_unknown(char **words, int len)
 {
+    char said[2 * COMMANDS_NAME];
+    char name[COMMANDS_NAME];
     const bool group = commands_is_group(words[0]);
-    const bool more = group && len > 1;
-    fprintf(stderr, "ixnctl: there is no command \"%s%s%s\"; there are:", words[0], more ? " " : "",
-            more ? words[1] : "");
+    snprintf(said, sizeof said, "%s%s%s", words[0], len > 1 ? " " : "", len > 1 ? words[1] : "");
+    const command_t *nearest = s_nearest(said);
+    if (!nearest && !group)
+        nearest = s_nearest(words[0]); /* what is behind it may be an argument */
+    if (nearest) {
+        fprintf(stderr, "ixnctl: there is no command \"%s\"; did you mean %s? See ixnctl --help\n",
+                nearest->group ? said : words[0], commands_name(nearest, name));
+        return EXIT_USAGE;
+    }
+    fprintf(stderr, "ixnctl: there is no command \"%s\"; there are:", group ? said : words[0]);
     const char *comma = "";
     for (size_t i = 0; i < commands_len; i++) {
-        char name[COMMANDS_NAME];
         if (group && (!commands[i].group || strcmp(commands[i].group, words[0]) != 0))
             continue;
         fprintf(stderr, "%s %s", comma, commands_name(&commands[i], name));

@@ -228,6 +228,7 @@ class One(Case):
         self.node.answer = completed
         out, error = self.run_it("--config", "/nothing/there", "get", self.ID)
         self.assertRegex(out, r"(?m)^state +completed$")
+        self.assertNotIn("priority", out)
         self.assertRegex(error, "^ixnctl: the node remembers no more of it, and the tables cannot "
                          "be read: /nothing/there: [^\n]*\n$")
 
@@ -418,6 +419,9 @@ class Pair(unittest.TestCase):
         _, error = self.run_it("pair", "keygen", self.folder.name + "/none/x", code=2)
         self.assertEqual(error.count("\n"), 1)
         other = path + "2"
+        out, _ = self.run_it("pair", "keygen", os.path.relpath(other))
+        self.assertIn("certificate: " + os.path.realpath(other), out)
+        other = path + "3"
         out, _ = self.run_it("pair", "keygen", "-o", "json", other)
         self.assertNotEqual(json.loads(out)["public_key"], public.decode())
 
@@ -462,6 +466,11 @@ class Pair(unittest.TestCase):
                       done["verdict"])
         self.assertEqual(done["nodes"][1]["lag_entries"], 10)
 
+    def test_a_question_needs_no_full_stop(self):
+        self.b.mute = True
+        out, _ = self.run_it("status", "--timeout", "1", code=1)
+        self.assertNotIn("?.", out)
+
     def test_status_as_a_check(self):
         self.b.ready, self.b.readiness = False, "DAP dap-1 reaches another database"
         done = self.status(code=1)
@@ -503,6 +512,18 @@ class Pair(unittest.TestCase):
         self.assertIsNone(done["queues"][0]["in_per_second"])
         out, _ = self.run_it("queues", "-i", "0")
         self.assertNotIn("IN/s", out)
+
+    def test_queues_of_no_tenant_are_refused(self):
+        def stranger(request, message):
+            if request.WhichOneof("body") != "register":
+                return PairNode.answer(self.a, request, message)
+            message.error.code = wire.UNKNOWN_TENANT
+            message.error.sentence = 'no tenant "nobody"'
+            return True
+        self.a.answer = stranger
+        out, error = self.run_it("queues", "--tenant", "nobody", code=1)
+        self.assertEqual(out, "")
+        self.assertIn('no tenant "nobody"', error)
 
     def test_queues_without_a_node_that_serves_need_the_tables(self):
         self.a.role = "fenced"
@@ -626,6 +647,10 @@ class Usage(Case):
         _, error = self.run_it("pair", code=2)
         self.assertEqual(error, 'ixnctl: there is no command "pair"; there are: pair keygen, pair '
                          'status, pair resume; see ixnctl --help\n')
+        for said, meant in (("statsu", "status"), ("lsit x", "list"), ("strategy pot", "strategy put"),
+                            ("rooter drain R1", "router drain")):
+            _, error = self.run_it(*said.split(), code=2)
+            self.assertIn(f"; did you mean {meant}? ", error)
         _, error = self.run_it(code=2)
         self.assertIn("a command is needed", error)
 

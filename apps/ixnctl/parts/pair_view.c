@@ -274,6 +274,12 @@ static void s_print_rest(const pair_view_t *self, buffer_t *out)
     table_free(&table);
 }
 
+const char *pair_view_full_stop(const char *reason)
+{
+    const size_t len = strlen(reason);
+    return len > 0 && reason[len - 1] == '?' ? "" : ".";
+}
+
 void pair_view_print(const pair_view_t *self, table_style_t style, buffer_t *out)
 {
     char reason[PAIR_VIEW_REASON];
@@ -282,9 +288,8 @@ void pair_view_print(const pair_view_t *self, table_style_t style, buffer_t *out
     buffer_append_text(out, "\n");
     s_print_rest(self, out);
     table_t line = {.columns_len = 1}; /* for its cleaning of what comes from outside */
-    const size_t len = strlen(reason);
     table_printf(&line, "%s: %s%s", verdict == PAIR_VERDICT_READY ? "Ready" : "NOT READY", reason,
-                 len > 0 && reason[len - 1] == '?' ? "" : ".");
+                 pair_view_full_stop(reason));
     buffer_append_text(out, "\n");
     table_layout(&line, (table_style_t){0}, out);
     table_free(&line);

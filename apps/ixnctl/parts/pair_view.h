@@ -45,6 +45,8 @@ size_t pair_view_backup(const pair_view_t *self);
 const Ixn__V1__PairNode *pair_view_find(const pair_view_t *self, const char *name);
 
 pair_verdict_t pair_view_verdict(const pair_view_t *self, char reason[PAIR_VIEW_REASON]);
+/* What a reason ends with as a sentence. */
+const char *pair_view_full_stop(const char *reason);
 
 /* How far a node is behind the one that serves, in the view of the one whose status it is; false:
  * it is not behind anybody. `node` is of that status. */

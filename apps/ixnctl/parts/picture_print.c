@@ -101,12 +101,12 @@ static void s_print_verdict(const picture_t *self, const picture_problems_t *pro
     char line[PAIR_VIEW_REASON + 40];
     const picture_verdict_t verdict = picture_verdict(self, problems);
     const bool ready = pair_view_verdict(&self->view, reason) == PAIR_VERDICT_READY;
-    snprintf(line, sizeof line, "%s: %s.",
+    snprintf(line, sizeof line, "%s: %s%s",
              verdict == PICTURE_DOWN ? "DOWN"
              : !ready                ? "NOT READY"
              : problems->len         ? "Ready, but see below"
                                      : "All is well",
-             reason);
+             reason, pair_view_full_stop(reason));
     s_line(out, style,
            verdict == PICTURE_DOWN || !ready ? RED
            : problems->len                   ? YELLOW

@@ -43,6 +43,12 @@ static void s_moments(const Ixn__V1__Interaction *one, moment_t moments[MOMENTS]
     moments[6] = (moment_t){"completed", "completed_at", one->completed_at_us};
 }
 
+/* Of what has just ended no more than its state is known; everything else has a queue. */
+static bool s_is_whole(const Ixn__V1__Interaction *one)
+{
+    return *one->queue;
+}
+
 static void s_add(table_t *table, const char *label, const char *value)
 {
     if (!value || !*value)
@@ -156,8 +162,10 @@ void show_interaction(const Ixn__V1__Interaction *one, const show_source_t *sour
     s_add(&table, "external id", one->external_id);
     if (wire_read_id(one->parent_id, &id))
         s_add(&table, "parent", id_text(id, text));
-    table_add(&table, TEXT("priority"));
-    table_printf(&table, "%d", one->priority);
+    if (s_is_whole(one)) {
+        table_add(&table, TEXT("priority"));
+        table_printf(&table, "%d", one->priority);
+    }
     table_add(&table, TEXT("version"));
     table_printf(&table, "%u", one->version);
     s_add(&table, "submitted by", one->submitted_by);
@@ -220,7 +228,8 @@ static json_t *s_json(const Ixn__V1__Interaction *one)
     s_set(json, "external_id", one->external_id);
     if (wire_read_id(one->parent_id, &id))
         s_set(json, "parent_id", id_text(id, text));
-    json_object_set_new(json, "priority", json_integer(one->priority));
+    if (s_is_whole(one))
+        json_object_set_new(json, "priority", json_integer(one->priority));
     s_set(json, "submitted_by", one->submitted_by);
     s_set(json, "router", one->router);
     s_set(json, "strategy", one->strategy);
