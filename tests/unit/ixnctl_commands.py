@@ -647,8 +647,8 @@ class Usage(Case):
         _, error = self.run_it("pair", code=2)
         self.assertEqual(error, 'ixnctl: there is no command "pair"; there are: pair keygen, pair '
                          'status, pair resume; see ixnctl --help\n')
-        for said, meant in (("statsu", "status"), ("lsit x", "list"), ("strategy pot", "strategy put"),
-                            ("rooter drain R1", "router drain")):
+        for said, meant in (("statsu", "status"), ("lsit x", "list"),
+                            ("strategy pot", "strategy put"), ("rooter drain R1", "router drain")):
             _, error = self.run_it(*said.split(), code=2)
             self.assertIn(f"; did you mean {meant}? ", error)
         _, error = self.run_it(code=2)
