@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 
+import admin_audit
 from admin_port import AdminPort, add_admin, expect_status, start_pair, write_tokens
 from contract import Client, pb
 from waiting import Failure, expect, wait_for
@@ -634,6 +635,8 @@ def run(options):
         check_search_is_bounded(pair, check_search_by_command(pair, ids))
         check_configuration(pair, primary)
         check_heal(pair, primary)
+        admin_audit.check_comes_first(pair, primary)
+        admin_audit.check_is_needed(pair, primary)
         check_reload(pair, primary)
         primary = check_switchover(pair, primary)
         check_nobody_is_left_out(pair, primary)

@@ -166,9 +166,13 @@ bool records_of_pair(core_t *self, const char *sql, const char *const *params, s
                      records_answer_fn *answer, void *context);
 /* Into the node's log; once, so audit_begin does not say it again. */
 void audit_log(exchange_t *exchange, const char *action, const char *target);
+/* A command to the pair, or a reload, may be what brings the database back, and a heal is done
+ * already: those go on where their row cannot be written; the node's log has them. */
+typedef enum { AUDIT_NEEDED, AUDIT_WANTED } audit_need_t;
 /* Writes what is about to be done, then calls `then`; answers itself where that must be written and
  * cannot. */
-void audit_begin(exchange_t *exchange, const char *action, const char *target, route_fn *then);
+void audit_begin(exchange_t *exchange, audit_need_t need, const char *action, const char *target,
+                 route_fn *then);
 /* How it ended. */
 void audit_end(exchange_t *exchange, const char *outcome);
 

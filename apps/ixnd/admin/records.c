@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "core/base/alloc.h"
@@ -15,8 +16,13 @@
 
 enum { WAITING_MAX = 64, WAYS_MAX = 16, ASK_MS = 5000 };
 
-/* One question, on its way to the lane and back. */
-typedef struct {
+/* What comes first goes to the lane first. Each kind has places of its own. */
+typedef enum { ORDER_AUDIT, ORDER_QUESTION, ORDER_KINDS } order_kind_t;
+
+/* One question, or row of the audit, on its way to the lane and back. */
+typedef struct order {
+    STAILQ_ENTRY(order) link;
+    order_kind_t kind;
     const char *sql;
     char *params[RECORDS_PARAMS]; /* the first is the database's id */
     int params_len;
@@ -30,8 +36,9 @@ typedef struct {
 struct records {
     zactor_t *actor;
     int stop; /* an event on it ends what the lane waits for */
-    order_t *waiting[WAITING_MAX];
-    size_t waiting_len;
+    STAILQ_HEAD(, order) waiting[ORDER_KINDS];
+    size_t len[ORDER_KINDS]; /* with the one that the lane has */
+    order_t *at_work;        /* the lane has it; NULL: it is idle */
     bool searching;
 };
 
@@ -130,6 +137,8 @@ static void s_run(zsock_t *pipe, void *argument)
 records_t *records_new(const config_t *config)
 {
     records_t *self = memory_zero(1, sizeof *self);
+    for (size_t i = 0; i < ORDER_KINDS; i++)
+        STAILQ_INIT(&self->waiting[i]);
     self->stop = eventfd(0, EFD_CLOEXEC);
     CHECK(self->stop >= 0);
     start_t start = {config, self->stop};
@@ -148,15 +157,25 @@ static void s_free(order_t *order)
 
 static void s_end(records_t *self, order_t *order)
 {
-    for (size_t i = 0; i < self->waiting_len; i++)
-        if (self->waiting[i] == order)
-            self->waiting[i] = self->waiting[--self->waiting_len];
+    self->len[order->kind]--;
     if (order->search)
         self->searching = false;
     if (!order->result && order->error.code == ERROR_OK)
         error_set(&order->error, ERROR_DATABASE_UNREACHABLE, "the node stops");
     order->answer(order->context, order->result, &order->error);
     s_free(order);
+}
+
+static order_t *s_take_first(records_t *self)
+{
+    for (size_t i = 0; i < ORDER_KINDS; i++) {
+        order_t *order = STAILQ_FIRST(&self->waiting[i]);
+        if (!order)
+            continue;
+        STAILQ_REMOVE_HEAD(&self->waiting[i], link);
+        return order;
+    }
+    return NULL;
 }
 
 void records_destroy(records_t **self_p)
@@ -166,22 +185,26 @@ void records_destroy(records_t **self_p)
         return;
     CHECK(eventfd_write(self->stop, 1) == 0);
     zsock_bsend(self->actor, "p", NULL);
-    while (self->waiting_len > 0) {
-        order_t *order = NULL;
-        if (zsock_brecv(self->actor, "p", &order) == 0 && order)
-            s_end(self, order);
-    }
+    order_t *order = NULL;
+    while (self->at_work && zsock_brecv(self->actor, "p", &order) != 0)
+        continue; /* a signal was caught */
+    if (order)
+        s_end(self, order);
+    while ((order = s_take_first(self)))
+        s_end(self, order);
     zactor_destroy(&self->actor);
     close(self->stop);
     free(self);
     *self_p = NULL;
 }
 
-static order_t *s_order(const char *database_id, const char *sql, const char *const *params,
-                        size_t params_len, records_answer_fn *answer, void *context)
+static order_t *s_order(order_kind_t kind, const char *database_id, const char *sql,
+                        const char *const *params, size_t params_len, records_answer_fn *answer,
+                        void *context)
 {
     CHECK(params_len < RECORDS_PARAMS);
     order_t *order = memory_zero(1, sizeof *order);
+    order->kind = kind;
     order->sql = sql;
     order->answer = answer;
     order->context = context;
@@ -191,19 +214,36 @@ static order_t *s_order(const char *database_id, const char *sql, const char *co
     return order;
 }
 
+static void s_send_first(records_t *self)
+{
+    if (!self->at_work && (self->at_work = s_take_first(self)))
+        zsock_bsend(self->actor, "p", self->at_work);
+}
+
 static void s_send(records_t *self, order_t *order)
 {
-    self->waiting[self->waiting_len++] = order;
-    zsock_bsend(self->actor, "p", order);
+    self->len[order->kind]++;
+    STAILQ_INSERT_TAIL(&self->waiting[order->kind], order, link);
+    s_send_first(self);
 }
 
 bool records_ask(records_t *self, const char *database_id, const char *sql,
                  const char *const *params, size_t params_len, records_answer_fn *answer,
                  void *context)
 {
-    if (self->waiting_len == WAITING_MAX)
+    if (self->len[ORDER_QUESTION] == WAITING_MAX)
         return false;
-    s_send(self, s_order(database_id, sql, params, params_len, answer, context));
+    s_send(self, s_order(ORDER_QUESTION, database_id, sql, params, params_len, answer, context));
+    return true;
+}
+
+bool records_audit(records_t *self, const char *database_id, const char *sql,
+                   const char *const *params, size_t params_len, records_answer_fn *answer,
+                   void *context)
+{
+    if (self->len[ORDER_AUDIT] == WAITING_MAX)
+        return false;
+    s_send(self, s_order(ORDER_AUDIT, database_id, sql, params, params_len, answer, context));
     return true;
 }
 
@@ -211,9 +251,9 @@ bool records_search(records_t *self, const char *database_id, const char *sql,
                     const char *const *params, size_t params_len, records_answer_fn *answer,
                     void *context)
 {
-    if (self->waiting_len == WAITING_MAX || self->searching)
+    if (self->len[ORDER_QUESTION] == WAITING_MAX || self->searching)
         return false;
-    order_t *order = s_order(database_id, sql, params, params_len, answer, context);
+    order_t *order = s_order(ORDER_QUESTION, database_id, sql, params, params_len, answer, context);
     order->search = self->searching = true;
     s_send(self, order);
     return true;
@@ -228,7 +268,10 @@ void records_turn(records_t *self)
 {
     while (zsock_events(self->actor) & ZMQ_POLLIN) {
         order_t *order = NULL;
-        if (zsock_brecv(self->actor, "p", &order) == 0 && order)
-            s_end(self, order);
+        if (zsock_brecv(self->actor, "p", &order) != 0 || !order)
+            continue;
+        self->at_work = NULL;
+        s_end(self, order);
+        s_send_first(self);
     }
 }

@@ -29,6 +29,11 @@ bool records_ask(records_t *self, const char *database_id, const char *sql,
                  const char *const *params, size_t params_len, records_answer_fn *answer,
                  void *context);
 
+/* The same of what the audit keeps: places of its own, and it comes before all questions. */
+bool records_audit(records_t *self, const char *database_id, const char *sql,
+                   const char *const *params, size_t params_len, records_answer_fn *answer,
+                   void *context);
+
 /* The same of a question whose work grows with what is in the tables: at most one at a time, and
  * the server itself ends it after RECORDS_SEARCH_MS. */
 enum { RECORDS_SEARCH_MS = 4000 };

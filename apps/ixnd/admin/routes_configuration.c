@@ -146,5 +146,5 @@ void route_config_reload(core_t *self, exchange_t *exchange)
     if (json_is_true(json_object_get(exchange->body, "dry_run")))
         route_diff(self, exchange);
     else
-        audit_begin(exchange, "reload", "configuration", s_reload);
+        audit_begin(exchange, AUDIT_WANTED, "reload", "configuration", s_reload);
 }

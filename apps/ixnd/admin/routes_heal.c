@@ -97,7 +97,7 @@ static void s_watch(core_t *self, exchange_t *exchange)
     const Ixn__V1__PairHeal *heal = s_heal(self, exchange->of_peer);
     bool is_new = link && node_link_heard_at(link) > exchange->taken_at;
     if (is_new && heal && heal->state == IXN__V1__PAIR_HEAL__STATE__DONE)
-        audit_begin(exchange, "heal", "pair", s_on_audited);
+        audit_begin(exchange, AUDIT_WANTED, "heal", "pair", s_on_audited);
     else if (is_new && heal && heal->state == IXN__V1__PAIR_HEAL__STATE__FAILED)
         s_refuse(exchange, 409, "WRONG_STATE", heal->error);
     else if (self->now < exchange->until)

@@ -233,7 +233,7 @@ static void s_command(core_t *self, exchange_t *exchange, const char *action, ro
     if (json_is_true(json_object_get(exchange->body, "dry_run")))
         run(self, exchange);
     else
-        audit_begin(exchange, action, "pair", run);
+        audit_begin(exchange, AUDIT_WANTED, action, "pair", run);
 }
 
 void route_switchover(core_t *self, exchange_t *exchange)

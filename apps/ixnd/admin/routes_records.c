@@ -126,8 +126,16 @@ void route_search(core_t *self, exchange_t *exchange)
 typedef struct {
     exchange_t *exchange;
     route_fn *then;
-    bool without; /* its row */
+    audit_need_t need;
 } beginning_t;
+
+static bool s_audit(core_t *self, const char *sql, const char *const *params, size_t params_len,
+                    records_answer_fn *answer, void *context)
+{
+    char database[ID_TEXT_SIZE];
+    return s_database_id(self, database) &&
+           records_audit(self->records, database, sql, params, params_len, answer, context);
+}
 
 static void s_go_on(beginning_t *beginning)
 {
@@ -137,8 +145,6 @@ static void s_go_on(beginning_t *beginning)
     then(exchange->core, exchange);
 }
 
-/* A change of interactions without its row is not made. A command to the pair, or a reload, is: it
- * may be what brings the database back; the log of the node has it. */
 static void s_on_begun(void *context, const PGresult *result, const error_t *error)
 {
     beginning_t *beginning = context;
@@ -152,7 +158,7 @@ static void s_on_begun(void *context, const PGresult *result, const error_t *err
         exchange->audit = field_int8(field_of(result, 0, 0));
     else
         log_warning("admin.audit", "error=\"%s\"", error->text);
-    if (result || beginning->without) {
+    if (result || beginning->need == AUDIT_WANTED) {
         s_go_on(beginning);
         return;
     }
@@ -171,7 +177,8 @@ void audit_log(exchange_t *exchange, const char *action, const char *target)
     exchange->logged = true;
 }
 
-void audit_begin(exchange_t *exchange, const char *action, const char *target, route_fn *then)
+void audit_begin(exchange_t *exchange, audit_need_t need, const char *action, const char *target,
+                 route_fn *then)
 {
     static const char sql[] =
         "INSERT INTO ixn.audit (node, who, role, address, action, target, reason, request)"
@@ -192,16 +199,15 @@ void audit_begin(exchange_t *exchange, const char *action, const char *target, r
                             request};
     beginning_t *beginning = malloc(sizeof *beginning);
     CHECK(beginning);
-    *beginning = (beginning_t){exchange, then,
-                               strcmp(target, "pair") == 0 || strcmp(target, "configuration") == 0};
+    *beginning = (beginning_t){exchange, then, need};
     bool asked =
-        records_of_pair(self, sql, params, sizeof params / sizeof params[0], s_on_begun, beginning);
+        s_audit(self, sql, params, sizeof params / sizeof params[0], s_on_begun, beginning);
     free(request);
     if (asked)
         return;
     error_t error;
     error_set(&error, ERROR_DATABASE_UNREACHABLE,
-              "the node has not seen its database yet, or too many ask at once");
+              "the node has not seen its database yet, or too many changes wait for it at once");
     s_on_begun(beginning, NULL, &error);
 }
 
@@ -223,7 +229,7 @@ void audit_end(exchange_t *exchange, const char *outcome)
         return;
     snprintf(number, sizeof number, "%" PRIu64, exchange->audit);
     const char *params[] = {number, outcome};
-    if (!records_of_pair(exchange->core, sql, params, 2, s_on_ended, NULL))
+    if (!s_audit(exchange->core, sql, params, 2, s_on_ended, NULL))
         log_warning("admin.audit", "error=\"its end is not written\" id=%s", number);
     exchange->audit = 0;
 }

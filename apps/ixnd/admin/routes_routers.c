@@ -62,7 +62,7 @@ static void s_change(exchange_t *exchange, const char *action, size_t least, rou
         return;
     }
     if (wire_check_text("reason", s_reason(exchange), least, LIMIT_TEXT, &error))
-        audit_begin(exchange, action, exchange->id, run);
+        audit_begin(exchange, AUDIT_NEEDED, action, exchange->id, run);
     else
         http_answer_error(exchange->request, 400, error_name(error.code), "%s", error.text);
 }

@@ -178,12 +178,12 @@ void route_activate(core_t *self, exchange_t *exchange)
 {
     (void)self;
     if (s_check(exchange, true))
-        audit_begin(exchange, "activate", exchange->id, s_activate);
+        audit_begin(exchange, AUDIT_NEEDED, "activate", exchange->id, s_activate);
 }
 
 void route_deactivate(core_t *self, exchange_t *exchange)
 {
     (void)self;
     if (s_check(exchange, false))
-        audit_begin(exchange, "deactivate", exchange->id, s_deactivate);
+        audit_begin(exchange, AUDIT_NEEDED, "deactivate", exchange->id, s_deactivate);
 }

@@ -439,7 +439,7 @@ static bool s_check(exchange_t *exchange, bool needs_queue)
 static void s_change(exchange_t *exchange, const char *action, bool needs_queue, route_fn *run)
 {
     if (s_check(exchange, needs_queue))
-        audit_begin(exchange, action, exchange->id, run);
+        audit_begin(exchange, AUDIT_NEEDED, action, exchange->id, run);
 }
 
 void route_move(core_t *self, exchange_t *exchange)
