@@ -250,7 +250,7 @@ int command_queues(common_t *common, int argc, char **argv)
     input_t input = {.common = common, .interval = 1};
     common_parse(&argp, argc, argv, &input);
     error_t error = {0};
-    gather_t *gather = gather_new(common, &error);
+    gather_t *gather = gather_new(common, GATHER_PRIMARY, &error);
     if (!gather)
         return common_fail(&error);
     int code;

@@ -36,7 +36,7 @@ int command_status(common_t *common, int argc, char **argv)
         "  ixnctl status -o json | jq '.problems[] | .what, .then'",
         argc, argv);
     error_t error = {0};
-    gather_t *gather = gather_new(common, &error);
+    gather_t *gather = gather_new(common, GATHER_PAIR, &error);
     if (!gather || !gather_take(gather, PATIENCE_MS, &error)) {
         gather_destroy(&gather);
         return common_fail(&error);

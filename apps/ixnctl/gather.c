@@ -18,7 +18,7 @@ struct gather {
     size_t client_nodes;  /* of how many nodes it knows */
 };
 
-gather_t *gather_new(common_t *common, error_t *ret_error)
+gather_t *gather_new(common_t *common, gather_whom_t whom, error_t *ret_error)
 {
     gather_t *self = memory_zero(1, sizeof *self);
     self->common = common;
@@ -28,6 +28,7 @@ gather_t *gather_new(common_t *common, error_t *ret_error)
         return NULL;
     }
     self->pair.wants_figures = true;
+    self->pair.seeks_primary = whom == GATHER_PRIMARY;
     return self;
 }
 

@@ -10,8 +10,13 @@
 
 typedef struct gather gather_t;
 
+typedef enum {
+    GATHER_PAIR,    /* both nodes are in the picture */
+    GATHER_PRIMARY, /* who serves is enough, and a silent one is not waited for */
+} gather_whom_t;
+
 /* Nobody is asked yet. NULL and an error: the configuration is wrong. `common` must outlive it. */
-gather_t *gather_new(common_t *common, error_t *ret_error);
+gather_t *gather_new(common_t *common, gather_whom_t whom, error_t *ret_error);
 void gather_destroy(gather_t **self_p);
 
 /* Asks, and makes a picture of what was answered; nodes that are silent while others answer are

@@ -188,6 +188,11 @@ static bool s_receive(pair_call_t *self, pair_view_node_t *node, void *socket, b
     return answered;
 }
 
+static bool s_is_sought(const pair_call_t *self, const pair_view_node_t *node)
+{
+    return self->seeks_primary && node->status && pair_view_serves(node->status->own);
+}
+
 /* Asks the nodes from `first` to before `end`, all at once. */
 static void s_ask_all(pair_call_t *self, size_t first, size_t end, const question_t *question,
                       uint32_t patience_ms)
@@ -212,12 +217,13 @@ static void s_ask_all(pair_call_t *self, size_t first, size_t end, const questio
         if (zmq_poll(items, open, (long)(until - now)) < 0 && errno != EINTR)
             break;
         for (int i = 0; i < open; i++) {
-            if (!s_receive(self, &self->view.nodes[at[i]], items[i].socket, question->figures))
+            pair_view_node_t *node = &self->view.nodes[at[i]];
+            if (!s_receive(self, node, items[i].socket, question->figures))
                 continue;
             zmq_close(items[i].socket);
             items[i] = items[--open];
             at[i--] = at[open];
-            int64_t sooner = s_now_ms() + patience_ms;
+            int64_t sooner = s_now_ms() + (s_is_sought(self, node) ? 0 : patience_ms);
             until = sooner < until ? sooner : until;
         }
     }
@@ -251,7 +257,8 @@ bool pair_status(pair_call_t *self, uint32_t patience_ms, error_t *ret_error)
     wire_arena_reset(self->arena);
     size_t asked = self->view.len;
     s_ask_all(self, 0, asked, &question, patience_ms);
-    s_add_peers(self);
+    if (!self->seeks_primary || pair_view_primary(&self->view) == PAIR_VIEW_NONE)
+        s_add_peers(self);
     if (self->view.len > asked) {
         uint32_t kept = self->timeout_ms;
         self->timeout_ms = patience_ms < kept ? patience_ms : kept;

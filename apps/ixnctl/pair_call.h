@@ -15,7 +15,9 @@ typedef struct {
     const Ixn__V1__ConfigAnswer *answers[PAIR_VIEW_NODES]; /* of pair_config; NULL: none */
     bool wants_figures;                                    /* of pair_status too, into … */
     const Ixn__V1__Figures *figures[PAIR_VIEW_NODES];      /* … these; NULL: none */
-    char by[COMMON_OPERATOR_SIZE];                         /* who gives its commands */
+    bool seeks_primary; /* pair_status: once a node that serves has answered, no other is waited for
+                         */
+    char by[COMMON_OPERATOR_SIZE]; /* who gives its commands */
     wire_arena_t *arena;
     uint32_t timeout_ms;
 } pair_call_t;

@@ -35,7 +35,7 @@ static void s_run(zsock_t *pipe, void *argument)
 
 watcher_t *watcher_new(common_t *common, error_t *ret_error)
 {
-    gather_t *gather = gather_new(common, ret_error);
+    gather_t *gather = gather_new(common, GATHER_PAIR, ret_error);
     if (!gather)
         return NULL;
     watcher_t *self = memory_zero(1, sizeof *self);

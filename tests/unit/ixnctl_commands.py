@@ -455,6 +455,18 @@ class Pair(unittest.TestCase):
         _, error = self.run_it("routers", "--timeout", "1", nodes=[self.b], code=3)
         self.assertIn(f"at {self.b.endpoint}, {self.a.endpoint} within 1 s", error)
 
+    def test_queues_wait_for_nobody_but_the_primary(self):
+        """A node that is silent is given a second, but the queues are the primary's."""
+        self.b.mute = True
+        for nodes in ([self.a], [self.b, self.a]):
+            self.assertTrue(any(self.seconds("queues", "-i", "0", nodes=nodes) < 1
+                                for _ in range(20)), "each took a second or more")
+
+    def seconds(self, *arguments, **more):
+        began = time.monotonic()
+        self.run_it(*arguments, **more)
+        return time.monotonic() - began
+
     def test_status_finds_the_other_node(self):
         done = self.status(nodes=[self.b])
         self.assertEqual([node["own"]["name"] for node in done["nodes"]], ["node-b", "node-a"])
