@@ -151,35 +151,68 @@ typedef struct {
     void *item;
 } listed_t;
 
+/* A page: of all names behind `after` the first ones, and one more, which tells that there is
+ * another page. While names are offered it is a heap, the last of them on top: a hundred thousand
+ * are not sorted for each page. */
 typedef struct {
-    listed_t *items;
+    const char *after;
+    size_t limit;
+    listed_t items[PAGE + 1];
     size_t len;
 } list_t;
 
-static void s_list(list_t *list, const char *name, const void *item)
+static void s_swap(listed_t *a, listed_t *b)
 {
-    if ((list->len & (list->len - 1)) == 0)
-        list->items =
-            memory_resize(list->items, (list->len ? list->len * 2 : 1) * sizeof *list->items);
-    list->items[list->len++] = (listed_t){name, (void *)item};
+    const listed_t kept = *a;
+    *a = *b;
+    *b = kept;
 }
 
-/* The part of the list that is this page, in order; `next`: there is more behind this name. */
-static listed_t *s_turn_to(list_t *list, const Ixn__V1__List *wanted, size_t *ret_len,
-                           Ixn__V1__Listing *listing)
+static void s_sink(list_t *list)
 {
-    if (list->len)
-        qsort(list->items, list->len, sizeof *list->items, s_compare_names);
-    size_t limit = wanted->limit && wanted->limit < PAGE ? wanted->limit : PAGE;
-    size_t first = 0;
-    while (wanted->after[0] && first < list->len &&
-           strcmp(list->items[first].name, wanted->after) <= 0)
-        first++;
-    size_t len = list->len - first < limit ? list->len - first : limit;
-    if (first + len < list->len)
-        listing->next = (char *)list->items[first + len - 1].name;
-    *ret_len = len;
-    return list->items + first;
+    size_t at = 0;
+    for (size_t child; (child = 2 * at + 1) < list->len; at = child) {
+        if (child + 1 < list->len &&
+            strcmp(list->items[child + 1].name, list->items[child].name) > 0)
+            child++;
+        if (strcmp(list->items[at].name, list->items[child].name) >= 0)
+            return;
+        s_swap(&list->items[at], &list->items[child]);
+    }
+}
+
+static void s_rise(list_t *list)
+{
+    for (size_t at = list->len - 1, parent; at > 0; at = parent) {
+        parent = (at - 1) / 2;
+        if (strcmp(list->items[at].name, list->items[parent].name) <= 0)
+            return;
+        s_swap(&list->items[at], &list->items[parent]);
+    }
+}
+
+static void s_list(list_t *list, const char *name, const void *item)
+{
+    const listed_t offered = {name, (void *)item};
+    if (list->after[0] && strcmp(name, list->after) <= 0)
+        return;
+    if (list->len <= list->limit) {
+        list->items[list->len++] = offered;
+        s_rise(list);
+    } else if (strcmp(name, list->items[0].name) < 0) {
+        list->items[0] = offered;
+        s_sink(list);
+    }
+}
+
+/* The page in order; `next`: there is more behind this name. */
+static const listed_t *s_turn_to(list_t *list, size_t *ret_len, Ixn__V1__Listing *listing)
+{
+    qsort(list->items, list->len, sizeof *list->items, s_compare_names);
+    *ret_len = list->len < list->limit ? list->len : list->limit;
+    if (list->len > list->limit)
+        listing->next = (char *)list->items[list->limit - 1].name;
+    return list->items;
 }
 
 static void *s_messages(page_t *page, size_t len, size_t size)
@@ -254,8 +287,7 @@ static void s_router(page_t *page, const state_router_t *router, Ixn__V1__Router
     }
 }
 
-static void s_list_routers(page_t *page, const Ixn__V1__List *wanted, list_t *list,
-                           Ixn__V1__Listing *listing)
+static void s_list_routers(page_t *page, list_t *list, Ixn__V1__Listing *listing)
 {
     engine_t *self = page->self;
     for (size_t i = 0; i < self->state->routers_len; i++) {
@@ -268,7 +300,7 @@ static void s_list_routers(page_t *page, const Ixn__V1__List *wanted, list_t *li
     }
     size_t len;
     size_t shown = 0;
-    const listed_t *items = s_turn_to(list, wanted, &len, listing);
+    const listed_t *items = s_turn_to(list, &len, listing);
     listing->routers = s_messages(page, len, sizeof *listing->routers);
     for (size_t i = 0; i < len; i++) {
         Ixn__V1__RouterInfo *view = arena_take(&page->arena, sizeof *view);
@@ -349,8 +381,7 @@ static void s_strategy_info(page_t *page, const engine_strategy_t *strategy,
     }
 }
 
-static void s_list_strategies(page_t *page, const Ixn__V1__List *wanted, list_t *list,
-                              Ixn__V1__Listing *listing)
+static void s_list_strategies(page_t *page, list_t *list, Ixn__V1__Listing *listing)
 {
     engine_t *self = page->self;
     /* Those that are stored, and those that a queue or a router speaks of. */
@@ -363,7 +394,7 @@ static void s_list_strategies(page_t *page, const Ixn__V1__List *wanted, list_t 
             s_list(list, self->strategies[i]->name, self->strategies[i]);
     size_t len;
     size_t shown = 0;
-    const listed_t *items = s_turn_to(list, wanted, &len, listing);
+    const listed_t *items = s_turn_to(list, &len, listing);
     listing->strategies = s_messages(page, len, sizeof *listing->strategies);
     for (size_t i = 0; i < len; i++) {
         Ixn__V1__StrategyInfo *info = arena_take(&page->arena, sizeof *info);
@@ -390,15 +421,14 @@ static void s_agent(page_t *page, const agent_record_t *agent, Ixn__V1__AgentInf
     view->priority = agent->priority;
 }
 
-static void s_list_agents(page_t *page, const Ixn__V1__List *wanted, list_t *list,
-                          Ixn__V1__Listing *listing)
+static void s_list_agents(page_t *page, list_t *list, Ixn__V1__Listing *listing)
 {
     for (const agent_record_t *agent = page->self->state->catalog.agents; agent;
          agent = agent->hh.next)
         if (agent->tenant == page->tenant)
             s_list(list, agent->name, agent);
     size_t len;
-    const listed_t *items = s_turn_to(list, wanted, &len, listing);
+    const listed_t *items = s_turn_to(list, &len, listing);
     listing->agents = s_messages(page, len, sizeof *listing->agents);
     for (size_t i = 0; i < len; i++) {
         Ixn__V1__AgentInfo *view = arena_take(&page->arena, sizeof *view);
@@ -443,18 +473,19 @@ void engine_list(engine_t *self, session_t session, uint64_t request, const Ixn_
     if (!engine_may_look(self, session, request))
         return;
     page_t page = {.self = self, .tenant = engine_slot(self, session)->tenant};
-    list_t list = {0};
+    list_t list = {.after = wanted->after,
+                   .limit = wanted->limit && wanted->limit < PAGE ? wanted->limit : PAGE};
     Ixn__V1__Listing listing = IXN__V1__LISTING__INIT;
     error_t error;
     switch (wanted->kind) {
     case IXN__V1__LIST__KIND__ROUTERS:
-        s_list_routers(&page, wanted, &list, &listing);
+        s_list_routers(&page, &list, &listing);
         break;
     case IXN__V1__LIST__KIND__STRATEGIES:
-        s_list_strategies(&page, wanted, &list, &listing);
+        s_list_strategies(&page, &list, &listing);
         break;
     case IXN__V1__LIST__KIND__AGENTS:
-        s_list_agents(&page, wanted, &list, &listing);
+        s_list_agents(&page, &list, &listing);
         break;
     default:
         error_set(&error, ERROR_INVALID_ARGUMENT,
@@ -464,6 +495,5 @@ void engine_list(engine_t *self, session_t session, uint64_t request, const Ixn_
         return;
     }
     s_say_listing(self, session, request, &listing);
-    free(list.items);
     arena_free(&page.arena);
 }

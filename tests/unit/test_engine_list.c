@@ -109,3 +109,78 @@ Test(engine_list, of_everything_else_is_bounded)
         s_expect_bounded(&request);
     }
 }
+
+/* ---- Pages ---- */
+
+typedef struct {
+    size_t names;
+    size_t pages;
+    char last[64]; /* of all that were listed */
+    char next[64];
+} listed_t;
+
+static void s_take_page(void *context, const char *who, const Ixn__V1__Message *message)
+{
+    listed_t *listed = context;
+    (void)who;
+    cr_assert_eq(message->body_case, IXN__V1__MESSAGE__BODY_LISTING);
+    const Ixn__V1__Listing *listing = message->listing;
+    for (size_t i = 0; i < listing->n_agents; i++) {
+        const char *name = listing->agents[i]->name;
+        cr_assert_gt(strcmp(name, listed->last), 0, "%s comes after %s", name, listed->last);
+        snprintf(listed->last, sizeof listed->last, "%s", name);
+        listed->names++;
+    }
+    listed->pages++;
+    snprintf(listed->next, sizeof listed->next, "%s", listing->next);
+}
+
+/* In an order that is not that of their names. */
+static void s_add_agents(world_t *w, uint32_t count)
+{
+    Ixn__V1__ChangeAgent agent = IXN__V1__CHANGE_AGENT__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = IXN__V1__REQUEST__BODY_CHANGE_AGENT;
+    request.change_agent = &agent;
+    for (uint32_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%08x", i * 2654435761u);
+        agent.agent = name;
+        request.id = 0;
+        world_request(w, "chief", &request);
+        if (i % 500 == 499)
+            world_settle(w);
+    }
+    world_settle(w);
+}
+
+Test(engine_list, pages_have_each_agent_once_and_in_order)
+{
+    static const uint32_t agents[] = {1, 499, 500, 501, 1001, 2345};
+    static const uint32_t limits[] = {1, 7, 499, 500, 0};
+    Ixn__V1__List list = IXN__V1__LIST__INIT;
+    Ixn__V1__Request request = IXN__V1__REQUEST__INIT;
+    request.body_case = IXN__V1__REQUEST__BODY_LIST;
+    request.list = &list;
+    list.kind = IXN__V1__LIST__KIND__AGENTS;
+    for (size_t i = 0; i < sizeof agents / sizeof *agents; i++) {
+        world_t *w = world_new(NULL);
+        world_operator(w, "chief");
+        s_add_agents(w, agents[i]);
+        for (size_t j = 0; j < sizeof limits / sizeof *limits; j++) {
+            listed_t listed = {.last = ""};
+            world_observe(w, &(world_observer_t){.heard = s_take_page, .context = &listed});
+            list.limit = limits[j];
+            do {
+                list.after = listed.next;
+                request.id = 0;
+                world_request(w, "chief", &request);
+                world_settle(w);
+            } while (listed.next[0]);
+            const uint32_t page = limits[j] ? limits[j] : 500;
+            cr_assert_eq(listed.names, agents[i]);
+            cr_assert_eq(listed.pages, (agents[i] + page - 1) / page);
+        }
+        world_free(&w);
+    }
+}
