@@ -279,8 +279,8 @@ static const strategy_version_t *s_stored(const engine_t *self, const engine_ses
     const strategy_version_t *newest = strategy_newest(record);
     if (!newest) {
         error_set(ret_error, ERROR_UNKNOWN_STRATEGY,
-                  "tenant \"%s\" has no stored strategy \"%.64s\"; store it first (ixnctl strategy "
-                  "put)",
+                  "tenant \"%s\" has no stored strategy \"%.64s\"; see ixnctl strategy list for "
+                  "those it has, or store it first (ixnctl strategy put)",
                   self->state->tenants[slot->tenant], name);
         return NULL;
     }

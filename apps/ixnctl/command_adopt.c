@@ -277,11 +277,12 @@ static bool s_is_left(const config_t *config, size_t dap, const survey_t *survey
         (identity_equal(&status.identity, &survey->status.identity) &&
          instance_equal(&status.instance, &survey->status.instance)))
         return true;
-    return error_set(ret_error, ERROR_WRONG_STATE,
-                     "the database before, %s, still answers by DAP %s as state_dir %s remembers "
-                     "it, and nodes would go on with it: stop that server, or take the pair's role "
-                     "its right to connect there, first",
-                     status.server, config->daps[dap].name, config->state_dir);
+    return error_set(
+        ret_error, ERROR_WRONG_STATE,
+        "the database before, %s, still answers by DAP %s as state_dir %s remembers "
+        "it, and nodes would go on with it: first stop that server, or take the pair's "
+        "role its right to connect there and end its sessions, a pooler's too",
+        status.server, config->daps[dap].name, config->state_dir);
 }
 
 /* A node that starts tries the ways that were proven last, whatever its configuration says. */
@@ -343,8 +344,8 @@ static void s_describe(const input_t *input, const config_t *config,
     else
         buffer_printf(out, "Next: start both nodes.");
     buffer_printf(out,
-                  " The database before is no longer the pair's own; no node goes back to "
-                  "it.\n");
+                  " Keep the database before out of their reach until both work with this "
+                  "one.\n");
 }
 
 static int s_tell(const input_t *input, const config_t *config, const adoption_result_t *result)

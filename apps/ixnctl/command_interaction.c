@@ -37,7 +37,7 @@ enum { KEY_VERSION = 0x200 };
 static const struct argp_option s_options_hold[] = {OPTION_VERSION, {0}};
 static const struct argp_option s_options_stop[] = {OPTION_REASON, OPTION_VERSION, {0}};
 static const struct argp_option s_options_place[] = {
-    OPTION_REASON,
+    {"reason", 'r', "TEXT", 0, "Why; kept in its event (see events)", 0},
     OPTION_VERSION,
     {"priority", 'p', "N", 0, "Its priority from now on; higher is routed first", 0},
     {0},
@@ -206,8 +206,9 @@ int command_place(common_t *common, int argc, char **argv)
         .doc =
             "Move an interaction to a queue.\v"
             "In the queue it came from it gets its old place back, in any other the newest. A "
-            "router that works on it is told to stop. This is also the way out of quarantine."
-            "\n\nExample:\n"
+            "router that works on it is told to stop, and a hold ends. This is also the way out of "
+            "quarantine, and, with the queue where it is, to another priority.\n\nExamples:\n"
+            "  ixnctl place 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a inbound --priority 9\n"
             "  ixnctl place 0198c2a4-7b1e-7cc2-98c5-1f2e3d4c5b6a support --reason \"wrong "
             "queue\"",
         .children = common_children,
