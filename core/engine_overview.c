@@ -346,7 +346,7 @@ static uint32_t s_waiting(const engine_t *self, const engine_strategy_t *strateg
     for (size_t i = 0; i < self->state->queues_len; i++) {
         const queue_t *queue = self->state->queues[i];
         if (queue->tenant == strategy->tenant && strcmp(queue->strategy, strategy->name) == 0)
-            waiting += queue->length;
+            waiting += queue->tally.waiting;
     }
     return waiting;
 }

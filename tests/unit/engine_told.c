@@ -145,6 +145,9 @@ static void s_tell_body(world_t *self, const Ixn__V1__Message *message)
                 buffer_printf(&self->told, ", %s (%u) drained by %s: %s", router->name,
                               router->pending, router->drained_by, router->drain_reason);
         }
+        for (size_t i = 0; i < message->listing->n_strategies; i++)
+            buffer_printf(&self->told, ", %s (%u waiting)", message->listing->strategies[i]->name,
+                          message->listing->strategies[i]->waiting);
         break;
     case IXN__V1__MESSAGE__BODY_REVOKED:
         buffer_printf(&self->told, "revoked %s: %s",

@@ -154,6 +154,23 @@ Test(engine_strategy, that_a_router_brings_counts_while_none_of_that_name_is_sto
     world_free(&w);
 }
 
+Test(engine_strategy, what_is_held_does_not_wait_for_it)
+{
+    world_t *w = s_world();
+    SUBMIT("media", .key = "a");
+    SUBMIT("media", .key = "b", .hold = true);
+    world_settle(w);
+    world_forget(w);
+    Ixn__V1__List list = IXN__V1__LIST__INIT;
+    list.kind = IXN__V1__LIST__KIND__STRATEGIES;
+    Ixn__V1__Request request = s_request(IXN__V1__REQUEST__BODY_LIST);
+    request.list = &list;
+    world_request(w, "chief", &request);
+    world_settle(w);
+    cr_assert(strstr(world_told(w), "s1 (1 waiting)"), "%s", world_told(w));
+    world_free(&w);
+}
+
 Test(engine_strategy, is_replaced_without_a_pause)
 {
     world_t *w = s_world();
