@@ -3,6 +3,7 @@
  */
 #include "config/scalar.h"
 
+#include <errno.h>
 #include <libpq-fe.h>
 #include <string.h>
 #include <sys/un.h>
@@ -342,8 +343,13 @@ static bool s_read_conninfo(const schema_key_t *key, text_t text, void *item, er
                          len, key->size - 1);
     char *conninfo = (char *)item + key->offset;
     memcpy(conninfo, text.data, text.len);
+    errno = 0;
     PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    bool no_memory = !options && errno == ENOMEM;
     PQconninfoFree(options);
+    if (no_memory)
+        return error_set(ret_error, ERROR_CONFIGURATION,
+                         "there is not memory enough to read the connection string");
     return options ||
            error_set(ret_error, ERROR_CONFIGURATION,
                      "the connection string is neither a list of KEYWORD=VALUE, with keywords that "
