@@ -137,7 +137,10 @@ static json_t *s_load(text_t json, size_t max_size, error_t *ret_error)
     if (!object) {
         error_set(ret_error, ERROR_INVALID_ATTRIBUTES,
                   "attributes are not valid JSON at line %d, column %d, byte %d: %s", problem.line,
-                  problem.column, problem.position, problem.text);
+                  problem.column, problem.position,
+                  json_error_code(&problem) == json_error_null_character
+                      ? "\\u0000 is not allowed (the database cannot keep it)"
+                      : problem.text);
         return NULL;
     }
     if (!json_is_object(object)) {

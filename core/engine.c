@@ -479,8 +479,10 @@ static bool s_may(engine_session_t *slot, const Ixn__V1__Request *request, error
     if (request->body_case == IXN__V1__REQUEST__BODY_REGISTER)
         return true;
     if (!slot->registered) /* a Ping, too: who only listens would never know that it is nobody */
-        return error_set(ret_error, ERROR_NOT_REGISTERED,
-                         "this connection has not registered; send Register first");
+        return error_set(
+            ret_error, ERROR_NOT_REGISTERED,
+            "this connection has no session: it never registered, or left, or was silent for "
+            "three heartbeats, or another one took its place; send Register first");
     bool router_only = request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_LOADED ||
                        request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_UNLOADED ||
                        request->body_case == IXN__V1__REQUEST__BODY_STRATEGY_FAILED ||

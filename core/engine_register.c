@@ -287,8 +287,8 @@ void engine_register(engine_t *self, session_t session, uint64_t request,
         ok = (slot->role == wanted->role && strcmp(slot->name, wanted->name) == 0 &&
               id_equal(slot->incarnation, incarnation)) ||
              error_set(&error, ERROR_ALREADY_REGISTERED,
-                       "this connection is registered as \"%s\" already; use another connection "
-                       "for \"%s\"",
+                       "this connection is registered as \"%s\" already, and role, name or "
+                       "incarnation differ; use another connection for \"%s\"",
                        slot->name, wanted->name);
     if (ok && wanted->n_tokens > LIMIT_TOKENS)
         ok = error_set(&error, ERROR_TOO_LARGE, "%zu tokens, the limit is %d", wanted->n_tokens,

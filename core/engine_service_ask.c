@@ -56,7 +56,7 @@ static bool s_check_json(const char *what, ProtobufCBinaryData bytes, text_t *re
                          what, text.len, LIMIT_SERVICE_TEXT);
     if (!attributes_check(text, LIMIT_SERVICE_TEXT, &problem))
         return error_set(ret_error, ERROR_INVALID_ARGUMENT,
-                         "the %s are not a JSON object as attributes are: %s", what, problem.text);
+                         "the %s must be a JSON object, like attributes: %s", what, problem.text);
     *ret_text = text.len ? text : TEXT("{}");
     return true;
 }

@@ -161,23 +161,29 @@ Ixn__V1__ToNode *wire_decode_to_node(wire_arena_t *arena, const uint8_t *bytes, 
                                      error_t *ret_error)
 {
     static const frame_kind_t kind = {
-        .name = "packet",
+        .name = "frame",
         .descriptor = &ixn__v1__to_node__descriptor,
         .max_len = (size_t)LIMIT_PACKET,
         .fixed_memory = (size_t)LIMIT_PACKET_REQUESTS * 512,
         .memory_per_byte = 24, /* tokens of a Register: about 20 */
     };
+    if (len == 0) { /* also what the transport makes of a message with more frames than one */
+        error_set(ret_error, ERROR_MALFORMED,
+                  "a message is one frame with a ToNode in it; this one is empty, or has more "
+                  "frames (an empty delimiter is one, too)");
+        return NULL;
+    }
     Ixn__V1__ToNode *frame =
         (Ixn__V1__ToNode *)s_decode(arena, &kind, (text_t){(const char *)bytes, len}, ret_error);
     if (!frame)
         return NULL;
     if (frame->version != WIRE_VERSION) {
         error_set(ret_error, ERROR_UNSUPPORTED_VERSION,
-                  "the packet is in protocol version %u, this program speaks version %d",
+                  "the frame is in protocol version %u, this program speaks version %d",
                   frame->version, WIRE_VERSION);
         return NULL;
     }
-    if (!s_check_count("requests in one packet", frame->n_requests, LIMIT_PACKET_REQUESTS,
+    if (!s_check_count("requests in one frame", frame->n_requests, LIMIT_PACKET_REQUESTS,
                        ret_error))
         return NULL;
     for (size_t i = 0; i < frame->n_requests; i++) {

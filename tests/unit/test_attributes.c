@@ -53,6 +53,9 @@ Test(attributes, says_where)
 {
     cr_assert_not(s_check("{\n \"a\": 1,\n \"b\": tru\n}"));
     cr_assert(strstr(s_error.text, "line 3, column"), "%s", s_error.text);
+    cr_assert_not(s_check("{\"a\":\"\\u0000\"}"));
+    cr_assert(strstr(s_error.text, "byte 13: \\u0000 is not allowed (the database"), "%s",
+              s_error.text);
 }
 
 Test(attributes, refuses_deep_nesting_and_size)

@@ -80,6 +80,10 @@ Test(engine_session, a_name_is_of_one_process)
         "media:2: registered\n"
         "media:2: registered\n"
         "media:2: ALREADY_REGISTERED\n");
+    REGISTER("media:2", .incarnation = "three"); /* the same name, so it says what else differs */
+    world_settle(w);
+    EXPECT("media:2: ALREADY_REGISTERED\n");
+    cr_assert(strstr(world_sentence(w), "incarnation differ"), "%s", world_sentence(w));
     world_free(&w);
 }
 
@@ -442,7 +446,7 @@ Test(engine_session, malformed_frames_are_answered_and_harmless)
     world_bytes(w, "new", "\xff", 1);
     world_turn(w);
     EXPECT(
-        "media: UNSUPPORTED_VERSION\n"
+        "media: MALFORMED\n"
         "media: UNSUPPORTED_VERSION\n"
         "media: MALFORMED\n"
         "media: MALFORMED\n"

@@ -287,13 +287,22 @@ Test(wire, the_most_tokens_of_a_registration_are_decoded)
 
 Test(wire, refuses_other_versions)
 {
-    cr_assert_null(s_decode()); /* an empty packet has version 0 */
+    static const uint8_t none[] = {0x08, 0x00};
+    cr_assert_null(wire_decode_to_node(s_arena, none, sizeof none, &s_error));
     cr_assert_eq(s_error.code, ERROR_UNSUPPORTED_VERSION);
     static const uint8_t next[] = {0x08, 0x02};
     cr_assert_null(wire_decode_to_node(s_arena, next, sizeof next, &s_error));
     cr_assert_eq(s_error.code, ERROR_UNSUPPORTED_VERSION);
     cr_assert(strstr(s_error.text, "version 2") && strstr(s_error.text, "version 1"), "%s",
               s_error.text);
+}
+
+/* Who sends several frames hears this, not that the version of nothing is 0. */
+Test(wire, refuses_what_is_not_one_frame)
+{
+    cr_assert_null(s_decode());
+    cr_assert_eq(s_error.code, ERROR_MALFORMED);
+    cr_assert(strstr(s_error.text, "empty delimiter"), "%s", s_error.text);
 }
 
 Test(wire, refuses_what_is_cut_or_garbage)
