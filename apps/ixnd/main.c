@@ -10,6 +10,7 @@
 #include "apps/ixnd/server.h"
 #include "apps/manual/manual.h"
 #include "apps/state/state_dir.h"
+#include "core/base/check.h"
 #include "core/base/log.h"
 
 /* Exit codes; systemd is told not to restart after EXIT_FENCED and EXIT_OPERATOR. */
@@ -148,7 +149,8 @@ int main(int argc, char **argv)
     arguments_t arguments = {.config = "/etc/ixn/ixnd.yaml"};
     argp_program_version = "ixnd " IXN_VERSION;
     argp_err_exit_status = EXIT_USAGE;
-    argp_parse(&s_argp, argc, argv, 0, NULL, &arguments);
+    /* A wrong option ends the process itself; otherwise memory is out. */
+    CHECK(argp_parse(&s_argp, argc, argv, 0, NULL, &arguments) == 0);
     if (arguments.help_config) {
         config_describe(stdout);
         return ferror(stdout) || fflush(stdout) != 0;
