@@ -3,6 +3,7 @@
 Both nodes' ports are asked, for either shows the whole pair.
 """
 
+import concurrent.futures
 import json
 import os
 import re
@@ -437,7 +438,18 @@ def check_switchover(pair, primary):
     return backup
 
 
-def check_nobody_is_left_out(pair, primary):
+def check_finished_without_a_node(port, ids):
+    """What is finished is told where no node serves, too; what is not is not guessed."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        finished, unfinished = pool.map(lambda one: port.get(f"/v1/interactions/{one}"),
+                                        (ids[2], ids[3]))
+    expect_status(finished, 200)
+    expect((finished.json["from"], finished.json["reason"]) == ("tables", "spam"), finished.text)
+    expect_status(unfinished, 503, "NO_ANSWER")
+    expect("this one is not, as far as they know" in unfinished.text, unfinished.text)
+
+
+def check_nobody_is_left_out(pair, primary, ids):
     """A pause is one when both know of it. Where nobody serves, the audit has what came of it."""
     backup = pair.other(primary)
 
@@ -462,6 +474,7 @@ def check_nobody_is_left_out(pair, primary):
     wait_for("it to be seen that nobody serves", lambda: backup.admin.post(
         path, {"reason": "a test", "dry_run": True}).status == 409)
     expect_status(backup.admin.post(path, {"reason": "a test"}), 409, "WRONG_STATE")
+    check_finished_without_a_node(backup.admin, ids)
     wait_for("the audit to say so", lambda: "no node serves" in (
         outcome(backup.admin, "switchover") or ""))
     answer = backup.admin.post("/v1/pair/resume", {"reason": "a test"})
@@ -639,7 +652,7 @@ def run(options):
         admin_audit.check_is_needed(pair, primary)
         check_reload(pair, primary)
         primary = check_switchover(pair, primary)
-        check_nobody_is_left_out(pair, primary)
+        check_nobody_is_left_out(pair, primary, ids)
         check_bound_to_every_address(pair)
         for node in pair.nodes:
             node.process.stop()

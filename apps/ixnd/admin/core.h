@@ -47,7 +47,7 @@ struct exchange {
     json_t *body;      /* of a change */
     json_t *collected; /* the answer so far, where it takes more than one question */
     size_t wanted;
-    error_t untold;  /* why a node has not taken what both must; its code is OK: none said no */
+    error_t untold;  /* why a node has not taken what both must, or told; its code is OK: none */
     uint64_t audit;  /* its number in the records */
     bool logged;     /* that it was asked for */
     bool of_peer;    /* the other node was told, and … */

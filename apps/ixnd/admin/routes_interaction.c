@@ -1,5 +1,6 @@
 /* One interaction. What is not finished is asked of the node that serves, exactly; of what is
- * finished the node remembers little, and not for long, so the tables tell it. */
+ * finished the node remembers little, and not for long, so the tables tell it; also where no node
+ * serves, since nothing changes it any more. */
 #include <stdlib.h>
 
 #include "apps/ixnd/admin/core.h"
@@ -29,6 +30,11 @@ static void s_on_row(void *context, const PGresult *result, const error_t *error
                          s_json(&stored.one, PQgetvalue(result, 0, STORED_WIDTH)));
     } else if (exchange->collected) { /* the tables are behind, or cannot be read */
         http_answer_json(exchange->request, 200, json_incref(exchange->collected));
+    } else if (exchange->untold.code != ERROR_OK) {
+        http_answer_error(exchange->request, 503, "NO_ANSWER",
+                          "no node has answered: %s; what is finished the tables tell, but %s",
+                          exchange->untold.text,
+                          result ? "this one is not, as far as they know" : error->text);
     } else if (result) {
         http_answer_error(exchange->request, 404, error_name(ERROR_UNKNOWN_INTERACTION),
                           "there is no interaction %s: the node has none that is not finished, and "
@@ -63,11 +69,15 @@ static void s_on_interaction(void *context, const Ixn__V1__Message *message, con
     exchange_t *exchange = context;
     const bool unknown = message && message->body_case == IXN__V1__MESSAGE__BODY_ERROR &&
                          (error_code_t)message->error->code == ERROR_UNKNOWN_INTERACTION;
-    if (!unknown && !work_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_INTERACTION))
+    if (!message)
+        exchange->untold = *error;
+    else if (!unknown &&
+             !work_is_good(exchange, message, error, IXN__V1__MESSAGE__BODY_INTERACTION))
         return;
-    if (!unknown)
+    else if (!unknown)
         exchange->collected = s_json(message->interaction, NULL);
-    if (unknown || message->interaction->state == IXN__V1__INTERACTION_STATE__COMPLETED)
+    if (!exchange->collected ||
+        message->interaction->state == IXN__V1__INTERACTION_STATE__COMPLETED)
         s_ask_tables(exchange);
     else
         http_answer_json(exchange->request, 200, json_incref(exchange->collected));
