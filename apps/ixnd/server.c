@@ -10,10 +10,9 @@
 #include "core/configuration.h"
 #include "dap/connection.h"
 #include "dap/opening.h"
+#include "ha/intake.h"
 
 enum {
-    FRAMES_A_TURN = 500,
-    RECEIVE_US = 5000,         /* a turn takes no more frames then: others wait for its end */
     FIGURES_US = 10 * 1000000, /* a line of figures in the log, when something happened */
 };
 
@@ -46,13 +45,12 @@ static void s_visit(server_t *self, transport_frame_t *frame)
     pair_receive(self->pair, frame->session, frame->bytes, frame->len);
 }
 
-/* Hands in what has arrived, a bounded number of frames for a bounded time; true when that was all.
- * A frame may hold a thousand requests. ZeroMQ takes the connections in turn: one that sends much
- * holds up the others by its first frame only. */
+/* Hands in what has arrived, as far as one turn may; true when that was all. ZeroMQ takes the
+ * connections in turn: one that sends much holds up the others by its first frame only. */
 static bool s_receive(server_t *self)
 {
-    usec_t until = connection_now() + RECEIVE_US;
-    for (int i = 0; i < FRAMES_A_TURN && (i == 0 || connection_now() < until); i++) {
+    intake_t intake = {0};
+    while (intake_may(&intake, connection_now())) {
         if (!pair_may_receive(self->pair))
             return false;
         transport_frame_t frame;
