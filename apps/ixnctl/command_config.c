@@ -326,8 +326,8 @@ static int s_ask(common_t *common, Ixn__V1__ConfigRequest *request)
     return code;
 }
 
-/* Whether a node would refuse its file, said as s_print_answers does. One that is silent is none.
- */
+/* Whether one of several nodes would refuse its file, or all are silent, said as s_print_answers
+ * does. One that is silent while others answer is no reason. */
 static int s_foresee(common_t *common, Ixn__V1__ConfigRequest request)
 {
     error_t error = {0};
@@ -335,15 +335,24 @@ static int s_foresee(common_t *common, Ixn__V1__ConfigRequest request)
     int code = EXIT_DONE;
     if (!pair_open(&call, common, &error))
         return common_fail(&error);
+    const size_t several = call.view.len > 1 ? call.view.len : 0;
+    size_t silent = 0;
     request.kind = IXN__V1__CONFIG_REQUEST__KIND__DIFF;
-    pair_config(&call, &request, PATIENCE_MS);
-    for (size_t i = 0; i < call.view.len && call.view.len > 1; i++) {
+    if (several)
+        pair_config(&call, &request, PATIENCE_MS);
+    for (size_t i = 0; i < several; i++) {
         const error_t *refusal = &call.view.nodes[i].error;
-        if (call.answers[i] || refusal->code == ERROR_TIMED_OUT)
+        if (call.answers[i])
             continue;
+        if (refusal->code == ERROR_TIMED_OUT) {
+            silent++;
+            continue;
+        }
         error_set(&error, refusal->code, "%s; no node has reloaded its file", refusal->text);
         code = common_fail(&error);
     }
+    if (several && silent == several)
+        code = s_print_answers(common, &call);
     pair_close(&call);
     return code;
 }

@@ -467,6 +467,13 @@ class Pair(unittest.TestCase):
         self.run_it(*arguments, **more)
         return time.monotonic() - began
 
+    def test_a_reload_that_nobody_hears_is_asked_for_once(self):
+        self.a.mute = self.b.mute = True
+        for nodes in ([self.a, self.b], [self.a]):
+            before = len(self.a.of("config"))
+            self.run_it("config", "reload", "--timeout", "1", nodes=nodes, code=3)
+            self.assertEqual(len(self.a.of("config")), before + 1)
+
     def test_status_finds_the_other_node(self):
         done = self.status(nodes=[self.b])
         self.assertEqual([node["own"]["name"] for node in done["nodes"]], ["node-b", "node-a"])
