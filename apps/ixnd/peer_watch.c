@@ -32,6 +32,7 @@ typedef struct {
     probe_t probe;
     bool up;
     bool told_up;                       /* what the node thread knows */
+    bool told_refused;                  /* of the log */
     unsigned failed_handshakes;         /* since the link was up */
     char refused_address[ZAP_TEXT + 1]; /* who was not let in last, for one line each */
 } watch_t;
@@ -56,6 +57,7 @@ static void s_tell(watch_t *self)
 static void s_up(watch_t *self)
 {
     self->up = true;
+    self->told_refused = false;
     self->failed_handshakes = 0;
     probe_stop(&self->probe);
     s_tell(self);
@@ -71,6 +73,19 @@ static void s_closed(watch_t *self)
     s_tell(self);
     log_info("peer.disconnected", "peer=%s", self->probe.endpoint);
     probe_start(&self->probe, connection_now());
+}
+
+static void s_refused(watch_t *self)
+{
+    s_send(self, PEER_LINK_REFUSED);
+    if (self->told_refused)
+        return;
+    self->told_refused = true;
+    log_info(
+        "peer.not_there",
+        "peer=%s error=\"nothing listens there: the other node is down, or pair.peer is not its "
+        "pair.bind\"",
+        self->probe.endpoint);
 }
 
 static void s_handshake_failed(watch_t *self)
@@ -193,7 +208,7 @@ static void s_run(watch_t *self)
         s_answer_zap(self);
         s_tell(self);
         if (probe_step(&self->probe, connection_now()))
-            s_send(self, PEER_LINK_REFUSED);
+            s_refused(self);
     }
 }
 

@@ -328,7 +328,7 @@ class PairNode(Node):
             self.describe(status.peer, other.called)
             if status.peer.role.startswith("primary"):  # what the link tells is less exact
                 status.peer.role = "primary"
-            status.link = not other.mute or self.hears
+            status.link = (not other.mute or self.hears) and not self.deaf
         status.has_lag_bytes, status.lag_bytes = self.counts, 1536
         status.epoch, status.database_id = self.epoch, b"d" * 16
         status.role_since_ms, status.role_reason = 7380000, "because \x1b[31m so"
@@ -356,7 +356,7 @@ class World:
             node = PairNode(self, name)
             node.role, node.index, node.ready, node.readiness = role, index, index == 1190, ""
             node.automatic, node.epoch, node.more_daps = True, 7, []
-            node.commands, node.refusal, node.hears = [], None, False
+            node.commands, node.refusal, node.hears, node.deaf = [], None, False, False
             self.nodes[name] = node
         self.a, self.b = self.nodes["node-a"], self.nodes["node-b"]
         self.moves = True
@@ -489,6 +489,14 @@ class Pair(unittest.TestCase):
         self.b.mute = True
         out, _ = self.run_it("status", "--timeout", "1", code=1)
         self.assertNotIn("?.", out)
+
+    def test_status_of_nodes_that_do_not_hear_each_other(self):
+        """Both run; what the other one has to say of it counts."""
+        self.a.deaf = True
+        self.assertRegex(self.status(code=1)["verdict"],
+                         "^node-a serves, but does not hear node-b, which runs: compare pair.peer")
+        self.b.ready, self.b.readiness = False, "both nodes are named \"node-b\""
+        self.assertRegex(self.status(code=1)["verdict"], "which runs: both nodes are named")
 
     def test_status_as_a_check(self):
         self.b.ready, self.b.readiness = False, "DAP dap-1 reaches another database"

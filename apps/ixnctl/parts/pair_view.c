@@ -59,6 +59,33 @@ const Ixn__V1__PairNode *pair_view_find(const pair_view_t *self, const char *nam
     return heard;
 }
 
+/* Another node than this one that answered. */
+static const Ixn__V1__PairNode *s_other_that_answers(const pair_view_t *self, size_t node)
+{
+    for (size_t i = 0; i < self->len; i++)
+        if (i != node && self->nodes[i].status)
+            return self->nodes[i].status->own;
+    return NULL;
+}
+
+/* The primary does not hear the other node, which may answer here all the same. */
+static void s_say_not_heard(const pair_view_t *self, size_t primary, char reason[PAIR_VIEW_REASON])
+{
+    const Ixn__V1__PairStatus *status = self->nodes[primary].status;
+    const Ixn__V1__PairNode *other = s_other_that_answers(self, primary);
+    if (!other)
+        snprintf(reason, PAIR_VIEW_REASON, "%s serves, but does not hear the other node: is it %s?",
+                 status->own->name,
+                 status->peer ? "down" : "running, with the same pair.certificate");
+    else
+        snprintf(reason, PAIR_VIEW_REASON, "%s serves, but does not hear %s, which runs: %s",
+                 status->own->name, other->name,
+                 !other->ready && *other->readiness
+                     ? other->readiness
+                     : "compare pair.peer, pair.bind and pair.certificate of both; their logs say "
+                       "more (peer.…)");
+}
+
 static pair_verdict_t s_verdict_of_primary(const pair_view_t *self, size_t primary,
                                            char reason[PAIR_VIEW_REASON])
 {
@@ -82,8 +109,7 @@ static pair_verdict_t s_verdict_of_primary(const pair_view_t *self, size_t prima
         return PAIR_VERDICT_READY;
     }
     if (!status->peer || !status->link) {
-        snprintf(reason, PAIR_VIEW_REASON, "%s serves, but does not hear the other node: is it %s?",
-                 name, status->peer ? "down" : "running, with the same pair.certificate");
+        s_say_not_heard(self, primary, reason);
         return PAIR_VERDICT_NOT_READY;
     }
     const Ixn__V1__PairNode *backup = pair_view_find(self, status->peer->name);
