@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "apps/ixnd/descriptors.h"
 #include "apps/ixnd/server.h"
 #include "apps/manual/manual.h"
 #include "apps/state/state_dir.h"
@@ -133,6 +134,7 @@ static int s_serve(const char *path, config_t *config, char **argv)
     log_set_level(config->log_level);
     log_set_limit(LOG_LINES_A_SECOND);
     log_info("node.starting", "node=\"%s\" version=%s", config->node_name, IXN_VERSION);
+    descriptors_raise(config->max_clients);
     bool locked = state_dir_lock(config->state_dir, &error);
     if (!locked)
         config_destroy(&config);
