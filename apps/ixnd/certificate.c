@@ -9,16 +9,28 @@
 
 enum { TEXT_MAX = 8192, MODE_OF_OTHERS = 0077 };
 
+static void s_not_opened(const char *path, int number, error_t *ret_error)
+{
+    if (number == EACCES)
+        error_set(
+            ret_error, ERROR_SYSTEM,
+            "pair.certificate %s: cannot be opened: %s; make the user of ixnd (number %u) its "
+            "owner: chown %u %s, and let it into the folders above",
+            path, strerror(number), (unsigned)geteuid(), (unsigned)geteuid(), path);
+    else
+        error_set(ret_error, ERROR_SYSTEM,
+                  "pair.certificate %s: cannot be opened: %s; make it with `ixnctl pair keygen %s` "
+                  "on one node and copy it to the other",
+                  path, strerror(number), path);
+}
+
 /* The whole file. Looks at the open file, so that what was checked is what is read. */
 static bool s_read(const char *path, char text[TEXT_MAX], error_t *ret_error)
 {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat status;
     if (file < 0 || fstat(file, &status) != 0) {
-        error_set(ret_error, ERROR_SYSTEM,
-                  "pair.certificate %s: cannot be opened: %s; make it with `ixnctl pair keygen %s` "
-                  "on one node and copy it to the other",
-                  path, strerror(errno), path);
+        s_not_opened(path, errno, ret_error);
         if (file >= 0)
             close(file);
         return false;

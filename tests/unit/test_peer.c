@@ -568,6 +568,18 @@ Test(peer, certificates)
     zcert_destroy(&two);
 }
 
+Test(peer, a_certificate_of_another_user)
+{
+    end_t a, b;
+    enum { NOBODY = 65534 };
+    s_configure(&a, &b);
+    cr_assert_eq(chmod(a.config.peer_certificate, 0), 0);
+    const uid_t user = geteuid();
+    cr_assert(user != 0 || seteuid(NOBODY) == 0);
+    s_expect_error(&a.config, ERROR_SYSTEM, user ? "its owner: chown" : "its owner: chown 65534 ");
+    cr_assert_eq(seteuid(user), 0);
+}
+
 Test(peer, port_in_use)
 {
     end_t a, b;

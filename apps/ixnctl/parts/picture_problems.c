@@ -79,7 +79,7 @@ static void s_find_nodes(const picture_t *self, picture_problems_t *list)
                   "%s takes over by command only", node->status->own->name);
         const Ixn__V1__Figures *figures = self->figures[i];
         if (figures && figures->retrying)
-            s_add(list, true, "see DAPS above, and the database's own log and disk",
+            s_add(list, true, "journal.waiting in that node's log says why; see DAPS above",
                   "commits of %s take so long that clients are told to try again",
                   node->status->own->name);
         if (figures && figures->lag_bytes > BEHIND_BYTES) {
