@@ -8,7 +8,7 @@ import os
 import signal
 
 from process import signal_pid
-from waiting import expect, wait_for
+from waiting import wait_for
 from world import World
 
 STRATEGY = """
@@ -28,7 +28,7 @@ def connected(node):
 
 def run(options):
     with World(options, "asleep") as world:
-        node = world.start_node(clients={"heartbeat": "200ms"})
+        node = world.start_node(clients={"heartbeat": "500ms"})
         strategies = world.path("strategies")
         os.makedirs(strategies)
         with open(os.path.join(strategies, "classify.lua"), "w", encoding="utf-8") as file:
@@ -49,5 +49,5 @@ def run(options):
             signal_pid(sleeper.pid, signal.SIGCONT)
         wait_for(f"{COUNT} are done", lambda: world.postgres.value(
             "SELECT count(*) FROM ixn.interaction_history WHERE reason = 'ok fax'") == COUNT)
-        expect(connected(node) == {"router-1", "fax-1"}, f"connected: {connected(node)}")
+        wait_for("both are back", lambda: connected(node) == {"router-1", "fax-1"})
         return {"done": COUNT}
