@@ -322,8 +322,23 @@ static bool s_read_text(const schema_key_t *key, text_t text, void *item, error_
     return true;
 }
 
-/* Never shows the text: there may be a password in it. Must also fit with its passwords hidden, so
- * that what is printed can be loaded. */
+/* Why libpq cannot read it, or NULL. */
+static const char *s_conninfo_problem(const char *conninfo)
+{
+    errno = 0;
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    const bool no_memory = !options && errno == ENOMEM;
+    PQconninfoFree(options);
+    if (no_memory)
+        return "there is not memory enough to read the connection string";
+    return options ? NULL
+                   : "the connection string is neither a list of KEYWORD=VALUE, with keywords that "
+                     "libpq has, nor a URI (it is not shown: it may hold a password); look for a "
+                     "keyword that is misspelt and for quotes";
+}
+
+/* Never shows the text: there may be a password in it. Must also fit, and be read, with its
+ * passwords hidden, so that what is printed can be loaded. */
 static bool s_read_conninfo(const schema_key_t *key, text_t text, void *item, error_t *ret_error)
 {
     const char *problem = s_text_problem(text);
@@ -335,26 +350,21 @@ static bool s_read_conninfo(const schema_key_t *key, text_t text, void *item, er
     buffer_t hidden = {0};
     secret_hide(text, &hidden);
     size_t len = hidden.len > text.len ? hidden.len : text.len;
-    buffer_free(&hidden);
-    if (len >= key->size)
+    buffer_append(&hidden, "", 1);
+    if (len >= key->size) {
+        buffer_free(&hidden);
         return error_set(ret_error, ERROR_CONFIGURATION,
                          "the connection string is too long (%zu bytes); allowed are %zu bytes; "
                          "keep settings in a service file and write service=NAME",
                          len, key->size - 1);
+    }
     char *conninfo = (char *)item + key->offset;
     memcpy(conninfo, text.data, text.len);
-    errno = 0;
-    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
-    bool no_memory = !options && errno == ENOMEM;
-    PQconninfoFree(options);
-    if (no_memory)
-        return error_set(ret_error, ERROR_CONFIGURATION,
-                         "there is not memory enough to read the connection string");
-    return options ||
-           error_set(ret_error, ERROR_CONFIGURATION,
-                     "the connection string is neither a list of KEYWORD=VALUE, with keywords that "
-                     "libpq has, nor a URI (it is not shown: it may hold a password); look for a "
-                     "keyword that is misspelt and for quotes");
+    problem = s_conninfo_problem(conninfo);
+    if (!problem)
+        problem = s_conninfo_problem((const char *)hidden.bytes);
+    buffer_free(&hidden);
+    return !problem || error_set(ret_error, ERROR_CONFIGURATION, "%s", problem);
 }
 
 static bool s_read_boolean(const schema_key_t *key, text_t text, void *item, error_t *ret_error)

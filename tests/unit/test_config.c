@@ -438,6 +438,7 @@ Test(config, conninfo_is_bounded_and_never_in_an_error)
     s_refused_conninfo("password=s3cret prt=5432", "keywords that libpq has|misspelt");
     s_refused_conninfo("password='s3cret", "keywords that libpq has");
     s_refused_conninfo("postgresql://u:s3cret@[::1/ixn", "nor a URI");
+    s_refused_conninfo("postgresql://h:0,[::1?]:s3cret", "nor a URI"); /* once it is hidden */
     char longer[CONFIG_CONNINFO_SIZE + 1] = "password=s3cret ";
     size_t len = strlen(longer);
     memset(longer + len, 'x', CONFIG_CONNINFO_SIZE - len);
