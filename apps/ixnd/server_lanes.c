@@ -342,8 +342,7 @@ static void s_leave_behind(server_t *self)
                 "client=\"%s\" error=\"clients do not read what they are told, and this one, the "
                 "furthest behind, is disconnected: %zu bytes are unread by it, %zu by all; at most "
                 "%d by all may be\"",
-                s_client_name(self, left.session), left.unread,
-                transport_unread(self->transport, 0), LIMIT_UNREAD_ALL);
+                s_client_name(self, left.session), left.unread, left.all, LIMIT_UNREAD_ALL);
     if (left.session)
         pair_session_lost(self->pair, left.session);
 }

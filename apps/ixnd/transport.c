@@ -427,19 +427,23 @@ static peer_t *s_furthest_behind(transport_t *self)
 
 bool transport_leave(transport_t *self, transport_left_t *ret_left)
 {
-    if (atomic_load(&self->unread) <= LIMIT_UNREAD_ALL)
+    const size_t all = atomic_load(&self->unread);
+    if (all <= LIMIT_UNREAD_ALL)
         return false;
     /* One after the other: what a closed connection leaves unread is dropped within a moment. */
     if (self->leaving && atomic_load(&self->leaving->bytes))
         return false;
     peer_t *peer = s_furthest_behind(self);
-    if (!peer || !s_hang_up(peer))
+    if (!peer)
+        return false;
+    /* Before it is closed: then a thread of libzmq drops them. */
+    *ret_left = (transport_left_t){peer->session, atomic_load(&peer->unread->bytes), all};
+    if (!s_hang_up(peer))
         return false;
     if (self->leaving)
         s_release(self->leaving);
     self->leaving = peer->unread;
     atomic_fetch_add(&peer->unread->users, 1);
-    *ret_left = (transport_left_t){peer->session, atomic_load(&peer->unread->bytes)};
     return true;
 }
 

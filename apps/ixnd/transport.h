@@ -58,7 +58,8 @@ size_t transport_unread(const transport_t *self, session_t session);
  * closed, and what waits for it is dropped. True: its session is lost. Call it once a turn. */
 typedef struct {
     session_t session; /* 0: it had none (any more) */
-    size_t unread;
+    size_t unread;     /* by it */
+    size_t all;        /* by all, when it was looked: more than the bound */
 } transport_left_t;
 bool transport_leave(transport_t *self, transport_left_t *ret_left);
 /* Sends a frame to the connection of the frame received last, session or not; without one it is

@@ -65,7 +65,8 @@ static inline void hand_begin_frame(desk_t *self, const uint8_t *bytes, size_t l
     if (!self)
         return;
     size_t kept = len < sizeof self->frame ? len : sizeof self->frame;
-    memcpy(self->frame, bytes, kept);
+    if (kept > 0) /* what is no single frame has no bytes */
+        memcpy(self->frame, bytes, kept);
     self->hand.frame_len = (uint32_t)kept;
     self->hand.request = HAND_DECODING;
     hand_begin(&self->hand, HAND_FRAME);

@@ -493,8 +493,13 @@ def check_bound_to_every_address(pair):
         node.start(wait=False)
     pair.wait_ready()
     one, other = pair.nodes
-    for path in "/v1/pair/pause", "/v1/pair/resume":
+
+    def heard(path):
         answer = one.admin.post(path, {"reason": "a test"})
+        return None if "was not heard yet" in answer.text else answer
+
+    for path in "/v1/pair/pause", "/v1/pair/resume":
+        answer = wait_for("the other one to be heard", lambda path=path: heard(path))
         expect_status(answer, 503, "TIMED_OUT")
         url = f"http://127.0.0.1:{other.admin.port}"
         expect("it cannot be asked at tcp://0.0.0.0" in answer.text
