@@ -1,6 +1,5 @@
 #include "dap/database.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -296,39 +295,5 @@ bool database_status(database_t *self, const place_t *known, database_status_t *
         return false;
     }
     *ret_status = status;
-    return true;
-}
-
-bool database_check_identity(const database_status_t *status, const identity_memory_t *memory,
-                             bool has_memory, const config_t *config, error_t *ret_error)
-{
-    char actual[IDENTITY_TEXT_SIZE];
-    char expected[IDENTITY_TEXT_SIZE];
-    char id[ID_TEXT_SIZE];
-    identity_text(&status->identity, actual);
-    if (config->has_database_id && !id_equal(config->database_id, status->identity.database_id))
-        return error_set(ret_error, ERROR_DATABASE_WRONG,
-                         "%s is %s, but database.id demands %s; correct the DAP or database.id",
-                         status->server, actual, id_text(config->database_id, id));
-    if (!has_memory)
-        return true;
-    if (!identity_equal(&status->identity, &memory->identity))
-        return error_set(
-            ret_error, ERROR_DATABASE_WRONG,
-            "%s is %s, but this node's own is %s; correct the DAP, or, if the database "
-            "was moved on purpose, remove the file identity in %s",
-            status->server, actual, identity_text(&memory->identity, expected), config->state_dir);
-    bool back = status->epoch < memory->epoch;
-    if (back ||
-        (status->epoch == memory->epoch && !id_equal(status->generation, memory->generation))) {
-        char generation[ID_TEXT_SIZE];
-        return error_set(
-            ret_error, ERROR_DATABASE_WRONG,
-            "%s is at epoch %" PRIu64 " (%s), but this node has seen epoch %" PRIu64
-            " (%s): it is an old copy, or lost commits; correct the DAP, or, if that is accepted, "
-            "remove the file identity in %s",
-            status->server, status->epoch, id_text(status->generation, id), memory->epoch,
-            id_text(memory->generation, generation), config->state_dir);
-    }
     return true;
 }

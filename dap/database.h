@@ -102,12 +102,6 @@ bool database_init(database_t *self, identity_t *ret_identity, error_t *ret_erro
  * DATABASE_EMPTY and DATABASE_SCHEMA (newer than this program) as above. */
 bool database_migrate(database_t *self, uint32_t *ret_applied, error_t *ret_error);
 
-/* Compares the database that answers with what the node remembers and what its configuration
- * demands (`database.id`); any difference is DATABASE_WRONG with both values and what to do. So is
- * an epoch that went back, or is another one under the same number. */
-bool database_check_identity(const database_status_t *status, const identity_memory_t *memory,
-                             bool has_memory, const config_t *config, error_t *ret_error);
-
 /* Claims the next epoch: one transaction that locks the pair's row, then (in the next statement)
  * reads the head, and changes the row only while identity, instance, epoch and generation are still
  * those of `judged`, and while it holds the place that was judged (`judged->known`). The new epoch

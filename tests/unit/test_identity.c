@@ -226,67 +226,6 @@ Test(identity, numbers_out_of_range_are_broken)
     }
 }
 
-static database_status_t s_status(const identity_memory_t *memory)
-{
-    return (database_status_t){.identity = memory->identity,
-                               .server = "database ixn on 127.0.0.1:5432, PostgreSQL 15.8",
-                               .epoch = memory->epoch,
-                               .generation = memory->generation};
-}
-
-static void s_expect_wrong(const database_status_t *status, const identity_memory_t *memory,
-                           const config_t *config, const char *has, const char *expected)
-{
-    error_t error = {0};
-    cr_assert(!database_check_identity(status, memory, true, config, &error));
-    cr_assert_eq(error.code, ERROR_DATABASE_WRONG);
-    cr_assert(strstr(error.text, has), "%s", error.text);
-    cr_assert(strstr(error.text, expected), "%s", error.text);
-    cr_assert(strstr(error.text, "correct the DAP"), "%s", error.text);
-}
-
-Test(identity, is_compared_with_memory_and_configuration)
-{
-    char a[IDENTITY_TEXT_SIZE];
-    char b[IDENTITY_TEXT_SIZE];
-    identity_memory_t memory = s_memory();
-    database_status_t good = s_status(&memory);
-    config_t config = {.state_dir = "/var/lib/ixn"};
-    cr_assert(database_check_identity(&good, NULL, false, &config, NULL));
-    cr_assert(database_check_identity(&good, &memory, true, &config, NULL));
-    database_status_t status = good;
-    status.epoch++;
-    status.generation = id_random();
-    cr_assert(database_check_identity(&status, &memory, true, &config, NULL), "a later epoch");
-
-    status = good;
-    status.identity.database_id = id_random();
-    s_expect_wrong(&status, &memory, &config, identity_text(&status.identity, a),
-                   identity_text(&memory.identity, b));
-    status = good;
-    status.identity.system_identifier--;
-    s_expect_wrong(&status, &memory, &config, identity_text(&status.identity, a),
-                   identity_text(&memory.identity, b));
-    status = good;
-    status.identity.database_oid--;
-    s_expect_wrong(&status, &memory, &config, identity_text(&status.identity, a),
-                   identity_text(&memory.identity, b));
-    status = good;
-    status.epoch--;
-    s_expect_wrong(&status, &memory, &config, "is at epoch 41", "has seen epoch 42");
-    status = good;
-    status.generation = id_random();
-    s_expect_wrong(&status, &memory, &config, id_text(status.generation, a),
-                   id_text(memory.generation, b));
-
-    config.has_database_id = true;
-    config.database_id = good.identity.database_id;
-    cr_assert(database_check_identity(&good, &memory, true, &config, NULL));
-    config.database_id = id_random();
-    s_expect_wrong(&good, &memory, &config, identity_text(&good.identity, a),
-                   id_text(config.database_id, b));
-}
-
 Test(identity, the_schema_travels_with_the_program)
 {
     for (size_t i = 0; i < schema_migrations_len; i++)
